@@ -1,0 +1,1 @@
+"""Genesis: breed trading strategies, judge them honestly, promote what survives."""

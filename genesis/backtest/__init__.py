@@ -1,0 +1,1 @@
+"""Order list, vectorbt accounting, metrics, portfolio, reports."""

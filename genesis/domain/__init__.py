@@ -1,0 +1,1 @@
+"""Frozen values, time, identity and the error tree. Imports nothing else from genesis."""

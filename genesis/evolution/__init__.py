@@ -1,0 +1,1 @@
+"""The search: population, operators, islands, archive, trial ledger, executors, tracking."""

@@ -1,0 +1,1 @@
+"""Market data: bar store, datasets, sources, quality, funding, sentiment."""

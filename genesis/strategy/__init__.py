@@ -1,0 +1,1 @@
+"""Strategies as expressions: nodes and kernels, genes and families, genomes, position policy."""
