@@ -1,0 +1,1 @@
+"""Where units of work run: in the driver, in processes of this machine, on a Ray cluster."""
