@@ -1,0 +1,1 @@
+"""Typer commands, one file a noun. Nothing heavy is imported before a command runs."""

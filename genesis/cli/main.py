@@ -1,0 +1,142 @@
+"""The `genesis` command: global options, sub-commands, and how errors reach the user."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from genesis.cli import backtest, demo, doctor, evolve, render, report, runs, seeds, strategies, ui
+from genesis.cli.data import app as data_app
+from genesis.domain.errors import GenesisError, InputError
+
+app = typer.Typer(
+    name="genesis",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Breed trading strategies on real or synthetic markets, and explain what was found.",
+    epilog="Start with [bold]genesis demo[/]. Each command explains itself with --help.",
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"genesis {version('genesis')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    ctx: typer.Context,
+    home: Annotated[
+        Path,
+        typer.Option(
+            "--home",
+            envvar="GENESIS_HOME",
+            help="Workspace folder: data, runs, strategies.",
+            show_default=True,
+        ),
+    ] = Path(".genesis"),
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an error.")
+    ] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Breed trading strategies, judge them honestly, explain what survived."""
+    del debug, version  # read by `dispatch` and by their own callback
+    ctx.obj = home.expanduser().absolute()
+
+
+for _noun, _module in (
+    ("demo", demo.demo),
+    ("doctor", doctor.doctor),
+    ("evolve", evolve.evolve),
+    ("report", report.report),
+    ("backtest", backtest.backtest),
+    ("ui", ui.ui),
+):
+    app.command(_noun)(_module)
+app.add_typer(data_app, name="data", help="Import, fetch, synthesise and check market data.")
+app.add_typer(runs.app, name="runs")
+app.add_typer(strategies.app, name="strategies")
+app.add_typer(seeds.app, name="seeds")
+
+
+def run() -> None:
+    """Run the command line and leave with its exit code."""
+    sys.exit(dispatch(sys.argv[1:]))
+
+
+def dispatch(arguments: list[str]) -> int:
+    """Run one command line.
+
+    Returns
+    -------
+    int
+        0 ok, 1 failed, 2 bad usage or input, 3 refused, 130 interrupted.
+    """
+    as_json = "--json" in arguments
+    debug = "--debug" in arguments
+    # Accepted anywhere, since one adds it to the end of the line that just failed.
+    arguments = [word for word in arguments if word != "--debug"]
+    try:
+        code = app(arguments, prog_name="genesis", standalone_mode=False)
+    except GenesisError as error:
+        return _fail(error, as_json=as_json, debug=debug)
+    except KeyboardInterrupt:
+        return _fail(_Interrupted(), as_json=as_json, debug=debug)
+    except typer.Abort:
+        return _fail(_Interrupted(), as_json=as_json, debug=debug)
+    except BrokenPipeError:
+        # The reader went away (`genesis runs list | head`); that is no failure of ours.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        usage = getattr(error, "format_message", None)
+        if usage is not None:  # Typer's own complaints about arguments and options
+            hint = f"see `{_command_of(error)} --help`"
+            return _fail(InputError(usage(), fix=hint), as_json=as_json, debug=debug)
+        return _fail(_Unexpected(error), as_json=as_json, debug=debug)
+    return code if isinstance(code, int) else 0
+
+
+class _Interrupted(GenesisError):
+    exit_code = 130
+
+    def __init__(self) -> None:
+        super().__init__("interrupted")
+
+
+class _Unexpected(GenesisError):
+    def __init__(self, error: Exception) -> None:
+        super().__init__(
+            f"unexpected {type(error).__name__}: {error}",
+            why="this is a defect of genesis, not of your input",
+            fix="run the command again with `genesis --debug …` and report the traceback",
+        )
+
+
+def _command_of(error: Exception) -> str:
+    context = getattr(error, "ctx", None)
+    return str(context.command_path) if context is not None else "genesis"
+
+
+def _fail(error: GenesisError, *, as_json: bool, debug: bool) -> int:
+    if debug:
+        import traceback
+
+        traceback.print_exc()
+    if as_json:
+        render.emit(render.error_payload(error), ok=False)
+    else:
+        render.show_error(error)
+    return error.exit_code
