@@ -1,0 +1,161 @@
+"""Files of a run: written whole or not at all, appended line by line, read back checked."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from genesis.domain.errors import RefusedError, StorageError
+
+_SPACE = "free some disk space or pass another --home, then resume the run"
+
+
+def write_atomic(path: Path, text: str) -> None:
+    """Replace a file by new content, synced to disk; on failure the old content stays.
+
+    Raises
+    ------
+    StorageError
+        If the disk is full or the folder cannot be written.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise StorageError(f"cannot write {path}", why=str(error), fix=_SPACE) from None
+
+
+def write_json(path: Path, value: Any) -> None:
+    """`write_atomic` of readable JSON; numbers that JSON has no form for are refused."""
+    write_atomic(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Value of a JSON file.
+
+    Raises
+    ------
+    StorageError
+        If the file is missing or no JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise StorageError(f"cannot read {path}", why=str(error)) from None
+
+
+def append_lines(path: Path, rows: list[Mapping[str, Any]]) -> None:
+    """Append rows as JSON lines, synced; on failure the file is cut back to what it was.
+
+    Raises
+    ------
+    StorageError
+        If the rows cannot be written.
+    """
+    text = "".join(
+        json.dumps(row, ensure_ascii=False, allow_nan=False, separators=(",", ":")) + "\n"
+        for row in rows
+    )
+    try:
+        before = path.stat().st_size if path.exists() else 0
+        try:
+            with path.open("a", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError:
+            if path.exists():
+                os.truncate(path, before)
+            raise
+    except OSError as error:
+        raise StorageError(f"cannot append to {path}", why=str(error), fix=_SPACE) from None
+
+
+def read_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """Rows of a JSON lines file; a torn last line is left out.
+
+    Raises
+    ------
+    StorageError
+        If a line before the last is no JSON.
+    """
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.endswith(b"\n"):
+                return
+            try:
+                yield json.loads(line)
+            except ValueError as error:
+                raise StorageError(f"{path}:{number} is damaged", why=str(error)) from None
+
+
+def cut_torn_tail(path: Path) -> int:
+    """Drop an unfinished last line, left by a crash in mid-write; return the bytes dropped."""
+    if not path.exists():
+        return 0
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        at, tail = size, b""
+        while at > 0 and b"\n" not in tail:
+            step = min(65536, at)
+            at -= step
+            file.seek(at)
+            tail = file.read(step) + tail
+    keep = at + tail.rfind(b"\n") + 1
+    if keep < size:
+        os.truncate(path, keep)
+    return size - keep
+
+
+@contextmanager
+def exclusive(path: Path, what: str) -> Iterator[None]:
+    """Hold a lock file for the length of a block; the system frees it if the process dies.
+
+    Raises
+    ------
+    RefusedError
+        If another process holds it.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = path.open("a+")
+    except OSError as error:
+        raise StorageError(f"cannot write {path}", why=str(error), fix=_SPACE) from None
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            handle.seek(0)
+            owner = handle.read().strip() or "unknown"
+            raise RefusedError(
+                f"{what} is in use by process {owner}",
+                fix="wait until it ends, or choose another id with --run",
+            ) from None
+        handle.seek(0)
+        handle.truncate()
+        handle.write(str(os.getpid()))
+        handle.flush()
+        yield
+    finally:
+        handle.close()
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
