@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 from genesis.domain.canonical import content_hash
-from genesis.domain.errors import ConfigError, StorageError
+from genesis.domain.errors import ConfigError
 from genesis.evolution.configcheck import (
     Problem,
     check_shape,
@@ -267,17 +267,3 @@ def with_overrides(config: StudyConfig, **values: Any) -> StudyConfig:
             place = place[block]
         place[last] = value
     return parse_config(write_yaml(plain), "command line")
-
-
-def write_config(config: StudyConfig, path: Path) -> None:
-    """Write the YAML form of a configuration.
-
-    Raises
-    ------
-    StorageError
-        If the file cannot be written.
-    """
-    try:
-        path.write_text(config.to_yaml(), encoding="utf-8")
-    except OSError as error:
-        raise StorageError(f"cannot write {path}", why=str(error)) from None

@@ -8,14 +8,13 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from genesis.domain.errors import RefusedError, StorageError
+from genesis.market.atomic_file import storage_error, write_atomic
 
-_SPACE = "free some disk space or pass another --home, then resume the run"
 
-
-def write_atomic(path: Path, text: str) -> None:
+def write_text(path: Path, text: str) -> None:
     """Replace a file by new content, synced to disk; on failure the old content stays.
 
     Raises
@@ -23,22 +22,16 @@ def write_atomic(path: Path, text: str) -> None:
     StorageError
         If the disk is full or the folder cannot be written.
     """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-        _sync_folder(path.parent)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise StorageError(f"cannot write {path}", why=str(error), fix=_SPACE) from None
+
+    def write(file: BinaryIO) -> None:
+        file.write(text.encode())
+
+    write_atomic(path, write)
 
 
 def write_json(path: Path, value: Any) -> None:
-    """`write_atomic` of readable JSON; numbers that JSON has no form for are refused."""
-    write_atomic(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    """`write_text` of readable JSON; numbers that JSON has no form for are refused."""
+    write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def read_json(path: Path) -> Any:
@@ -79,7 +72,7 @@ def append_lines(path: Path, rows: list[Mapping[str, Any]]) -> None:
                 os.truncate(path, before)
             raise
     except OSError as error:
-        raise StorageError(f"cannot append to {path}", why=str(error), fix=_SPACE) from None
+        raise storage_error(f"cannot append to {path}", error) from None
 
 
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:
@@ -133,7 +126,7 @@ def exclusive(path: Path, what: str) -> Iterator[None]:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = path.open("a+")
     except OSError as error:
-        raise StorageError(f"cannot write {path}", why=str(error), fix=_SPACE) from None
+        raise storage_error(f"cannot write {path}", error) from None
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -151,11 +144,3 @@ def exclusive(path: Path, what: str) -> Iterator[None]:
         yield
     finally:
         handle.close()
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

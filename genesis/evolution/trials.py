@@ -1,0 +1,189 @@
+"""The trial ledger: every evaluation of a study, in order, append only, hash-chained.
+
+A row's hash covers the row and the hash of the row before it, so that a changed, dropped or
+inserted row shows. Rows are written by the driver in submission order; a row whose (study,
+generation, role, genome, data) is already there is not written again, so that a generation
+repeated after a crash leaves the ledger as if it had run once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from genesis.domain.canonical import canonical_json
+from genesis.domain.errors import StorageError
+from genesis.evolution.files import append_lines, cut_torn_tail, read_lines
+
+SCHEMA = 1
+GENESIS = "0" * 64
+COUNTED = ("search", "random", "human")
+STORED = ("lottery", "surrogate")
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One evaluation.
+
+    Attributes
+    ----------
+    study, data : str
+        Hashes of the study and of the searched data.
+    generation : int
+    island : str
+    role : str
+        ``search``, ``random``, ``human`` count as trials; ``lottery``, ``surrogate`` do not.
+    genome : str
+        Key of the genome.
+    plain : mapping
+        The genome itself.
+    origin : str
+    parents : tuple of str
+    score : mapping
+        `Score.to_plain`.
+    """
+
+    study: str
+    data: str
+    generation: int
+    island: str
+    role: str
+    genome: str
+    plain: Mapping[str, Any]
+    origin: str
+    parents: tuple[str, ...]
+    score: Mapping[str, Any]
+
+    def row(self) -> dict[str, Any]:
+        """JSON form without its place in the chain."""
+        return {
+            "schema": SCHEMA,
+            "study": self.study,
+            "data": self.data,
+            "generation": self.generation,
+            "island": self.island,
+            "role": self.role,
+            "genome": self.genome,
+            "plain": dict(self.plain),
+            "origin": self.origin,
+            "parents": list(self.parents),
+            **self.score,
+        }
+
+
+class TrialLedger:
+    """Ledger of one run. Not thread-safe: the driver owns it.
+
+    Parameters
+    ----------
+    path : Path
+        JSON lines file; made when missing, a torn last line is cut off.
+
+    Raises
+    ------
+    StorageError
+        If the chain is broken: a row was changed, dropped or inserted.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.torn_bytes = cut_torn_tail(path)
+        self.head = GENESIS
+        self.size = 0
+        self._rows: dict[tuple[Any, ...], str] = {}
+        self._heads = [GENESIS]
+        self.roles: Counter[str] = Counter()
+        for row in read_lines(path):
+            claimed = str(row.pop("hash", ""))
+            if chained(self.head, row) != claimed:
+                raise StorageError(
+                    f"{path}: row {self.size + 1} does not fit the chain of hashes",
+                    why="a row was changed, dropped or inserted after it was written",
+                    fix="restore the file from a copy, or start a new run",
+                )
+            self._take(row, claimed)
+
+    def append(self, trials: Iterable[Trial]) -> int:
+        """Write trials that are not there yet and return how many were new.
+
+        Raises
+        ------
+        StorageError
+            If they cannot be written (nothing is then), or if a trial that is there already had
+            another result: this machine then computes other numbers than the one before.
+        """
+        new: list[tuple[dict[str, Any], str]] = []
+        fresh: dict[tuple[Any, ...], str] = {}
+        head = self.head
+        for trial in trials:
+            row = trial.row()
+            name, digest = _name(row), _digest(row)
+            known = self._rows.get(name) or fresh.get(name)
+            if known is None:
+                head = chained(head, row)
+                fresh[name] = digest
+                new.append((row, head))
+            elif known != digest:
+                raise StorageError(
+                    f"genome {trial.genome[:12]} of generation {trial.generation} was evaluated"
+                    " before with another result",
+                    why="the machine, a library or a user family differs from the earlier sitting",
+                    fix="resume where the run began, or start a new run",
+                )
+        if new:
+            append_lines(self.path, [{**row, "hash": link} for row, link in new])
+        for row, link in new:
+            self._take(row, link)
+        return len(new)
+
+    def rows(self, stop: int | None = None) -> Iterable[dict[str, Any]]:
+        """Rows in order, the first ``stop`` of them."""
+        for at, row in enumerate(read_lines(self.path)):
+            if stop is not None and at >= stop:
+                return
+            yield row
+
+    def head_at(self, size: int) -> str:
+        """Hash of the chain after ``size`` rows.
+
+        Raises
+        ------
+        StorageError
+            If the ledger is shorter.
+        """
+        if size >= len(self._heads):
+            raise StorageError(
+                f"{self.path} has {self.size} rows, but {size} were written",
+                why="the end of the file is missing",
+                fix="restore the file from a copy, or start a new run",
+            )
+        return self._heads[size]
+
+    @property
+    def trials(self) -> int:
+        """Rows whose role counts as a trial."""
+        return sum(self.roles[role] for role in COUNTED)
+
+    def _take(self, row: Mapping[str, Any], link: str) -> None:
+        self._rows[_name(row)] = _digest(row)
+        self._heads.append(link)
+        self.roles[str(row["role"])] += 1
+        self.head = link
+        self.size += 1
+
+
+def _name(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(row[k] for k in ("study", "generation", "role", "genome", "data"))
+
+
+def _digest(row: Mapping[str, Any]) -> str:
+    return hashlib.blake2b(canonical_json(row).encode(), digest_size=12).hexdigest()
+
+
+def chained(head: str, row: Mapping[str, Any]) -> str:
+    """SHA-256 (hex) of the chain's head and a row."""
+    return hashlib.sha256(f"{head}{canonical_json(row)}".encode()).hexdigest()
