@@ -37,7 +37,7 @@ class StudyProgress:
 
     def on_start(self, run: Any) -> None:
         """Say which run begins."""
-        self._out.print(f"run {run.run_id}", markup=False)
+        self._out.print(f"run {run.id}", markup=False)
         if self._out.is_terminal:
             from rich.live import Live
 

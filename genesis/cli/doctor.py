@@ -1,0 +1,38 @@
+"""`genesis doctor`: is this machine fit to run studies?"""
+
+from __future__ import annotations
+
+import typer
+
+from genesis.cli import render
+from genesis.cli.options import Json, home_of
+
+
+def doctor(ctx: typer.Context, as_json: Json = False) -> None:
+    """Check the machine, the installation and the workspace.
+
+    Exit code 1 if something keeps studies from running; warnings do not count.
+
+    Examples:
+
+        genesis doctor
+
+        genesis doctor --json
+    """
+    from genesis.system.doctor import examine
+    from genesis.system.workspace import Workspace
+
+    checks = list(examine(Workspace(home_of(ctx))))
+    healthy = all(check.status != "fail" for check in checks)
+    if as_json:
+        render.emit({"checks": [check.to_plain() for check in checks]}, ok=healthy)
+    else:
+        out = render.console()
+        colours = {"ok": "green", "warn": "yellow", "fail": "bold red"}
+        for check in checks:
+            out.print(f"[{colours[check.status]}]{check.status:4}[/]", end="  ")
+            out.print(f"{check.name:14}  {check.detail}", markup=False)
+            if check.fix and check.status != "ok":
+                out.print(f"      {'':14}  fix: {check.fix}", markup=False)
+    if not healthy:
+        raise typer.Exit(1)

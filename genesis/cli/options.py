@@ -1,0 +1,22 @@
+"""Options that many commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+SeedPaths = Annotated[
+    list[Path] | None,
+    typer.Option("--path", help="File or folder with families of your own; may be repeated."),
+]
+
+
+def home_of(ctx: typer.Context) -> Path:
+    """Workspace folder that the root command chose."""
+    home = ctx.find_root().obj
+    assert isinstance(home, Path)
+    return home
+

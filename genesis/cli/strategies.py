@@ -1,0 +1,184 @@
+"""`genesis strategies`: what survived, in words and as files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from genesis.cli import render
+from genesis.cli.options import Json, home_of
+
+if TYPE_CHECKING:
+    from genesis.evolution.store import StrategyStore
+
+app = typer.Typer(no_args_is_help=True, help="Stored strategies: explain, export, import.")
+
+
+def complete_strategy(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Ids of stored strategies for shell completion."""
+    home = Path(ctx.find_root().params.get("home") or ".genesis")
+    return sorted(
+        file.stem for file in (home / "strategies").glob(f"{incomplete or 'strat_'}*.json")
+    )
+
+
+StrategyId = Annotated[
+    str,
+    typer.Argument(
+        help="Id of a strategy, or its unique beginning.", autocompletion=complete_strategy
+    ),
+]
+
+
+@app.command("list")
+def list_(
+    ctx: typer.Context,
+    run: Annotated[str | None, typer.Option(help="Only strategies of this run.")] = None,
+    as_json: Json = False,
+) -> None:
+    """List the stored strategies, best first.
+
+    Examples:
+
+        genesis strategies list
+
+        genesis strategies list --run demo --json
+    """
+    records = [_summary(record) for record in _store(ctx).list()]
+    if run is not None:
+        records = [record for record in records if str(record["run_id"]).startswith(run)]
+    records.sort(key=lambda r: (-(r["fitness"] if r["fitness"] is not None else -1e9), r["id"]))
+    if as_json:
+        render.emit({"strategies": records})
+        return
+    out = render.console()
+    if not records:
+        out.print("no strategies yet: genesis demo, or genesis evolve CONFIG", markup=False)
+        return
+    columns = [("strategy", "left"), ("family", "left"), ("fitness", "right")]
+    columns += [("Sharpe", "right"), ("trades", "right"), ("run", "left")]
+    rows = [
+        (
+            r["id"],
+            r["family"],
+            render.number(r["fitness"]),
+            render.number(r["sharpe"]),
+            render.number(r["trades"], 0),
+            str(r["run_id"] or "-"),
+        )
+        for r in records
+    ]
+    out.print(render.table(columns, rows))
+
+
+@app.command("show")
+def show(ctx: typer.Context, strategy: StrategyId, as_json: Json = False) -> None:
+    """Show a strategy: rules, policy, measures, parents, hashes.
+
+    Examples:
+
+        genesis strategies show strat_3fa9
+
+        genesis strategies show strat_3fa9 --json
+    """
+    record = _store(ctx).get(strategy)
+    if as_json:
+        render.emit({"strategy": record.to_plain()})
+        return
+    out = render.console()
+    out.print(f"{record.id}  {record.strategy.family}", markup=False, style="bold")
+    for name, node in record.strategy.rules.named():
+        out.print(f"  {name:12} {node.text}", markup=False)
+    for title, block in record.details():
+        out.print(f"\n{title}", style="bold")
+        for key, value in block.items():
+            out.print(f"  {key:20} {render.number(value, 4)}", markup=False)
+
+
+@app.command("explain")
+def explain(ctx: typer.Context, strategy: StrategyId, as_json: Json = False) -> None:
+    """Say in words what a strategy does and where it came from.
+
+    Examples:
+
+        genesis strategies explain strat_3fa9
+    """
+    from genesis.strategy.explain import sentence
+
+    record = _store(ctx).get(strategy)
+    text = sentence(record.strategy)
+    if as_json:
+        render.emit({"id": record.id, "sentence": text, "parents": list(record.parents)})
+        return
+    out = render.console()
+    out.print(f"{record.id}  {record.strategy.family}", markup=False, style="bold")
+    out.print(text, markup=False)
+
+
+@app.command("export")
+def export(
+    ctx: typer.Context,
+    strategy: StrategyId,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="File to write; default ID.json here.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Write a strategy to a file that another workspace can import.
+
+    The number of trials that its search made travels with it, since any later statistic needs it.
+
+    Examples:
+
+        genesis strategies export strat_3fa9 --out breakout.json
+    """
+    store = _store(ctx)
+    record = store.get(strategy)
+    path = store.export(record.id, out or Path(f"{record.id}.json"))
+    if as_json:
+        render.emit({"id": record.id, "path": str(path)})
+    else:
+        render.console().print(str(path), markup=False)
+
+
+@app.command("import")
+def import_(
+    ctx: typer.Context,
+    file: Annotated[Path, typer.Argument(help="File that `export` wrote.")],
+    as_json: Json = False,
+) -> None:
+    """Take a strategy from a file; its content must match its id.
+
+    Examples:
+
+        genesis strategies import breakout.json
+    """
+    record = _store(ctx, create=True).import_file(file)
+    if as_json:
+        render.emit({"id": record.id, "path": str(file)})
+    else:
+        render.console().print(f"imported {record.id}", markup=False)
+
+
+def _store(ctx: typer.Context, *, create: bool = False) -> StrategyStore:
+    from genesis.evolution.store import StrategyStore
+    from genesis.system.workspace import Workspace
+
+    workspace = Workspace(home_of(ctx))
+    if create:
+        workspace.open()
+    return StrategyStore(workspace.strategies)
+
+
+def _summary(record: Any) -> dict[str, Any]:
+    measures = record.measures
+    return {
+        "id": record.id,
+        "family": record.strategy.family,
+        "fitness": measures.get("fitness"),
+        "sharpe": measures.get("sharpe"),
+        "trades": measures.get("trades"),
+        "run_id": record.run_id,
+    }

@@ -1,0 +1,71 @@
+"""`genesis ui`: MLflow's pages on the workspace."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from genesis.cli import render
+from genesis.cli.options import Json, home_of
+
+
+def ui(
+    ctx: typer.Context,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 5000,
+    as_json: Json = False,
+) -> None:
+    """Open MLflow on the workspace's runs; Ctrl-C ends it.
+
+    With --json the command line is printed instead of run.
+
+    Examples:
+
+        genesis ui
+
+        genesis ui --port 5001
+    """
+    import subprocess
+
+    from genesis.domain.errors import InfrastructureError, InputError
+    from genesis.evolution.tracking import ui_command
+
+    home = home_of(ctx)
+    if not (home / "mlflow.db").exists():
+        raise InputError(
+            f"nothing has been tracked in {home} yet",
+            fix="run a study first: genesis demo, or genesis evolve CONFIG",
+        )
+    command = ui_command(home, host, port)
+    if as_json:
+        render.emit({"url": f"http://{host}:{port}", "command": command})
+        return
+    if _taken(host, port):
+        raise InputError(
+            f"port {port} on {host} is in use",
+            fix=f"choose another: genesis ui --port {port + 1}",
+        )
+    render.console().print(f"MLflow on http://{host}:{port}  (Ctrl-C ends it)", markup=False)
+    process = subprocess.Popen(command)
+    try:
+        code = process.wait()
+    except KeyboardInterrupt:
+        process.wait(timeout=20)  # the terminal sent the signal to it as well
+        return
+    if code not in (0, 130, -2):
+        raise InfrastructureError(
+            f"MLflow ended with exit code {code}", why="its own messages are above"
+        )
+
+
+def _taken(host: str, port: int) -> bool:
+    import socket
+
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return True
+    return False
