@@ -148,9 +148,9 @@ def with_raised(
     for row, text in zip(rows, block.reasons, strict=True):
         texts[row] = text
 
-    def spread(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> np.ndarray[
-        tuple[int, ...], np.dtype[np.float64]
-    ]:
+    def spread(
+        values: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
+    ) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
         out = np.full((size, values.shape[1]), np.nan, dtype=np.float64)
         out[places] = values
         return out
