@@ -42,7 +42,11 @@ class Op:
     run : callable
         ``run(inputs, params, state, out)``: reads a block of any length from each input, carries
         its state in the float64 array ``state`` and writes the block's results. Running a series
-        in one block or in many gives the same bits. A constant operand arrives as a float.
+        in one block or in many gives the same bits. All input arrays have the block's length,
+        are C-contiguous and must not be written to. A bar with an invalid operand (NaN, -1) must
+        leave the state alone and give an invalid result. State that is not a number (a fitted
+        model, a ring of past bars) is laid out in the float array as well, so that a snapshot of
+        it is plain data. An elementwise primitive gets a constant operand as a float.
     state_size : callable
         ``state_size(params)``: length of the state array, which starts as zeros.
     lookback : callable
@@ -54,6 +58,11 @@ class Op:
         ``cost(params)``: work per bar, in units of one elementwise operation.
     sentence : str
         Format string over operand texts ``{0}`` and parameter names.
+    elementwise : bool
+        Whether a result depends on the operands of its own bar only. Such nodes are folded when
+        all operands are constant, and are cheap enough not to be kept in the node cache.
+    check : callable, optional
+        ``check(params)`` raises StrategyError for parameters that make no sense.
     """
 
     name: str
@@ -66,6 +75,8 @@ class Op:
     settle: Callable[[tuple[Scalar, ...]], int]
     cost: Callable[[tuple[Scalar, ...]], float]
     sentence: str
+    elementwise: bool = False
+    check: Callable[[tuple[Scalar, ...]], None] | None = None
 
 
 OPS: dict[str, Op] = {}
@@ -138,6 +149,8 @@ class Node:
                     fix="`genesis seeds list --primitives` shows what exists",
                 )
             _check_operands(op, self.args, self.params)
+            if op.check is not None:
+                op.check(self.params)
             parts = [a.text for a in self.args] + [number_text(p) for p in self.params]
             text = f"{self.op}({','.join(parts)})"
             boolean = op.boolean
@@ -250,7 +263,15 @@ def as_node(value: Any) -> Node:
 
 
 def const(value: float) -> Node:
-    """A constant."""
+    """A constant.
+
+    Raises
+    ------
+    StrategyError
+        For NaN, which would make every use of it unknown.
+    """
+    if value != value:
+        raise StrategyError("a constant cannot be NaN", fix="leave the condition out")
     return Node("const", (), (float(value),))
 
 
@@ -266,7 +287,11 @@ def series(name: str, symbol: str | None = None) -> Node:
         raise StrategyError(
             f"unknown field '{name}'{did_you_mean(name, FIELDS)}", fix=f"use {', '.join(FIELDS)}"
         )
-    return Node("field", (), (name,) if symbol is None else (name, symbol))
+    if symbol is None:
+        return Node("field", (), (name,))
+    if not symbol or any(c.isspace() or c in "(),@" for c in symbol[1:]) or symbol[0] in "(), ":
+        raise StrategyError(f"'{symbol}' cannot be the name of a symbol")
+    return Node("field", (), (name, symbol))
 
 
 def apply(op: str, *operands: Any, **params: Scalar) -> Node:
