@@ -25,7 +25,7 @@ from genesis.evolution.tracking.spool import Shipped, Spool
 
 @dataclass
 class Run:
-    run_id: str
+    id: str
     folder: Path
 
 

@@ -33,7 +33,7 @@ class TrackedRun(Protocol):
     """What the tracker needs of a run: its id and its folder with config and hashes."""
 
     @property
-    def run_id(self) -> str:
+    def id(self) -> str:
         """Id of the run."""
         ...
 
@@ -92,10 +92,10 @@ class MlflowTracker:
 
     def on_start(self, run: TrackedRun) -> None:
         """Spool the run's parameters and hashes; start the shipping process."""
-        self._spool = Spool(self._folder, run.run_id)
+        self._spool = Spool(self._folder, run.id)
         self._run_folder = run.folder
         now = self._clock.now_ms()
-        key = f"{run.run_id}@{now}"
+        key = f"{run.id}@{now}"
         with contextlib.suppress(OSError, ValueError):
             for event, _ in self._spool.events():
                 key = event.get("key", key) if event["kind"] == "start" else key
@@ -104,7 +104,7 @@ class MlflowTracker:
         self._put(
             {
                 "kind": "start",
-                "run_id": run.run_id,
+                "run_id": run.id,
                 "key": key,
                 "ts_ms": now,
                 "experiment": self._experiment,

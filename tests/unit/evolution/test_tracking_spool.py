@@ -36,7 +36,7 @@ class StepClock:
 
 @dataclass
 class FakeRun:
-    run_id: str
+    id: str
     folder: Path
 
 

@@ -1,0 +1,123 @@
+"use strict";
+(() => {
+  const page = JSON.parse(document.getElementById("page-data").textContent);
+  const narrow = window.matchMedia("(max-width: 600px)");
+  const dark = window.matchMedia("(prefers-color-scheme: dark)");
+  const drawn = new Map();
+
+  // Figures name their colours; the style sheet knows them for light and dark.
+  const paint = (value, style) => {
+    if (typeof value === "string") {
+      return value.startsWith("--") ? style.getPropertyValue(value).trim() : value;
+    }
+    if (Array.isArray(value)) {
+      return typeof value[0] === "number" ? value : value.map((v) => paint(v, style));
+    }
+    if (value && typeof value === "object") {
+      return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, paint(v, style)]));
+    }
+    return value;
+  };
+
+  const axis = (own, style) => ({
+    gridcolor: style.getPropertyValue("--line").trim(),
+    zerolinecolor: style.getPropertyValue("--line").trim(),
+    linecolor: style.getPropertyValue("--line").trim(),
+    automargin: true,
+    ...own,
+  });
+
+  const draw = (element) => {
+    const figure = drawn.get(element);
+    const style = getComputedStyle(document.documentElement);
+    const layout = {
+      margin: { l: 52, r: 14, t: 26, b: 40 },
+      paper_bgcolor: "rgba(0,0,0,0)",
+      plot_bgcolor: "rgba(0,0,0,0)",
+      font: { color: style.getPropertyValue("--ink").trim(), family: "system-ui, sans-serif", size: 12 },
+      hoverlabel: {
+        bgcolor: style.getPropertyValue("--card").trim(),
+        font: { color: style.getPropertyValue("--ink").trim() },
+      },
+      ...paint(figure.layout, style),
+    };
+    for (const name of new Set(["xaxis", "yaxis", ...Object.keys(layout).filter((k) => /^[xy]axis\d*$/.test(k))])) {
+      layout[name] = axis(layout[name], style);
+    }
+    if (narrow.matches && layout.legend) layout.showlegend = false;
+    const config = { responsive: true, displaylogo: false, displayModeBar: false, scrollZoom: false };
+    window.Plotly.react(element, paint(figure.data, style), layout, config);
+  };
+
+  const show = (element, figure) => { drawn.set(element, figure); draw(element); };
+  const redraw = () => drawn.forEach((_, element) => draw(element));
+  dark.addEventListener("change", redraw);
+  narrow.addEventListener("change", redraw);
+
+  const tradesWidget = (box) => {
+    const symbols = page.widgets[box.dataset.widget];
+    const plot = box.querySelector(".plot");
+    const select = box.querySelector("select");
+    const note = box.querySelector("[data-note]");
+    const buttons = [...box.querySelectorAll("button[data-level]")];
+    let level = "all";
+    const update = () => {
+      const symbol = select.value;
+      const own = symbols[symbol];
+      for (const button of buttons) button.hidden = !(button.dataset.level in own.levels);
+      if (!(level in own.levels)) level = "all";
+      for (const button of buttons) button.setAttribute("aria-pressed", String(button.dataset.level === level));
+      if (!(level in own.levels)) { note.textContent = "This symbol has no bars."; return; }
+      show(plot, { data: [page.candles[symbol][level], ...own.levels[level]], layout: page.candleLayout });
+      const bars = own.bars[level];
+      note.textContent = `${own.count[level]} candles of ${bars === 1 ? "one bar" : `${bars} bars`} each; `
+        + (own.shown < own.total ? `the latest ${own.shown} of ${own.total} trades.` : `${own.total} trades.`);
+    };
+    select.addEventListener("change", update);
+    for (const button of buttons) {
+      button.addEventListener("click", () => { level = button.dataset.level; update(); });
+    }
+    return update;
+  };
+
+  // A figure is drawn when it comes near the window: a report has dozens.
+  const jobs = new Map();
+  for (const element of document.querySelectorAll("[data-figure]")) {
+    jobs.set(element, () => show(element, page.figures[element.dataset.figure]));
+  }
+  for (const box of document.querySelectorAll("[data-widget]")) jobs.set(box, tradesWidget(box));
+  const run = (element) => {
+    const job = jobs.get(element);
+    if (job) { jobs.delete(element); job(); }
+  };
+  const watcher = new IntersectionObserver((entries) => {
+    for (const entry of entries) {
+      if (entry.isIntersecting) { watcher.unobserve(entry.target); run(entry.target); }
+    }
+  }, { rootMargin: "600px" });
+  for (const element of jobs.keys()) watcher.observe(element);
+  window.addEventListener("beforeprint", () => [...jobs.keys()].forEach(run));
+
+  // Tables sort by a click, or Enter, on a column's name.
+  for (const table of document.querySelectorAll("table[data-sortable]")) {
+    const heads = [...table.tHead.rows[0].cells];
+    heads.forEach((head, column) => {
+      const button = head.querySelector("button");
+      if (!button) return;
+      button.addEventListener("click", () => {
+        const sign = head.getAttribute("aria-sort") === "descending" ? 1 : -1;
+        heads.forEach((other) => other.removeAttribute("aria-sort"));
+        head.setAttribute("aria-sort", sign < 0 ? "descending" : "ascending");
+        const key = (row) => row.cells[column].dataset.value ?? row.cells[column].textContent;
+        const rows = [...table.tBodies[0].rows].sort((a, b) => {
+          const [x, y] = [key(a), key(b)];
+          const [m, n] = [Number(x), Number(y)];
+          if (x === "" || y === "") return x === y ? 0 : x === "" ? 1 : -1;
+          return sign * (Number.isNaN(m) || Number.isNaN(n) ? x.localeCompare(y) : m - n);
+        });
+        table.tBodies[0].append(...rows);
+      });
+    });
+  }
+  document.documentElement.dataset.ready = "yes";
+})();
