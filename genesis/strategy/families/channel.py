@@ -1,8 +1,9 @@
 """Families that trade breakouts of price channels."""
 
-# ruff: noqa: D102 - `rules` is documented once, by Seed
+# ruff: noqa: D102 - `rules` and `dormant` are documented once, by Seed
 from __future__ import annotations
 
+from genesis.strategy.families.band import shifted
 from genesis.strategy.genes import Float, Window
 from genesis.strategy.language import Market, highest, lag, lowest, persist, sma
 from genesis.strategy.seed import Ordering, Seed, SeedKind, seed
@@ -33,8 +34,8 @@ class Donchian(Seed):
     def rules(self, m: Market) -> Rules:
         top, bottom = lag(highest(m.high, self.channel), 1), lag(lowest(m.low, self.channel), 1)
         middle = (top + bottom) * 0.5
-        long = m.close > top * (1 + self.threshold)
-        short = m.close < bottom * (1 - self.threshold)
+        long = m.close > shifted(top, self.threshold)
+        short = m.close < shifted(bottom, -self.threshold)
         long = long & persist(m.close > middle, self.confirm)
         short = short & persist(m.close < middle, self.confirm)
         if self.volume:

@@ -1,8 +1,9 @@
 """Families that follow moving averages."""
 
-# ruff: noqa: D102 - `rules` is documented once, by Seed
+# ruff: noqa: D102 - `rules` and `dormant` are documented once, by Seed
 from __future__ import annotations
 
+from genesis.strategy.families.band import shifted
 from genesis.strategy.genes import Float, Window
 from genesis.strategy.language import Market, ema, persist, roc, sma
 from genesis.strategy.seed import Ordering, Seed, SeedKind, seed
@@ -30,7 +31,7 @@ class EmaCross(Seed):
 
     def rules(self, m: Market) -> Rules:
         fast, slow = ema(m.close, self.fast), ema(m.close, self.slow)
-        up, down = fast > slow * (1 + self.band), fast < slow * (1 - self.band)
+        up, down = fast > shifted(slow, self.band), fast < shifted(slow, -self.band)
         if not self.momentum:
             return Rules(long=up, short=down)
         move = roc(m.close, self.fast)
@@ -61,7 +62,7 @@ class SmaTrend(Seed):
 
     def rules(self, m: Market) -> Rules:
         fast, slow = sma(m.close, self.fast), sma(m.close, self.slow)
-        up, down = fast > slow * (1 + self.strength), fast < slow * (1 - self.strength)
+        up, down = fast > shifted(slow, self.strength), fast < shifted(slow, -self.strength)
         move = roc(m.close, self.momentum)
         return Rules(
             long=persist(up, self.confirm) & (move > 0.0) & (m.close > fast),
