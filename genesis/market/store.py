@@ -82,9 +82,25 @@ class BarStore:
         self.root = root
 
     def write_bars(
-        self, venue: str, symbol: str, interval: str, bars: Bars, *, replace: bool = False
+        self,
+        venue: str,
+        symbol: str,
+        interval: str,
+        bars: Bars,
+        *,
+        replace: bool = False,
+        overwrite: bool = False,
     ) -> WriteResult:
-        """Merge bars into a series.
+        """Merge bars into a series, or put them in its place.
+
+        Parameters
+        ----------
+        venue, symbol, interval : str
+        bars : Bars
+        replace : bool
+            Whether a new bar counts where it differs from the stored one of the same time.
+        overwrite : bool
+            Whether to drop the stored series first, in the same step.
 
         Raises
         ------
@@ -97,19 +113,26 @@ class BarStore:
         name = f"{venue} {symbol} {interval} bars"
         require_storable(bars, interval, name)
         path = self._bars_path(venue, symbol, interval)
-        return self._merge(path, bars, BARS, name, replace)
+        return self._merge(path, bars, BARS, name, replace, overwrite)
 
     def read_bars(self, venue: str, symbol: str, interval: str) -> Bars | None:
         """Bars of a symbol, or None if the store does not hold them."""
         return _read(self._bars_path(venue, symbol, interval), BARS)
 
     def write_funding(
-        self, venue: str, symbol: str, rates: FundingRates, *, replace: bool = False
+        self,
+        venue: str,
+        symbol: str,
+        rates: FundingRates,
+        *,
+        replace: bool = False,
+        overwrite: bool = False,
     ) -> WriteResult:
-        """Merge settled rates into a series; errors as in `write_bars`."""
+        """Merge settled rates into a series; arguments and errors as in `write_bars`."""
         name = f"{venue} {symbol} funding"
         require_ordered(rates.ts_ms, rates.rate, name)
-        return self._merge(self._funding_path(venue, symbol), rates, FUNDING, name, replace)
+        path = self._funding_path(venue, symbol)
+        return self._merge(path, rates, FUNDING, name, replace, overwrite)
 
     def read_funding(self, venue: str, symbol: str) -> FundingRates | None:
         """Funding rates of a symbol, or None if the store does not hold them."""
@@ -126,7 +149,7 @@ class BarStore:
                 f"{title}: values outside 0 to 100",
                 fix="import a Fear & Greed index, or scale the column to 0 to 100 first",
             )
-        return self._merge(self._sentiment_path(name), index, SENTIMENT, title, replace)
+        return self._merge(self._sentiment_path(name), index, SENTIMENT, title, replace, False)
 
     def read_sentiment(self, name: str) -> SentimentIndex | None:
         """Read a sentiment index, or None if the store does not hold it."""
@@ -190,11 +213,14 @@ class BarStore:
     def _sentiment_path(self, name: str) -> Path:
         return self.root / "sentiment" / f"{_part(name)}.parquet"
 
-    def _merge(self, path: Path, new: S, form: Form[S], name: str, replace: bool) -> WriteResult:
+    def _merge(
+        self, path: Path, new: S, form: Form[S], name: str, replace: bool, overwrite: bool
+    ) -> WriteResult:
         # The lock spans read, merge and write: two imports of one series must not lose rows.
         with exclusive(self.root / ".lock"):
             remove_leftovers(path)
-            merged, result = merge(_read(path, form), new, form, name, replace=replace)
+            old = None if overwrite else _read(path, form)
+            merged, result = merge(old, new, form, name, replace=replace)
             if result.added or result.replaced:
                 write_series(path, merged, form)
         return result
