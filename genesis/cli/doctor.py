@@ -1,4 +1,4 @@
-"""`genesis doctor`: is this machine fit to run studies?"""
+"""`genesis doctor`: whether this machine is fit to run studies."""
 
 from __future__ import annotations
 

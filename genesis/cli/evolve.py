@@ -108,12 +108,12 @@ def _study(
                 fix="genesis evolve configs/demo.yaml, or genesis evolve --resume RUN",
             )
         return load_config(config), run
-    fixed = [name.removeprefix("evolution__") for name, value in search.items() if value is not None]
-    if config is not None or run is not None or fixed:
-        given = ["CONFIG"] * (config is not None) + ["--run"] * (run is not None)
-        given += [f"--{name.removesuffix('_size')}" for name in fixed]
+    given = [name.removeprefix("evolution__") for name, v in search.items() if v is not None]
+    if config is not None or run is not None or given:
+        words = ["CONFIG"] * (config is not None) + ["--run"] * (run is not None)
+        words += [f"--{name.removesuffix('_size')}" for name in given]
         raise InputError(
-            f"--resume cannot be combined with {', '.join(given)}",
+            f"--resume cannot be combined with {', '.join(words)}",
             why="a resumed run keeps the configuration that it was started with",
             fix=f"genesis evolve --resume {resume}; --executor, --workers and --ray-address may"
             " change",

@@ -19,4 +19,3 @@ def home_of(ctx: typer.Context) -> Path:
     home = ctx.find_root().obj
     assert isinstance(home, Path)
     return home
-

@@ -136,9 +136,7 @@ def compare(
     settings = _differences([_flat(run.config.to_plain()) for run in found])
     same_archive = len({s["archive_hash"] for s in summaries}) == 1
     if as_json:
-        render.emit(
-            {"runs": summaries, "differences": settings, "same_archive": same_archive}
-        )
+        render.emit({"runs": summaries, "differences": settings, "same_archive": same_archive})
         return
     out = render.console()
     columns = [("", "left"), *((run.id, "right") for run in found)]
@@ -232,7 +230,9 @@ def _flat(plain: dict[str, Any], prefix: str = "") -> dict[str, Any]:
         if isinstance(value, dict):
             flat.update(_flat(value, f"{name}."))
         else:
-            flat[name] = value if not isinstance(value, (list, tuple)) else ", ".join(map(str, value))
+            flat[name] = (
+                value if not isinstance(value, (list, tuple)) else ", ".join(map(str, value))
+            )
     return flat
 
 

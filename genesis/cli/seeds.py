@@ -14,9 +14,7 @@ if TYPE_CHECKING:
     from genesis.strategy.registry import SeedRegistry
     from genesis.strategy.seed import Seed
 
-app = typer.Typer(
-    no_args_is_help=True, help="Seed families: what they trade on and their genes."
-)
+app = typer.Typer(no_args_is_help=True, help="Seed families: what they trade on and their genes.")
 
 
 @app.command("list")
@@ -129,7 +127,8 @@ def _kind(word: str | None) -> Any:
     words = [str(kind) for kind in SeedKind]
     if word.lower() not in words:
         raise InputError(
-            f"unknown kind '{word}'{did_you_mean(word, words)}", fix=f"use one of {', '.join(words)}"
+            f"unknown kind '{word}'{did_you_mean(word, words)}",
+            fix=f"use one of {', '.join(words)}",
         )
     return SeedKind(word.lower())
 

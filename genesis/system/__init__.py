@@ -1,1 +1,1 @@
-"""The machine around a study: workspace, clock, health checks, and how the parts are put together."""
+"""The machine around a study: workspace, clock, health checks, and the composition of parts."""

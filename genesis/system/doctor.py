@@ -84,7 +84,7 @@ def examine(workspace: Workspace) -> Iterator[Check]:
 
 def _python(_: Workspace) -> Check:
     version = platform.python_version()
-    if sys.version_info[:2] == (3, 11):
+    if tuple(sys.version_info)[:2] == (3, 11):
         return Check("python", "ok", version)
     return Check("python", "fail", version, "genesis runs on Python 3.11: `make setup` with it")
 
@@ -139,7 +139,9 @@ def _compile_cache(_: Workspace) -> Check:
     mode = stat.S_IMODE(folder.stat().st_mode)
     if mode & 0o022:
         # Numba loads what lies there, so nobody else may write it.
-        return Check("compile cache", "fail", f"{folder} is writable to others", f"chmod 700 {folder}")
+        return Check(
+            "compile cache", "fail", f"{folder} is writable to others", f"chmod 700 {folder}"
+        )
     files = [file for file in folder.rglob("*") if file.is_file()]
     size = sum(file.stat().st_size for file in files) / 2**20
     return Check("compile cache", "ok", f"{folder}: {len(files)} files, {size:.1f} MiB")

@@ -1,0 +1,169 @@
+"""Global behaviour of the command line: help, errors, JSON, exit codes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from genesis.cli import main
+from genesis.domain.errors import InterruptedRun, RefusedError
+
+HEAVY = ("numpy", "pandas", "numba", "ray", "mlflow", "pyarrow", "deap", "sklearn", "yaml")
+
+
+def _output(capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
+    text = capsys.readouterr().out.strip()
+    assert "\n" not in text, "one object on one line"
+    loaded: dict[str, object] = json.loads(text)
+    return loaded
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["evolve", "--help"], ["data", "--help"], ["runs", "--help"]]
+)
+def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
+    script = (
+        "import sys\n"
+        "from genesis.cli.main import dispatch\n"
+        f"code = dispatch({arguments!r})\n"
+        f"print('HEAVY', [name for name in {HEAVY!r} if name in sys.modules], code)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stdout.rstrip().endswith("HEAVY [] 0"), done.stdout[-300:] + done.stderr[-300:]
+
+
+def test_every_command_has_help_and_examples(capsys: pytest.CaptureFixture[str]) -> None:
+    commands = [["demo"], ["doctor"], ["evolve"], ["report"], ["backtest"], ["ui"]]
+    for noun, verbs in {
+        "runs": ("list", "show", "compare", "sync"),
+        "strategies": ("list", "show", "explain", "export", "import"),
+        "seeds": ("list", "show"),
+        "data": ("import", "fetch", "synth", "list", "check"),
+    }.items():
+        commands += [[noun, verb] for verb in verbs]
+    for command in commands:
+        assert main.dispatch([*command, "--help"]) == 0
+        text = capsys.readouterr().out
+        assert "genesis " in text.split("Usage:")[1].split("\n", 1)[1], command
+        assert "--json" in text, command
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.dispatch(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("genesis 0.")
+
+
+def test_unknown_command_is_bad_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.dispatch(["evolv"]) == 2
+    text = capsys.readouterr().err
+    assert "evolv" in text
+    assert "--help" in text
+
+
+def test_usage_error_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.dispatch(["evolve", "--seed", "three", "--json"]) == 2
+    answer = _output(capsys)
+    assert answer["ok"] is False
+    assert answer["schema"] == 1
+    error = answer["error"]
+    assert isinstance(error, dict)
+    assert error["exit_code"] == 2
+    assert "three" in error["what"]
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (RefusedError("sealed", why="a seal", fix="other data"), 3),
+        (InterruptedRun("stopped", fix="genesis evolve --resume a"), 130),
+        (KeyboardInterrupt(), 130),
+        (ValueError("a defect [not markup]"), 1),
+    ],
+)
+def test_errors_reach_the_user(
+    error: BaseException,
+    code: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("genesis.system.doctor.examine", broken)
+    assert main.dispatch(["doctor"]) == code
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "Traceback" not in captured.err
+    if isinstance(error, RefusedError):
+        assert "sealed" in captured.err
+        assert "why:" in captured.err
+        assert "fix:" in captured.err
+    if isinstance(error, ValueError):
+        assert "a defect [not markup]" in captured.err
+        assert "--debug" in captured.err
+        assert main.dispatch(["doctor", "--debug"]) == 1
+        assert "Traceback" in capsys.readouterr().err
+
+
+def test_errors_as_json(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: object) -> None:
+        raise RefusedError("sealed", why="a seal", fix="other data")
+
+    monkeypatch.setattr("genesis.system.doctor.examine", broken)
+    assert main.dispatch(["doctor", "--json"]) == 3
+    assert _output(capsys) == {
+        "schema": 1,
+        "ok": False,
+        "error": {
+            "kind": "RefusedError",
+            "what": "sealed",
+            "why": "a seal",
+            "fix": "other data",
+            "exit_code": 3,
+        },
+    }
+
+
+def test_home_comes_from_option_or_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen: list[Path] = []
+
+    def record(workspace: object) -> list[object]:
+        seen.append(workspace.home)  # type: ignore[attr-defined]
+        return []
+
+    monkeypatch.setattr("genesis.system.doctor.examine", record)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("GENESIS_HOME", raising=False)
+    assert main.dispatch(["doctor"]) == 0
+    monkeypatch.setenv("GENESIS_HOME", str(tmp_path / "env"))
+    assert main.dispatch(["doctor"]) == 0
+    assert main.dispatch(["--home", str(tmp_path / "option"), "doctor"]) == 0
+    assert seen == [tmp_path / ".genesis", tmp_path / "env", tmp_path / "option"]
+    capsys.readouterr()
+
+
+def test_completion_is_generated(monkeypatch: pytest.MonkeyPatch) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "from genesis.cli.main import run; run()"],
+        env={
+            "PATH": "/usr/bin:/bin",
+            "_GENESIS_COMPLETE": "complete_bash",
+            "COMP_WORDS": "genesis ru",
+            "COMP_CWORD": "1",
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stdout.split() == ["runs"], done.stderr
