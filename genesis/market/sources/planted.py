@@ -15,7 +15,7 @@ Bools = npt.NDArray[np.bool_]
 # kind -> what its strength means
 PLANTS: dict[str, str] = {
     "trend": "drift of +-strength a bar, switching sign with probability 1/120",
-    "mean_reversion": "strength is the shock sd of an OU component with a half-life of 12 bars",
+    "mean_reversion": "strength is the shock sd of an OU part of the price, half-life 12 bars",
     "carry": "strength is the stationary sd of the funding rate per 8 hours, AR(1) with phi 0.97",
     "vol_breakout": "drift of strength a bar for 6 bars, along a shock beyond 2 sd",
     "lead_lag": "drift of strength times the leader's last standardised shock, on every 2nd asset",
@@ -26,6 +26,7 @@ PLANTS: dict[str, str] = {
 
 SWITCH_PROBABILITY = 1.0 / 120.0
 HALF_LIFE_BARS = 12.0
+REVERSION_PHI: float = 0.5 ** (1.0 / HALF_LIFE_BARS)
 BREAKOUT_SDS = 2.0
 BREAKOUT_BARS = 6
 _LEADER_CAP = 3.0
@@ -91,16 +92,20 @@ def drift_of(kind: str, strength: float, hidden: Hidden) -> tuple[Floats, Floats
         size = np.where(hidden.quiet & hidden.cheap, strength, -strength / 3.0)
         return size * hidden.trend_state, none, 0.0
     if kind == "mean_reversion":
-        phi = 0.5 ** (1.0 / HALF_LIFE_BARS)
-        level = follow(hidden.reversion, phi, strength, stationary=False)
+        level = follow(hidden.reversion, REVERSION_PHI, strength, stationary=False)
         before = np.concatenate([[0.0], level[:-1]])
-        return (phi - 1.0) * before, strength * hidden.reversion, strength * strength
+        return (REVERSION_PHI - 1.0) * before, strength * hidden.reversion, strength * strength
     if kind == "vol_breakout":
         return strength * burst(hidden.shocks, BREAKOUT_SDS, BREAKOUT_BARS), none, 0.0
     if kind == "lead_lag" and hidden.leader is not None:
         signal = np.clip(hidden.leader, -_LEADER_CAP, _LEADER_CAP)
         return strength * np.concatenate([[0.0], signal[:-1]]), none, 0.0
     return none, none, 0.0  # carry and decoy move no price; the leader of a pair has no edge
+
+
+def reversion_variance(strength: float) -> float:
+    """Variance of one bar's change of the stationary OU part, ``2 d^2 / (1 + phi)``."""
+    return 2.0 * strength * strength / (1.0 + REVERSION_PHI)
 
 
 def garch(shocks: Floats, sigma: float, alpha: float, beta: float) -> Floats:

@@ -10,6 +10,7 @@ Plants follow benchmark A of the project's evolution reference.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -28,6 +29,7 @@ from genesis.market.sources.planted import (
     drift_of,
     follow,
     garch,
+    reversion_variance,
     share_below,
 )
 from genesis.market.store import BarStore
@@ -96,7 +98,8 @@ class SynthSpec:
     seed, stream : int
         Another stream gives fresh bars of the same law.
     sigma : float
-        Stationary standard deviation of a bar's return, as a fraction.
+        Stationary standard deviation of a bar's return, as a fraction. An OU part is taken out
+        of it, so that a stronger edge is not also a wilder market.
     alpha, beta : float
         GARCH(1,1): reaction to the last squared shock, and persistence.
     dof : float
@@ -139,6 +142,7 @@ class SynthSpec:
                 ("correlation must be in [0, 1)", 0 <= self.correlation < 1),
                 ("substeps must be at least 1", self.substeps >= 1),
                 (f"the start must be on the {self.interval} grid", self.start_ms % length == 0),
+                ("the mean_reversion plant is larger than sigma", self.base_sigma > 0),
                 (
                     "a lead_lag plant needs two assets",
                     self.assets > 1 or all(plant.kind != "lead_lag" for plant in self.plants),
@@ -162,6 +166,12 @@ class SynthSpec:
     def strength(self, kind: str) -> float:
         """Summed strength of the plants of a kind, 0 where none is planted."""
         return sum(plant.strength for plant in self.plants if plant.kind == kind)
+
+    @property
+    def base_sigma(self) -> float:
+        """Stationary sd of the base market beside the OU part."""
+        left = self.sigma**2 - reversion_variance(self.strength("mean_reversion"))
+        return math.sqrt(left) if left > 0 else 0.0
 
     def fresh(self, bars: int, stream: int = 1) -> SynthSpec:
         """Spec of the same law with other bars."""
@@ -254,7 +264,7 @@ def _shocks(spec: SynthSpec, asset: int, ingredient: int) -> Floats:
 def _asset(spec: SynthSpec, asset: int, shocks: Floats, leader: Floats | None) -> SynthSymbol:
     total, length = shocks.size, interval_ms(spec.interval)
     stamps = spec.start_ms + (np.arange(total, dtype=np.int64) - _BURN_IN) * length
-    sds = garch(shocks, spec.sigma, spec.alpha, spec.beta)
+    sds = garch(shocks, spec.base_sigma, spec.alpha, spec.beta)
     rates = _funding(spec, asset, int(stamps[0]), int(stamps[-1]))
     state = _generator(spec, asset, _STATE)
     hidden = Hidden(
@@ -313,7 +323,7 @@ def _bars(
         highs[part] = np.maximum(highs[part], opens[part] * np.exp(bridge.max(axis=1)))
         lows[part] = np.minimum(lows[part], opens[part] * np.exp(bridge.min(axis=1)))
     noise = _generator(spec, asset, _VOLUME).standard_normal(stamps.size)
-    activity = np.sqrt(0.5 + 0.5 * (sds * shocks / spec.sigma) ** 2)
+    activity = np.sqrt(0.5 + 0.5 * (sds * shocks / spec.base_sigma) ** 2)
     # the decoy: volume tells this bar's direction, so only a look into bar t + 1 can use it
     told = spec.strength("decoy") * np.clip(shocks, -3.0, 3.0)
     volume = 1_000.0 * activity * np.exp(0.4 * noise + told)
