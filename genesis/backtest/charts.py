@@ -111,8 +111,8 @@ def equity_figure(data: ReportData) -> Figure:
             "height": 400,
             "hovermode": "x unified",
             "xaxis": {"type": "date", "anchor": "y2"},
-            "yaxis": {"domain": [0.36, 1], "tickformat": ".0%", "title": {"text": "equity"}},
-            "yaxis2": {"domain": [0, 0.28], "tickformat": ".0%", "title": {"text": "drawdown"}},
+            "yaxis": {"domain": [0.36, 1], "tickformat": ".2~%", "title": {"text": "equity"}},
+            "yaxis2": {"domain": [0, 0.28], "tickformat": ".2~%", "title": {"text": "drawdown"}},
             "showlegend": False,
         },
     }
@@ -140,7 +140,7 @@ def cost_figure(costs: Mapping[str, float]) -> Figure:
                 "hovertemplate": "%{x}: %{text} of capital<extra></extra>",
             }
         ],
-        "layout": {"height": 320, "yaxis": {"tickformat": ".0%"}, "showlegend": False},
+        "layout": {"height": 320, "yaxis": {"tickformat": ".2~%"}, "showlegend": False},
     }
 
 

@@ -30,10 +30,20 @@ METRICS = (
     "sharpe_2x",
     "fitness",
     "liquidated",
+    "long_share",
+    "gross_profit",
+    "gross_loss",
 )
 """Columns of `BlockResult.metrics`. Ratios are annualised by bars per 365 days; drawdown, fees,
 slippage and funding are positive fractions of reference capital (funding: paid minus received);
-turnover is traded notional per year over capital; exposure is the share of bars in position."""
+turnover is traded notional per year over capital; exposure is the share of the symbol's active bars
+at whose close a position is held, long_share the part of those that is long. Trades are closed
+trades; their profit is net of fees, slippage and funding. Gross profit and loss are the sums of the
+winning and of the losing ones, both positive. Ratios without a loss or drawdown are capped, see
+`genesis.backtest.metrics.RATIO_CAP`."""
+
+COLUMN = {name: place for place, name in enumerate(METRICS)}
+"""Place of each metric by name."""
 
 VALID = 0
 NO_TRADES = 1
@@ -56,7 +66,9 @@ class BlockResult:
         Why a row is invalid, empty for a valid one.
     metrics : float64, shape (n, len(METRICS))
     fold_sharpe, fold_trades : float64, shape (n, folds)
-        Annualised net Sharpe ratio and closed trades of each of the equal consecutive folds.
+        Annualised net Sharpe ratio and closed trades of each of the equal consecutive folds of
+        the timeline. A fold without variation has ratio 0, one in which the symbol is not listed
+        for at least two bars has NaN.
     marks : float64, shape (n, marks)
         Equity minus capital, over capital, at the end of each day (each bar if bars are longer).
     phenotype : uint64, shape (n,)

@@ -1,0 +1,304 @@
+"""The evaluator: strategies in, numbers out, on one symbol at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from genesis.backtest.accounting import Records, account, engine_name
+from genesis.backtest.equity import FOLD_SUMS, TOTALS, order_hash, rebuild
+from genesis.backtest.frame import Frame, frame_of, frozen
+from genesis.backtest.passes import (
+    BOOK_FULL,
+    MOST_PER_BAR,
+    O_PRICE,
+    O_SIZE,
+    T_BAR,
+    T_REASON,
+    orders_of,
+)
+from genesis.backtest.result import (
+    METRICS,
+    NO_TRADES,
+    NOT_FINITE,
+    OVER_BUDGET,
+    RAISED,
+    TOO_SHORT,
+    VALID,
+    BlockResult,
+)
+from genesis.backtest.setup import EvaluationSetup
+from genesis.backtest.summary import fold_ratios, metrics_row
+from genesis.domain.errors import GenesisError
+from genesis.market.panel import Panel
+from genesis.strategy.cache import NodeCache
+from genesis.strategy.node import Node, series
+from genesis.strategy.policy import (
+    REASON_LIQUIDATION,
+    new_state,
+    policy_vector,
+    uses_atr,
+)
+from genesis.strategy.series import SeriesEvaluator, history_bars, work
+from genesis.strategy.strategy import NEVER, PolicyParams, Strategy
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+__all__ = ["EvaluationSetup", "Evaluator", "OrderList"]
+
+
+@dataclass(frozen=True, slots=True)
+class OrderList:
+    """Orders of one strategy on one symbol, or why there are none.
+
+    Attributes
+    ----------
+    status : int
+        Place in `genesis.backtest.result.STATUS`.
+    reason : str
+    book : float64, shape (n, 4)
+        Signed size, reference price, fee and slippage rate.
+    tags : int64, shape (n, 3)
+        Bar, reason code, phase.
+    """
+
+    status: int
+    reason: str
+    book: Floats
+    tags: Ints
+
+
+class _Invalid(Exception):
+    """A strategy that cannot be evaluated, with its status."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+
+
+class Evaluator:
+    """Evaluates strategies on the symbols of a panel.
+
+    Parameters
+    ----------
+    panel : Panel
+    setup : EvaluationSetup
+    cache_bytes : int
+        Memory for evaluated nodes, shared equally by the panel's symbols.
+
+    Notes
+    -----
+    Results are a pure function of panel, setup and strategy: the order or grouping of the
+    strategies, the cache and the engine change no bit. Not thread-safe.
+    """
+
+    def __init__(
+        self, panel: Panel, setup: EvaluationSetup, cache_bytes: int = 512 * 1024 * 1024
+    ) -> None:
+        self.panel = panel
+        self.setup = setup
+        self.engine = engine_name(setup.engine)
+        self._cache_bytes = cache_bytes // max(len(panel.symbols), 1)
+        self._series: dict[int, SeriesEvaluator] = {}
+        self._caches: dict[int, NodeCache] = {}
+        self._frames: dict[int, Frame] = {}
+        self._book: Floats = np.empty((0, 4))
+        self._tags: Ints = np.empty((0, 3), dtype=np.int64)
+        self._gone = [0, 0]
+
+    @property
+    def hits(self) -> int:
+        """Nodes that were served from the cache."""
+        return self._gone[0] + sum(c.hits for c in self._caches.values())
+
+    @property
+    def misses(self) -> int:
+        """Nodes that had to be computed."""
+        return self._gone[1] + sum(c.misses for c in self._caches.values())
+
+    def forget(self, symbol: int) -> None:
+        """Free what is kept of a symbol."""
+        cache = self._caches.pop(symbol, None)
+        if cache is not None:
+            self._gone[0] += cache.hits
+            self._gone[1] += cache.misses
+        self._series.pop(symbol, None)
+        self._frames.pop(symbol, None)
+
+    def frame(self, symbol: int) -> Frame:
+        """Bars, funding, folds and marks of a symbol, laid out once."""
+        if symbol not in self._frames:
+            share = self.setup.capital / len(self.panel.symbols)
+            self._frames[symbol] = frame_of(self.panel, symbol, share, self.setup.folds)
+        return self._frames[symbol]
+
+    def orders(self, symbol: int, strategy: Strategy) -> OrderList:
+        """Order list of one strategy; what it raises becomes its status.
+
+        An infrastructure error or an interrupt is not the strategy's and passes through.
+        """
+        try:
+            return self._orders(symbol, strategy)
+        except _Invalid as invalid:
+            return _no_orders(invalid.status, invalid.reason)
+        except Exception as error:
+            text = error.what if isinstance(error, GenesisError) else str(error)
+            return _no_orders(RAISED, f"{type(error).__name__}: {text}")
+
+    def evaluate(self, symbol: int, strategies: Sequence[Strategy]) -> BlockResult:
+        """Evaluate a block of strategies on one symbol.
+
+        Parameters
+        ----------
+        symbol : int
+            Place of the symbol in the panel.
+        strategies : sequence of Strategy
+
+        Returns
+        -------
+        BlockResult
+
+        Raises
+        ------
+        GenesisError
+            If accounting did not execute an order as requested (a fault of the program).
+        """
+        frame = self.frame(symbol)
+        lists = [self.orders(symbol, strategy) for strategy in strategies]
+        live = [i for i, orders in enumerate(lists) if orders.status == VALID]
+        n, days = len(lists), frame.mark_stop.size
+        status = np.array([orders.status for orders in lists], dtype=np.int8)
+        reasons = [orders.reason for orders in lists]
+        metrics = np.full((n, len(METRICS)), np.nan)
+        ratios = np.full((n, self.setup.folds), np.nan)
+        trades = np.full((n, self.setup.folds), np.nan)
+        marks = np.full((n, days), np.nan)
+        phenotype = np.zeros(n, dtype=np.uint64)
+        records = account([lists[i].book for i in live], engine=self.engine)
+        for i, executed in zip(live, records, strict=True):
+            folds, row, totals = _walk(frame, lists[i], executed)
+            liquidated = bool(lists[i].tags[-1, T_REASON] == REASON_LIQUIDATION)
+            numbers = metrics_row(frame, folds, row, totals, liquidated)
+            if not np.all(np.isfinite(numbers)):
+                bad = [METRICS[j] for j in np.flatnonzero(~np.isfinite(numbers))]
+                status[i] = NOT_FINITE
+                reasons[i] = f"not finite: {', '.join(bad)}"
+                continue
+            metrics[i] = numbers
+            ratios[i], trades[i] = fold_ratios(frame, folds)
+            marks[i] = row
+            phenotype[i] = order_hash(
+                np.ascontiguousarray(lists[i].tags[:, T_BAR]),
+                np.ascontiguousarray(lists[i].book[:, O_SIZE]),
+            )
+        return BlockResult(status, tuple(reasons), metrics, ratios, trades, marks, phenotype)
+
+    def _orders(self, symbol: int, strategy: Strategy) -> OrderList:
+        frame, policy = self.frame(symbol), strategy.policy
+        nodes = self._check(frame, strategy)
+        values = self._values(symbol)
+        signals = [
+            frame.none if node == NEVER else frozen(values.value(node), np.int8)
+            for _, node in strategy.rules.named()
+        ]
+        atr_node, vol_node = nodes
+        atr = frame.close if atr_node is None else frozen(values.value(atr_node), np.float64)
+        vol = frame.close if vol_node is None else frozen(values.value(vol_node), np.float64)
+        self._reserve(frame)
+        costs = self.setup.costs
+        count = orders_of(
+            *signals,  # type: ignore[arg-type]
+            frame.open,
+            frame.high,
+            frame.low,
+            frame.close,
+            frame.valid,
+            atr,  # type: ignore[arg-type]
+            vol,  # type: ignore[arg-type]
+            frame.due,
+            frame.ts_ms,
+            frame.first,
+            frame.last,
+            policy_vector(policy, frame.instrument, frame.capital, frame.periods),
+            costs.vector(),
+            costs.noise_key(frame.instrument.symbol),  # type: ignore[arg-type]
+            self.setup.leverage,
+            frame.instrument.maintenance_margin,
+            new_state(),
+            self._book,
+            self._tags,
+        )
+        if count == BOOK_FULL:
+            limit = self.setup.orders_per_bar
+            raise _Invalid(OVER_BUDGET, f"more than {limit:g} orders per bar")
+        if count == 0:
+            raise _Invalid(NO_TRADES, "no order was placed")
+        return OrderList(VALID, "", self._book[:count].copy(), self._tags[:count].copy())
+
+    def _check(self, frame: Frame, strategy: Strategy) -> tuple[Node | None, Node | None]:
+        atr_node, vol_node = policy_nodes(strategy.policy)
+        nodes = [node for _, node in strategy.rules.named() if node != NEVER]
+        nodes += [node for node in (atr_node, vol_node) if node is not None]
+        warm_up = max((history_bars(node) for node in nodes), default=0)
+        if warm_up >= frame.active_bars:
+            raise _Invalid(
+                TOO_SHORT, f"warm-up of {warm_up} bars, {frame.active_bars} bars of data"
+            )
+        load = sum(work(node) for node in dict.fromkeys(nodes))
+        if load > self.setup.work_budget:
+            raise _Invalid(
+                OVER_BUDGET, f"work {load:g} per bar, the budget is {self.setup.work_budget:g}"
+            )
+        return atr_node, vol_node
+
+    def _values(self, symbol: int) -> SeriesEvaluator:
+        if symbol not in self._series:
+            cache = NodeCache(self._cache_bytes)
+            self._caches[symbol] = cache
+            self._series[symbol] = SeriesEvaluator(self.panel, symbol, cache)
+        return self._series[symbol]
+
+    def _reserve(self, frame: Frame) -> None:
+        need = int(self.setup.orders_per_bar * frame.active_bars) + MOST_PER_BAR
+        if self._book.shape[0] != need:
+            self._book = np.empty((need, 4))
+            self._tags = np.empty((need, 3), dtype=np.int64)
+
+
+def policy_nodes(policy: PolicyParams) -> tuple[Node | None, Node | None]:
+    """Average true range and realised volatility that a policy reads, None where it does not."""
+    high, low, close = series("high"), series("low"), series("close")
+    atr = Node("atr", (high, low, close), (policy.atr_window,)) if uses_atr(policy) else None
+    vol = Node("realised_vol", (close,), (policy.vol_window,)) if policy.vol_target > 0 else None
+    return atr, vol
+
+
+def _walk(frame: Frame, orders: OrderList, records: Records) -> tuple[Floats, Floats, Floats]:
+    folds = np.zeros((frame.fold_stop.size, FOLD_SUMS))
+    marks = np.zeros(frame.mark_stop.size)
+    totals = np.zeros(TOTALS)
+    rebuild(
+        records,
+        np.ascontiguousarray(orders.tags[:, T_BAR]),
+        np.ascontiguousarray(orders.book[:, O_PRICE]),
+        frame.known,
+        frame.due,
+        frame.first,
+        frame.last,
+        frame.capital,
+        frame.fold_stop,
+        frame.mark_stop,
+        folds,
+        marks,
+        totals,
+    )
+    return folds, marks, totals
+
+
+def _no_orders(status: int, reason: str) -> OrderList:
+    return OrderList(status, reason, np.empty((0, 4)), np.empty((0, 3), dtype=np.int64))

@@ -1,0 +1,1 @@
+"""The one home of fees, slippage and their multiples."""
