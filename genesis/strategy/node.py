@@ -8,6 +8,7 @@ never a signal.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +23,7 @@ Floats = npt.NDArray[np.float64]
 Scalar = int | float | str
 
 FIELDS = ("open", "high", "low", "close", "volume", "funding", "sentiment")
+_WORD = re.compile(r"(?!inf\b)[A-Za-z_][A-Za-z0-9_]*")
 MAX_NODES = 512
 MAX_DEPTH = 48
 
@@ -125,6 +127,8 @@ class Node:
     depth : int
     size : int
         Nodes counted as a tree, constants included.
+    constant : bool
+        Whether the value is the same on every bar: a constant, or elementwise on constants.
     """
 
     op: str
@@ -134,9 +138,11 @@ class Node:
     boolean: bool = field(init=False)
     depth: int = field(init=False)
     size: int = field(init=False)
+    constant: bool = field(init=False)
 
     def __post_init__(self) -> None:
         boolean = False
+        constant = self.op == "const"
         if self.op == "const":
             text = number_text(self.params[0])
         elif self.op == "field":
@@ -154,9 +160,11 @@ class Node:
             parts = [a.text for a in self.args] + [number_text(p) for p in self.params]
             text = f"{self.op}({','.join(parts)})"
             boolean = op.boolean
+            constant = op.elementwise and all(a.constant for a in self.args)
         put = object.__setattr__
         put(self, "text", text)
         put(self, "boolean", boolean)
+        put(self, "constant", constant)
         put(self, "depth", 1 + max((a.depth for a in self.args), default=0))
         put(self, "size", 1 + sum(a.size for a in self.args))
         if self.depth > MAX_DEPTH or self.size > MAX_NODES:
@@ -239,6 +247,9 @@ def _check_operands(op: Op, args: tuple[Node, ...], params: tuple[Scalar, ...]) 
             f"'{op.name}' takes {len(op.args)} operands and {len(op.params)} parameters,"
             f" not {len(args)} and {len(params)}"
         )
+    for value in params:
+        if isinstance(value, str) and not _WORD.fullmatch(value):
+            raise StrategyError(f"'{value}' cannot be a parameter of '{op.name}'")
     for place, (want, arg) in enumerate(zip(op.args, args, strict=True)):
         if arg.boolean != (want == "b"):
             raise StrategyError(
