@@ -15,7 +15,7 @@ from genesis.domain.canonical import array_hash, content_hash
 from genesis.domain.errors import ExecutorError
 from genesis.evolution.executors.inline import InlineExecutor
 from genesis.evolution.executors.processes import ProcessExecutor
-RayExecutor = None
+from genesis.evolution.executors.ray_pool import RayExecutor
 from genesis.evolution.work import Executor, StudyJob, UnitResult, WorkUnit
 
 FAKE = "fake_evaluator:FakeEvaluator"
