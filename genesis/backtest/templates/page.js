@@ -11,7 +11,8 @@
       return value.startsWith("--") ? style.getPropertyValue(value).trim() : value;
     }
     if (Array.isArray(value)) {
-      return typeof value[0] === "number" ? value : value.map((v) => paint(v, style));
+      const numbers = typeof value[0] === "number" && typeof value.at(-1) === "number";
+      return numbers ? value : value.map((v) => paint(v, style));
     }
     if (value && typeof value === "object") {
       return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, paint(v, style)]));
