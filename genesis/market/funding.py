@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from genesis.domain.errors import DataError, did_you_mean
-from genesis.domain.timeline import HOUR_MS
+from genesis.domain.timeline import HOUR_MS, MINUTE_MS
 from genesis.market.bars import FundingRates
 
 Floats = npt.NDArray[np.float64]
@@ -71,6 +71,15 @@ def _rate(text: str) -> float:
             fix="give the rate per 8 hours as a fraction, 0.0001 for one basis point",
         )
     return rate
+
+
+def whole_hours(ts_ms: Ints) -> Ints:
+    """Settlement stamps without the venue's delay: the full hour that a rate was settled at.
+
+    Exchanges stamp a settlement some milliseconds to seconds after the hour; up to a minute
+    before it counts as that hour too.
+    """
+    return (ts_ms + MINUTE_MS) // HOUR_MS * HOUR_MS
 
 
 def settlement_periods(ts_ms: Ints) -> Floats:

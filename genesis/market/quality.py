@@ -18,7 +18,8 @@ from genesis.domain.timeline import INTERVALS, format_ts, interval_ms, interval_
 from genesis.market.bars import PRICES, Bars
 
 SPIKE_SDS = 12.0
-REVERTED_SHARE = 0.5
+REVERTED_SHARE = 0.8
+_AROUND = 24
 _MAD_TO_SD = 1.4826  # sd of a normal over its median absolute deviation
 _SHOWN = 3
 _ENOUGH = 10
@@ -180,17 +181,24 @@ def require_storable(bars: Bars, interval: str, name: str) -> None:
 def spike_rows(bars: Bars) -> npt.NDArray[np.int64]:
     """Rows whose close jumps and comes back with the next bar, in a sorted series.
 
-    A jump is a log return beyond 12 robust standard deviations of the series (1.4826 times the
-    median absolute deviation); it came back if the next return undoes at least half of it.
-    A crash that stays down is no spike.
+    A jump is a log return beyond 12 robust standard deviations (1.4826 times the median absolute
+    deviation) both of the series and of the 48 returns around it, so that a day on which every
+    hour is wild is no string of spikes. It came back if the next return undoes at least 80 % of
+    it; a crash that stays down is no spike.
     """
     if len(bars) < 3:
         return np.empty(0, dtype=np.int64)
     returns = np.diff(np.log(bars.close))
-    sd = _MAD_TO_SD * float(np.median(np.abs(returns - np.median(returns))))
     jump, after = returns[:-1], returns[1:]
     reverted = (np.sign(after) == -np.sign(jump)) & (np.abs(after) >= REVERTED_SHARE * np.abs(jump))
-    return np.flatnonzero((np.abs(jump) > SPIKE_SDS * sd) & (jump != 0) & reverted) + 1
+    candidates = np.flatnonzero((np.abs(jump) > SPIKE_SDS * _robust_sd(returns)) & reverted)
+    around = (returns[max(0, c - _AROUND) : c + _AROUND + 1] for c in candidates)
+    local = np.array([_robust_sd(window) for window in around])
+    return candidates[np.abs(jump[candidates]) > SPIKE_SDS * local] + 1
+
+
+def _robust_sd(returns: npt.NDArray[np.float64]) -> float:
+    return _MAD_TO_SD * float(np.median(np.abs(returns - np.median(returns))))
 
 
 def dominant_spacing(ts_ms: npt.NDArray[np.int64]) -> int:
