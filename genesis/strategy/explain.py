@@ -57,11 +57,11 @@ def phrase(node: Node) -> str:
     params = {name: number_text(value) for name, value in zip(op.params, node.params, strict=True)}
     if node.op in _BAR_FIELDS:
         words, fields = _BAR_FIELDS[node.op]
-        symbols = {str(a.params[1]) if len(a.params) > 1 else "" for a in node.args}
-        if all(a.op == "field" for a in node.args) and len(symbols) == 1:
-            if tuple(str(a.params[0]) for a in node.args) == fields:
-                symbol = symbols.pop()
-                return words.format(**params) + (f" of {symbol}" if symbol else "")
+        symbols = {str(a.params[1]) if len(a.params) == 2 else "" for a in node.args}
+        named = tuple(str(a.params[0]) for a in node.args if a.op == "field")
+        if named == fields and len(symbols) == 1:
+            symbol = symbols.pop()
+            return words.format(**params) + (f" of {symbol}" if symbol else "")
     args = node.args
     if node.op == "mul" and args[1].op == "const":
         args = (args[1], args[0])
