@@ -1,6 +1,6 @@
 """The archive: the best candidates of every kind of behaviour (MAP-Elites, Mouret & Clune 2015).
 
-A cell is (kind of family, direction, holding time, turnover). Each keeps its best four, in a
+A cell is (kind of family, net exposure, holding time, turnover). Each keeps its best four, in a
 total order, and one of candidates with equal behaviour, the simpler one, whatever the cell.
 """
 
@@ -18,6 +18,9 @@ DEPTH = 4
 # Bin edges in bars and in traded notional per year over capital.
 HOLDING_EDGES = (3.0, 10.0, 30.0, 100.0, 300.0)
 TURNOVER_EDGES = (1.0, 4.0, 16.0)
+# Share of the held bars that are long: mostly short, mixed, mostly long.
+LONG_EDGES = (0.25, 0.75)
+_SIDES = ("short", "both", "long")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +54,9 @@ class Archive:
         """Cell of a valid candidate, as ``trend/long/h2/t1``."""
         holding = bisect.bisect_left(HOLDING_EDGES, score.measures["holding_bars"])
         turnover = bisect.bisect_left(TURNOVER_EDGES, score.measures["turnover"])
-        direction = str(candidate.genome.genes.get("policy.direction", "both"))
+        side = _SIDES[bisect.bisect_left(LONG_EDGES, score.measures["long_share"])]
         kind = self._kind_of(candidate.genome.family)
-        return f"{kind}/{direction}/h{holding}/t{turnover}"
+        return f"{kind}/{side}/h{holding}/t{turnover}"
 
     def insert(self, candidate: Candidate, score: Score, evaluations: int) -> bool:
         """Offer a candidate; tell whether it has a place now. An invalid one never has."""
@@ -131,6 +134,7 @@ class Archive:
             "axes": {
                 "holding_bars": list(HOLDING_EDGES),
                 "turnover_per_year": list(TURNOVER_EDGES),
+                "long_share": list(LONG_EDGES),
             },
             "entries": [
                 {

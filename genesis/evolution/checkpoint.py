@@ -35,8 +35,6 @@ class Checkpoint:
     ledger_head : str
     counters : dict
         Evaluations and budgets used, by name.
-    random_seen : list of str
-        Keys that the random arm has drawn, in order.
     elapsed_s : float
         Seconds worked so far, over all sittings. Not part of any hash.
     """
@@ -50,7 +48,6 @@ class Checkpoint:
     ledger_size: int
     ledger_head: str
     counters: dict[str, int]
-    random_seen: list[str]
     elapsed_s: float
 
 

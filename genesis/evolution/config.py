@@ -52,7 +52,7 @@ class SplitConfig(_Block, frozen=True):
 
 
 class CostsConfig(_Block, frozen=True):
-    """Fees and slippage as fractions of notional; capital is the reference capital of a symbol."""
+    """Fees and slippage as fractions of notional; capital is shared equally by the symbols."""
 
     taker: Rate = 4.5e-4
     maker: Rate = 1.5e-4
