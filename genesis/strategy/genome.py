@@ -15,9 +15,12 @@ from typing import TYPE_CHECKING, Any
 from genesis.domain.canonical import content_hash
 from genesis.domain.errors import StrategyError
 from genesis.strategy.genes import Choice, Float, Gene, GeneValue, Int, Levels, RandomSource, Window
-from genesis.strategy.node import OPS, Node
+from genesis.strategy.language import Market
+from genesis.strategy.node import Node
 from genesis.strategy.seed import Seed
+from genesis.strategy.series import history_bars
 from genesis.strategy.strategy import DIRECTIONS, NEVER, PolicyParams, Rules, Strategy
+from genesis.strategy.text import parse
 from genesis.strategy.trees import reduce_tree
 
 if TYPE_CHECKING:
@@ -144,8 +147,6 @@ def from_plain(value: Any) -> Genome:
     StrategyError
         If the value is no genome of a known schema.
     """
-    from genesis.strategy.text import parse
-
     if not isinstance(value, Mapping) or set(value) != {"schema", "family", "genes", "filter"}:
         raise StrategyError("a genome needs exactly the keys schema, family, genes, filter")
     if value["schema"] != SCHEMA:
@@ -184,8 +185,6 @@ def express(genome: Genome, family: type[Seed]) -> Strategy:
     StrategyError
         If the family cannot write its rules.
     """
-    from genesis.strategy.language import Market
-
     specs = all_genes(family)
     values = {name: spec.repair(genome.genes.get(name)) for name, spec in specs.items()}
     built = family(**{name: values[name] for name in family.genes()})
@@ -378,17 +377,10 @@ def complexity(genome: Genome, registry: SeedRegistry) -> int:
     return count + (genome.filter.size if genome.filter is not None else 0)
 
 
-def history_bars(node: Node) -> int:
-    """Bars before a node's first valid value: the longest chain of lookbacks beneath it."""
-    deepest = max((history_bars(arg) for arg in node.args), default=0)
-    op = OPS.get(node.op)
-    return deepest + (op.lookback(node.params) if op is not None else 0)
-
-
 def warmup_bars(strategy: Strategy) -> int:
     """Bars before a strategy's first possible entry, its policy's windows included."""
     policy = strategy.policy
-    needs = [history_bars(node) for _, node in strategy.rules.named()]
+    needs = [history_bars(*(node for _, node in strategy.rules.named()))]
     if any(getattr(policy, name) for name in _ATR_RULES):
         needs.append(policy.atr_window)
     if policy.vol_target:

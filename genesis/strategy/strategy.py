@@ -8,6 +8,7 @@ from typing import Any
 
 from genesis.domain.canonical import content_hash
 from genesis.domain.errors import StrategyError, did_you_mean
+from genesis.strategy import learners as _learners  # noqa: F401  (registers the learners)
 from genesis.strategy import primitives as _primitives  # noqa: F401  (registers the primitives)
 from genesis.strategy.node import Node, const
 

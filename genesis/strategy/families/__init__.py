@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from genesis.strategy.families.carry import FundingCarry
 from genesis.strategy.families.channel import Donchian
+from genesis.strategy.families.learned import LinearSvc, PcaTree
 from genesis.strategy.families.moving_average import EmaCross, SmaTrend
 from genesis.strategy.families.oscillator import RsiReversion, Stochastic, VwapReversion
 from genesis.strategy.families.trend import Ichimoku, NadarayaWatson
@@ -23,4 +24,6 @@ BUILTIN: tuple[type[Seed], ...] = (
     VolatilityScaling,
     FundingCarry,
     NadarayaWatson,
+    LinearSvc,
+    PcaTree,
 )

@@ -1,0 +1,246 @@
+"""``svc``: a linear support vector classifier of the sign of the forward return.
+
+The machine is L2-regularised with squared hinge loss and the bias as one more weight, solved in
+the dual by cyclic coordinate descent (Hsieh et al., ICML 2008): the problem of scikit-learn's
+``LinearSVC``, whose solution is unique. Several machines on ever more recent parts of the window
+form an ensemble, and a purged cross-validation inside the window tells how much to trust it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from genesis.domain.errors import StrategyError
+from genesis.domain.jit import kernel
+from genesis.strategy.learners.samples import (
+    FEATURES,
+    decided,
+    gather,
+    stacked,
+    standardise,
+    store,
+    warmup,
+    whole,
+)
+from genesis.strategy.node import Array, Op, Scalar, register
+
+Floats = npt.NDArray[np.float64]
+Params = tuple[Scalar, ...]
+
+NAMES = ("features", "window", "horizon", "ensemble", "folds", "bins", "refit", "c")
+_BOUNDS = ((1, FEATURES), (10, 1000), (1, 200), (1, 10), (2, 20), (2, 4), (8, 2048))
+_HEADER = 3
+MAX_EPOCHS = 50
+TOLERANCE = 1e-2
+
+
+@kernel
+def fit_machine(x: Any, y: Any, use: Any, c: float, tolerance: float, epochs: int, w: Any) -> None:
+    """Fit one machine.
+
+    Parameters
+    ----------
+    x : shape (n, features)
+    y : shape (n,)
+        Only the sign is read.
+    use : bool, shape (n,)
+        Samples to train on.
+    c : float
+        Penalty of a violation.
+    tolerance : float
+        Largest projected gradient at which the solution counts as found.
+    epochs : int
+        Most passes over the samples.
+    w : shape (features + 1,)
+        Result: weights, then the bias.
+    """
+    n, k = x.shape
+    alpha = np.zeros(n)
+    norms = np.empty(n)
+    diagonal = 0.5 / c
+    for i in range(n):
+        total = 1.0
+        for f in range(k):
+            total += x[i, f] * x[i, f]
+        norms[i] = total + diagonal
+    w[:] = 0.0
+    for _ in range(epochs):
+        worst = 0.0
+        for i in range(n):
+            if not use[i]:
+                continue
+            sign = 1.0 if y[i] > 0.0 else -1.0
+            margin = w[k]
+            for f in range(k):
+                margin += w[f] * x[i, f]
+            gradient = sign * margin - 1.0 + alpha[i] * diagonal
+            if alpha[i] == 0.0 and gradient > 0.0:
+                continue
+            worst = max(worst, abs(gradient))
+            fresh = max(alpha[i] - gradient / norms[i], 0.0)
+            step = (fresh - alpha[i]) * sign
+            alpha[i] = fresh
+            for f in range(k):
+                w[f] += step * x[i, f]
+            w[k] += step
+        if worst < tolerance:
+            break
+
+
+@kernel
+def validated_edge(x: Any, y: Any, keep: Any, folds: int, horizon: int, c: float) -> float:
+    """``2 * hit rate - 1``, at least 0, of contiguous folds purged by the label horizon."""
+    n, k = x.shape
+    use = np.empty(n, dtype=np.bool_)
+    w = np.empty(k + 1)
+    hits = 0
+    tested = 0
+    for fold in range(folds):
+        start = (n * fold) // folds
+        stop = (n * (fold + 1)) // folds
+        for i in range(n):
+            use[i] = keep[i] and (i < start - horizon or i >= stop + horizon)
+        if not two_classes(y, use):
+            continue
+        fit_machine(x, y, use, c, TOLERANCE, MAX_EPOCHS, w)
+        for i in range(start, stop):
+            if keep[i]:
+                value = w[k]
+                for f in range(k):
+                    value += w[f] * x[i, f]
+                tested += 1
+                if (value > 0.0) == (y[i] > 0.0):
+                    hits += 1
+    if tested == 0:
+        return 0.0
+    return max(0.0, 2.0 * hits / tested - 1.0)
+
+
+@kernel
+def two_classes(y: Any, use: Any) -> bool:
+    """Whether at least two samples of either sign are used."""
+    up = 0
+    down = 0
+    for i in range(y.size):
+        if use[i]:
+            if y[i] > 0.0:
+                up += 1
+            else:
+                down += 1
+    return up >= 2 and down >= 2
+
+
+@kernel
+def fit_ensemble(
+    x: Any, y: Any, horizon: int, members: int, folds: int, bins: int, c: float, model: Any
+) -> None:
+    """Fit on one window; the model is edge, means, scales, then weights and bias averaged."""
+    n, k = x.shape
+    means = model[1 : 1 + k]
+    scales = model[1 + k : 1 + 2 * k]
+    weights = model[1 + 2 * k :]
+    standardise(x, means, scales)
+    keep = np.empty(n, dtype=np.bool_)
+    decided(y, bins, keep)
+    weights[:] = 0.0
+    model[0] = 0.0
+    if not two_classes(y, keep):
+        return
+    model[0] = validated_edge(x, y, keep, folds, horizon, c)
+    use = np.empty(n, dtype=np.bool_)
+    w = np.empty(k + 1)
+    for member in range(members):
+        # Member 0 sees the whole window, the last one little more than its newer half.
+        first = (n * member) // (2 * members)
+        for i in range(n):
+            use[i] = keep[i] and i >= first
+        if two_classes(y, use):
+            fit_machine(x, y, use, c, TOLERANCE, MAX_EPOCHS, w)
+            for f in range(k + 1):
+                weights[f] += w[f] / members
+
+
+@kernel
+def run_svc(rows: Any, price: Any, whole_params: Any, c: float, state: Any, out: Any) -> None:
+    """Feed a block of bars. State: valid bars, fitted, place, closes, samples, model."""
+    k, window, horizon, members, folds, bins, refit = whole_params
+    size = window + horizon
+    closes = state[_HEADER : _HEADER + size]
+    ring = state[_HEADER + size : _HEADER + size + size * k].reshape((size, k))
+    model = state[_HEADER + size + size * k :]
+    count = state[0]
+    fitted = state[1]
+    place = int(state[2])
+    x = np.empty((window, k))
+    y = np.empty(window)
+    for bar in range(out.size):
+        if not store(rows, price, bar, ring, closes, place):
+            out[bar] = np.nan
+            continue
+        count += 1.0
+        if count >= size and count % refit == 0.0:
+            gather(ring, closes, place, window, horizon, x, y)
+            fit_ensemble(x, y, horizon, members, folds, bins, c, model)
+            fitted = 1.0
+        place = (place + 1) % size
+        if fitted == 0.0:
+            out[bar] = np.nan
+            continue
+        value = model[1 + 3 * k]
+        for f in range(k):
+            value += model[1 + 2 * k + f] * (rows[f, bar] - model[1 + f]) * model[1 + k + f]
+        out[bar] = model[0] * value / (1.0 + abs(value))
+    state[0] = count
+    state[1] = fitted
+    state[2] = place
+
+
+def _run(inputs: Sequence[Array | float], params: Params, state: Floats, out: Array) -> None:
+    integers = tuple(int(p) for p in params[:-1])
+    rows, price = stacked(inputs, integers[0], out.size)
+    run_svc(rows, price, integers, float(params[-1]), state, out)
+
+
+def _check(params: Params) -> None:
+    whole(params, NAMES, _BOUNDS)
+    if isinstance(params[-1], str) or not 0.0 < float(params[-1]) <= 1e6:
+        raise StrategyError(f"c must be positive, not {params[-1]}")
+
+
+def _state_size(params: Params) -> int:
+    k, window, horizon = int(params[0]), int(params[1]), int(params[2])
+    return _HEADER + (window + horizon) * (k + 1) + 2 + 3 * k
+
+
+def _lookback(params: Params) -> int:
+    return warmup(int(params[1]), int(params[2]), int(params[6]))
+
+
+def _cost(params: Params) -> float:
+    # Measured: most fits use all epochs, a weight's update costs about four operations.
+    k, window, _, members, folds, _, refit = (float(p) for p in params[:-1])
+    return 4.0 * k + (members + folds) * 4.0 * MAX_EPOCHS * window * (k + 4.0) / refit
+
+
+register(
+    Op(
+        name="svc",
+        args="n" * (FEATURES + 1),
+        params=NAMES,
+        boolean=False,
+        run=_run,
+        state_size=_state_size,
+        lookback=_lookback,
+        settle=lambda p: _lookback(p) + int(p[6]),
+        cost=_cost,
+        sentence=(
+            "the {horizon}-bar outlook of a linear classifier on {features} features,"
+            " refitted every {refit} bars on the last {window}"
+        ),
+        check=_check,
+    )
+)
