@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -18,8 +17,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from genesis.domain.errors import StorageError
 from genesis.domain.timeline import format_ts
+from genesis.market.atomic_file import write_atomic
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 PERCENT = frozenset(
@@ -108,18 +107,4 @@ def write_page(path: Path, text: str) -> None:
     StorageError
         If it cannot be written.
     """
-    new = path.with_name(f".{path.name}.new")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with new.open("w", encoding="utf-8") as handle:
-            handle.write(text)
-            handle.flush()
-            os.fsync(handle.fileno())
-        new.replace(path)
-    except OSError as error:
-        new.unlink(missing_ok=True)
-        raise StorageError(
-            f"the report {path} could not be written",
-            why=str(error),
-            fix="free disk space or give another path",
-        ) from error
+    write_atomic(path, lambda file: file.write(text.encode()))

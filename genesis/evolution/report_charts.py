@@ -58,11 +58,21 @@ def pareto_figure(
     """
     shown = [e for e in entries if e["objectives"] and all(map(finite, e["objectives"]))]
     front = set(undominated([e["objectives"] for e in shown]))
-    traces = [_cloud(trials)]
+    titles = [*names, "", "", ""]
+    traces, scaled = [_cloud(trials)], False
+    thirds = [v for e in shown if (v := _objective(e, 2)) is not None]
+    # One scale for both traces; only the first that has points shows its bar.
+    scale = {
+        "cmin": min(thirds, default=0.0),
+        "cmax": max(thirds, default=1.0),
+        "colorscale": [[0, "--second"], [1, "--accent"]],
+        "colorbar": {"title": {"text": titles[2], "side": "right"}, "thickness": 12},
+    }
     for label, rows, size in (
         ("archive", [e for i, e in enumerate(shown) if i not in front], 8),
         ("Pareto front", [e for i, e in enumerate(shown) if i in front], 13),
     ):
+        third = [v for e in rows if (v := _objective(e, 2)) is not None]
         traces.append(
             {
                 "type": "scatter",
@@ -78,23 +88,20 @@ def pareto_figure(
                 "marker": {
                     "size": size,
                     "symbol": ["circle" if e["feasible"] else "circle-open" for e in rows],
-                    "coloraxis": "coloraxis",
-                    "color": [_objective(e, 2) for e in rows],
+                    "color": third or "--accent",
+                    **(scale if third else {}),
+                    "showscale": bool(third) and not scaled,
                     "line": {"width": 1.5 if size > 10 else 0, "color": "--ink"},
                 },
             }
         )
-    titles = [*names, "", "", ""]
+        scaled = scaled or bool(third)
     return {
         "data": traces,
         "layout": {
             "height": 440,
             "xaxis": {"title": {"text": titles[1]}},
             "yaxis": {"title": {"text": titles[0]}},
-            "coloraxis": {
-                "colorscale": [[0, "--second"], [1, "--accent"]],
-                "colorbar": {"title": {"text": titles[2], "side": "right"}, "thickness": 12},
-            },
             "legend": {"orientation": "h", "y": 1.1, "x": 0},
         },
     }

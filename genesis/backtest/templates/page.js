@@ -1,7 +1,6 @@
 "use strict";
 (() => {
   const page = JSON.parse(document.getElementById("page-data").textContent);
-  const narrow = window.matchMedia("(max-width: 600px)");
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
   const drawn = new Map();
 
@@ -45,7 +44,6 @@
     for (const name of new Set(["xaxis", "yaxis", ...Object.keys(layout).filter((k) => /^[xy]axis\d*$/.test(k))])) {
       layout[name] = axis(layout[name], style);
     }
-    if (narrow.matches && layout.legend) layout.showlegend = false;
     const config = { responsive: true, displaylogo: false, displayModeBar: false, scrollZoom: false };
     window.Plotly.react(element, paint(figure.data, style), layout, config);
   };
@@ -53,7 +51,6 @@
   const show = (element, figure) => { drawn.set(element, figure); draw(element); };
   const redraw = () => drawn.forEach((_, element) => draw(element));
   dark.addEventListener("change", redraw);
-  narrow.addEventListener("change", redraw);
 
   const tradesWidget = (box) => {
     const symbols = page.widgets[box.dataset.widget];
@@ -81,7 +78,7 @@
     return update;
   };
 
-  // A figure is drawn when it comes near the window: a report has dozens.
+  // What is near the window is drawn first, the rest one by one: a report has dozens of figures.
   const jobs = new Map();
   for (const element of document.querySelectorAll("[data-figure]")) {
     jobs.set(element, () => show(element, page.figures[element.dataset.figure]));
@@ -97,6 +94,11 @@
     }
   }, { rootMargin: "600px" });
   for (const element of jobs.keys()) watcher.observe(element);
+  const next = () => {
+    const element = jobs.keys().next().value;
+    if (element) { run(element); setTimeout(next, 30); }
+  };
+  setTimeout(next, 300);
   window.addEventListener("beforeprint", () => [...jobs.keys()].forEach(run));
 
   // Tables sort by a click, or Enter, on a column's name.
