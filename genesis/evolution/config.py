@@ -32,7 +32,8 @@ class DatasetConfig(_Block, frozen=True):
     """What is searched on.
 
     ``funding`` is the fallback for symbols without a series of their own: ``required`` (an error),
-    ``none``, ``constant:RATE`` (per 8 hours) or ``proxy:SYMBOL``.
+    ``none``, ``constant:RATE`` (per 8 hours) or ``proxy:SYMBOL``. ``sentiment`` true takes the Fear
+    & Greed index when the store has it; a name requires that index.
     """
 
     venue: Annotated[str, Meta(min_length=1)]
@@ -41,7 +42,7 @@ class DatasetConfig(_Block, frozen=True):
     start: str | None = field(default=None, name="from")
     end: str | None = field(default=None, name="to")
     funding: str = "required"
-    sentiment: str | None = None
+    sentiment: bool | str = True
 
 
 class SplitConfig(_Block, frozen=True):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from genesis.domain.errors import GenesisError, InputError, did_you_mean
 from genesis.domain.timeline import INTERVALS, parse_ts
 from genesis.evolution.configcheck import Problem
+from genesis.market.dataset_spec import parse_end
 
 if TYPE_CHECKING:
     from genesis.evolution.config import EvolutionConfig, StudyConfig
@@ -46,7 +47,7 @@ def _dataset(config: StudyConfig) -> Iterator[Problem]:
         if text is None:
             continue
         try:
-            bounds[key] = parse_ts(text)
+            bounds[key] = parse_ts(text) if key == "from" else parse_end(text)
         except InputError as error:
             yield Problem(f"dataset.{key}", f"cannot be '{text}'; allowed: {error.fix}")
     if len(bounds) == 2 and bounds["from"] >= bounds["to"]:
@@ -111,6 +112,7 @@ def _seeds(config: StudyConfig) -> Iterator[Problem]:
             return
     if config.seeds.families == "all":
         return
+    off = not config.evolution.ml_island.enabled
     known = list(registry.names())
     if not config.seeds.families:
         yield Problem("seeds.families", "names no family; write 'all' or a list of names")
@@ -120,4 +122,9 @@ def _seeds(config: StudyConfig) -> Iterator[Problem]:
                 "seeds.families",
                 f"names '{name}', which is no family{did_you_mean(name, known)};"
                 f" known: {', '.join(known)}",
+            )
+        elif off and registry.get(name).ml:
+            yield Problem(
+                "seeds.families",
+                f"names '{name}', which fits models, but evolution.ml_island.enabled is false",
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -48,7 +48,7 @@ def read_json(path: Path) -> Any:
         raise StorageError(f"cannot read {path}", why=str(error)) from None
 
 
-def append_lines(path: Path, rows: list[Mapping[str, Any]]) -> None:
+def append_lines(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Append rows as JSON lines, synced; on failure the file is cut back to what it was.
 
     Raises

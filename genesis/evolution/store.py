@@ -1,0 +1,244 @@
+"""The strategy store: survivors of studies as JSON files that need no family code to run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from genesis.domain.canonical import content_hash
+from genesis.domain.errors import InputError, StorageError, StrategyError
+from genesis.evolution.files import read_json, write_json
+from genesis.strategy.strategy import Strategy
+from genesis.strategy.text import dump_strategy, load_strategy
+
+SCHEMA = 1
+MOST_SURVIVORS = 50
+_PREFIX = "strat_"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredStrategy:
+    """A strategy and the evidence of its search.
+
+    Attributes
+    ----------
+    strategy : Strategy
+    run_id : str or None
+        The study that found it.
+    study_hash, dataset_hash, config_hash, code_hash : str
+    genome : str
+        Key of its genome in the study's ledger.
+    parents : tuple of str
+        Keys of its parents' genomes.
+    lineage : tuple of mapping
+        Ancestors, nearest first: genome key, family, origin, generation.
+    cell : str
+        Its cell of the archive.
+    objectives : mapping
+        Objective name to value, on the searched bars.
+    measures : mapping
+        Numbers of the full backtest on the searched bars.
+    trials : int
+        Trials that the search made; any later statistic must count them.
+    ledger_head : str
+        Hash of the trial ledger when the strategy was stored.
+    """
+
+    strategy: Strategy
+    run_id: str | None = None
+    study_hash: str = ""
+    dataset_hash: str = ""
+    config_hash: str = ""
+    code_hash: str = ""
+    dataset: str = ""
+    genome: str = ""
+    parents: tuple[str, ...] = ()
+    lineage: tuple[Mapping[str, Any], ...] = ()
+    cell: str = ""
+    objectives: Mapping[str, float] = field(default_factory=dict)
+    measures: Mapping[str, Any] = field(default_factory=dict)
+    trials: int = 0
+    ledger_head: str = ""
+
+    @property
+    def id(self) -> str:
+        """``strat_`` and 12 hex digits of the strategy's content hash."""
+        return self.strategy.id
+
+    def to_plain(self) -> dict[str, Any]:
+        """JSON form with a digest over all of it."""
+        plain: dict[str, Any] = {
+            "schema": SCHEMA,
+            "id": self.id,
+            "strategy": dump_strategy(self.strategy),
+            "lineage": [dict(row) for row in self.lineage],
+            "parents": list(self.parents),
+            "objectives": dict(self.objectives),
+            "measures": dict(self.measures),
+        }
+        for name in _PLAIN:
+            plain[name] = getattr(self, name)
+        return {**plain, "digest": content_hash(plain)}
+
+    @staticmethod
+    def from_plain(plain: Any) -> StoredStrategy:
+        """Record from `to_plain`.
+
+        Raises
+        ------
+        StrategyError
+            If it is no record of a known schema, or was changed after it was written.
+        """
+        if not isinstance(plain, Mapping) or plain.get("schema") != SCHEMA:
+            raise StrategyError(
+                "this is no stored strategy of a known schema",
+                fix=f"this version reads schema {SCHEMA}, as `genesis strategies export` writes it",
+            )
+        body = {k: v for k, v in plain.items() if k != "digest"}
+        if content_hash(body) != plain.get("digest"):
+            raise StrategyError(
+                f"the stored strategy {plain.get('id')} was changed after it was written",
+                why="its content does not fit its digest",
+                fix="export it again from the workspace that bred it",
+            )
+        try:
+            return StoredStrategy(
+                strategy=load_strategy(body["strategy"]),
+                parents=tuple(body["parents"]),
+                lineage=tuple(body["lineage"]),
+                objectives=body["objectives"],
+                measures=body["measures"],
+                **{name: body[name] for name in _PLAIN},
+            )
+        except KeyError as error:
+            raise StrategyError(f"the stored strategy lacks the key {error}") from None
+
+    def details(self) -> list[tuple[str, dict[str, Any]]]:
+        """Titled blocks of key and value, for people."""
+        origin = {
+            "run": self.run_id,
+            "dataset": self.dataset,
+            "cell": self.cell,
+            "parents": ", ".join(p[:12] for p in self.parents) or "none",
+            "ancestors": len(self.lineage),
+            "trials of the search": self.trials,
+        }
+        hashes = {
+            "genome": self.genome,
+            "study": self.study_hash,
+            "data": self.dataset_hash,
+            "config": self.config_hash,
+            "code": self.code_hash,
+            "ledger": self.ledger_head,
+        }
+        measures = {k: v for k, v in self.measures.items() if not isinstance(v, (dict, list))}
+        return [
+            ("objectives (searched bars)", dict(self.objectives)),
+            ("measures (searched bars, after costs)", measures),
+            ("origin", origin),
+            ("hashes", {k: str(v)[:16] for k, v in hashes.items()}),
+        ]
+
+
+_PLAIN = (
+    "run_id",
+    "study_hash",
+    "dataset_hash",
+    "config_hash",
+    "code_hash",
+    "dataset",
+    "genome",
+    "cell",
+    "trials",
+    "ledger_head",
+)
+
+
+class StrategyStore:
+    """Strategies of a workspace, one JSON file each, named by id.
+
+    Parameters
+    ----------
+    root : Path
+        Folder of the store; made on the first write.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def put(self, record: StoredStrategy) -> Path:
+        """Store a strategy; the same strategy of a later study replaces the record.
+
+        Raises
+        ------
+        StorageError
+            If the file cannot be written.
+        """
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(f"cannot make {self.root}", why=str(error)) from None
+        path = self.root / f"{record.id}.json"
+        write_json(path, record.to_plain())
+        return path
+
+    def ids(self) -> tuple[str, ...]:
+        """Ids in order."""
+        return tuple(sorted(p.stem for p in self.root.glob(f"{_PREFIX}*.json")))
+
+    def list(self) -> tuple[StoredStrategy, ...]:
+        """All records in order of their ids."""
+        return tuple(self._read(self.root / f"{name}.json") for name in self.ids())
+
+    def get(self, prefix: str) -> StoredStrategy:
+        """Record of an id or of any unique start of one, with or without ``strat_``.
+
+        Raises
+        ------
+        InputError
+            If none or several have it.
+        StrategyError
+            If the file was changed after it was written.
+        """
+        wanted = prefix if prefix.startswith(_PREFIX) else _PREFIX + prefix
+        found = [name for name in self.ids() if name.startswith(wanted)]
+        if not found:
+            raise InputError(
+                f"there is no strategy '{prefix}' in {self.root}",
+                fix="`genesis strategies list` shows what exists",
+            )
+        if len(found) > 1:
+            shown = ", ".join(found[:5]) + (", ..." if len(found) > 5 else "")
+            raise InputError(
+                f"'{prefix}' is the start of {len(found)} strategies", fix=f"write one: {shown}"
+            )
+        return self._read(self.root / f"{found[0]}.json")
+
+    def export(self, prefix: str, path: Path) -> Path:
+        """Write a record, with its count of trials, to a file that `import_file` reads.
+
+        Raises
+        ------
+        InputError, StrategyError, StorageError
+        """
+        write_json(path, self.get(prefix).to_plain())
+        return path
+
+    def import_file(self, path: Path) -> StoredStrategy:
+        """Take a record from a file.
+
+        Raises
+        ------
+        StrategyError
+            If it is no record, or its content does not fit its digest or id.
+        StorageError
+            If the file cannot be read.
+        """
+        record = self._read(path)
+        self.put(record)
+        return record
+
+    def _read(self, path: Path) -> StoredStrategy:
+        return StoredStrategy.from_plain(read_json(path))
