@@ -24,12 +24,16 @@ class StudyJob:
         Files of user families, loaded by each worker.
     memory_bytes : int
         Cap of a worker's node cache.
+    families : tuple of str
+        Families in use, which workers probe and compile before they start; empty stands for all
+        but the ML families.
     """
 
     panel: Panel
     setup: Mapping[str, Any]
     seed_paths: tuple[str, ...] = ()
     memory_bytes: int = 512 * 1024 * 1024
+    families: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

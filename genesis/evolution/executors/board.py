@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from genesis.evolution.work import WorkUnit
 
@@ -14,15 +14,19 @@ class UnitBoard:
     """Units of one `Executor.run` call that still wait for a worker.
 
     A worker stays with a symbol while units of it remain, so that a series is computed once and
-    can be dropped when its symbol is done. A worker without a symbol takes the one with the most
-    units among those nobody holds, else helps with the one that has the most left.
+    can be dropped when its symbol is done. A worker without a symbol takes one that nobody holds,
+    best one of its own from the last generation (symbols are dealt round the workers), else
+    helps with the one that has the most units left.
 
     Parameters
     ----------
     units : iterable of WorkUnit
+    workers : sequence of str
+        Labels of the workers.
     """
 
-    def __init__(self, units: Iterable[WorkUnit]) -> None:
+    def __init__(self, units: Iterable[WorkUnit], workers: Sequence[str] = ()) -> None:
+        self._place = {label: place for place, label in enumerate(workers)}
         self._waiting: dict[int, deque[WorkUnit]] = defaultdict(deque)
         self._held: dict[str, int] = {}
         self._failures: dict[int, list[str]] = defaultdict(list)
@@ -59,10 +63,13 @@ class UnitBoard:
         """Symbols with waiting units, best first for this worker."""
         own = self._held.get(worker)
         others = {symbol for holder, symbol in self._held.items() if holder != worker}
-        open_symbols = [symbol for symbol, waiting in self._waiting.items() if waiting]
-        return sorted(
-            open_symbols, key=lambda s: (s != own, s in others, -len(self._waiting[s]), s)
-        )
+        place, count = self._place.get(worker, 0), max(len(self._place), 1)
+
+        def rank(symbol: int) -> tuple[bool, bool, bool, int, int]:
+            left = len(self._waiting[symbol])
+            return symbol != own, symbol in others, symbol % count != place, -left, symbol
+
+        return sorted((s for s, waiting in self._waiting.items() if waiting), key=rank)
 
     def put_back(self, unit: WorkUnit) -> None:
         """Return a unit that its worker never began, first in its symbol's line."""

@@ -63,6 +63,7 @@ def _prepare(message: Mapping[str, Any], panel: int, label: str) -> RunsUnits:
         setup=message["setup"],
         seed_paths=tuple(message["seed_paths"]),
         memory_bytes=message["memory_bytes"],
+        families=tuple(message["families"]),
     )
     return load_evaluator(message["evaluator"])(job, label)
 

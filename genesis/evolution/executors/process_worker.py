@@ -60,6 +60,7 @@ class SharedJob:
                 "setup": dict(job.setup),
                 "seed_paths": list(job.seed_paths),
                 "memory_bytes": job.memory_bytes,
+                "families": list(job.families),
                 "evaluator": evaluator,
             }
         )
@@ -249,3 +250,10 @@ def import_path() -> str:
     """Where this process imports from, so that a worker finds the same modules."""
     paths = [str(_PACKAGE_ROOT), *(path for path in sys.path if path)]
     return os.pathsep.join(dict.fromkeys(paths))
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -111,7 +111,7 @@ class ProcessExecutor:
         """
         if self._shared is None:
             raise ExecutorError("the executor is not running", fix="call start(job) first")
-        board = UnitBoard(units)
+        board = UnitBoard(units, [worker.label for worker in self._workers])
         remaining = len(units)
         try:
             while remaining:

@@ -10,9 +10,9 @@ from genesis.domain.errors import ConfigError, ExecutorError
 from genesis.evolution.executors.board import UnitBoard
 from genesis.evolution.executors.entry import UNIT_EVALUATOR, load_evaluator
 from genesis.evolution.executors.fresh import run_in_fresh_process
-from genesis.evolution.executors.process_worker import START_TIMEOUT_S, SharedJob
+from genesis.evolution.executors.process_worker import START_TIMEOUT_S, SharedJob, cores
 from genesis.evolution.executors.ray_session import RaySession
-from genesis.evolution.executors.ray_worker import RayWorker, writable_arrays
+from genesis.evolution.executors.ray_worker import RayWorker
 from genesis.evolution.work import ExecutorStats, StudyJob, UnitResult, WorkUnit
 
 MEMORY_HEADROOM = 1 << 30
@@ -124,8 +124,9 @@ class RayExecutor:
         panel_bytes = sum(s.close.nbytes for s in job.panel.symbols) * 9
         self._session = RaySession(
             self._address,
-            workers=self._wanted or _cores(),
+            workers=self._wanted or cores(),
             store_bytes=_STORE_BYTES + 2 * panel_bytes,
+            memory_per_worker=self._memory,
         )
         try:
             ray = self._session.ray
@@ -135,7 +136,6 @@ class RayExecutor:
             self._expected = load_evaluator(self._entry)(job, "driver").probe()
             self._cap = self._memory or job.memory_bytes + MEMORY_HEADROOM
             self._job = job
-            self._writable = writable_arrays(job.panel)
             self._reference = ray.put(job)
             self._start_failures = 0
             self._actors = [self._spawn(f"ray-{place}") for place in range(count)]
@@ -154,7 +154,7 @@ class RayExecutor:
         """
         if self._session is None:
             raise ExecutorError("the executor is not running", fix="call start(job) first")
-        board = UnitBoard(units)
+        board = UnitBoard(units, [actor.label for actor in self._actors])
         remaining = len(units)
         try:
             while remaining:
@@ -190,7 +190,7 @@ class RayExecutor:
         if self._memory is not None:
             options["memory"] = self._memory
         handle = ray.remote(**options)(RayWorker).remote(label)
-        starting = handle.prepare.remote(self._reference, self._writable, self._entry)
+        starting = handle.prepare.remote(self._reference, self._entry)
         return _Actor(label, handle, starting)
 
     def _await_actors(self) -> None:
@@ -327,9 +327,3 @@ class RayExecutor:
 def _cause(error: Exception) -> str:
     """First sentence of a Ray error, whose full text runs over many lines."""
     return f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0]}"
-
-
-def _cores() -> int:
-    import os
-
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -18,6 +18,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from genesis.domain.errors import ConfigError, InfrastructureError
 from genesis.evolution.executors.process_worker import SINGLE_THREAD, import_path
@@ -45,6 +46,8 @@ class RaySession:
         Cores of a cluster that is started here.
     store_bytes : int
         Object store of a cluster that is started here.
+    memory_per_worker : int, optional
+        Bytes that each of the workers will reserve of a cluster that is started here.
 
     Raises
     ------
@@ -54,10 +57,20 @@ class RaySession:
         If something listens, but no cluster that lets us in.
     """
 
-    def __init__(self, address: str | None, *, workers: int, store_bytes: int) -> None:
+    def __init__(
+        self,
+        address: str | None,
+        *,
+        workers: int,
+        store_bytes: int,
+        memory_per_worker: int | None = None,
+    ) -> None:
         os.environ |= _QUIET | {"RAY_AUTH_MODE": "token"}
         self._own_token = False
         self._connected = False
+        if "ray" in sys.modules and sys.modules["ray"].is_initialized():
+            self.ray = sys.modules["ray"]
+            return  # the program's own connection: it is used and left alone
         if address is not None:
             _check_reachable(address)
         elif not _has_token():
@@ -66,11 +79,10 @@ class RaySession:
         self.ray = _import_ray()
         if address is not None:
             _check_cluster(address)
-        if self.ray.is_initialized():
-            return  # the user's own connection; it is used and left alone
         try:
             if address is None:
-                self._start_local(workers, store_bytes)
+                reserved = workers * memory_per_worker if memory_per_worker else None
+                self._start_local(workers, store_bytes, reserved)
             else:
                 self._attach(address)
             self._connected = True
@@ -88,7 +100,7 @@ class RaySession:
             os.environ.pop(_TOKEN_VARIABLE, None)
             self._own_token = False
 
-    def _start_local(self, workers: int, store_bytes: int) -> None:
+    def _start_local(self, workers: int, store_bytes: int, reserved: int | None) -> None:
         if _SHARED_MEMORY.is_dir():
             free = os.statvfs(_SHARED_MEMORY)
             if free.f_bavail * free.f_frsize < store_bytes:
@@ -100,6 +112,7 @@ class RaySession:
                     num_cpus=workers,
                     num_gpus=0,
                     object_store_memory=store_bytes,
+                    _memory=reserved,
                     include_dashboard=False,
                     log_to_driver=False,
                     configure_logging=False,
@@ -128,14 +141,15 @@ class RaySession:
 def _import_ray() -> ModuleType:
     try:
         import ray
-        from ray._raylet import AuthenticationTokenLoader, Config
+        from ray import _raylet
     except ImportError as error:
         raise ConfigError(
             "Ray is not installed", why=str(error), fix="pip install 'genesis[research]'"
         ) from error
     # Ray reads mode and token when it is imported; they may have changed since.
-    Config.initialize("")
-    AuthenticationTokenLoader.instance().reset_cache()
+    native: Any = _raylet  # an extension without type stubs
+    native.Config.initialize("")
+    native.AuthenticationTokenLoader.instance().reset_cache()
     module: ModuleType = ray
     return module
 

@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import signal
 import traceback
-from collections.abc import Collection
-from dataclasses import replace
 from typing import Any
 
 import psutil
 
 from genesis.evolution.executors.entry import RunsUnits, load_evaluator
 from genesis.evolution.work import StudyJob, UnitResult, WorkUnit
-from genesis.market.panel import ARRAYS, Panel
 
 Answer = tuple[str, Any, int]
 """Kind (``ready``, ``result``, ``error``), its value, and the private memory in bytes."""
@@ -37,21 +34,18 @@ class RayWorker:
         self._process = psutil.Process()
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's business
 
-    def prepare(self, job: StudyJob, writable: Collection[str], evaluator: str) -> Answer:
+    def prepare(self, job: StudyJob, evaluator: str) -> Answer:
         """Take the job; the answer is the probe's hash.
 
         Parameters
         ----------
         job : StudyJob
-            Its arrays are read-only views into the object store.
-        writable : collection of str
-            Arrays that are writable in the driver, see `writable_arrays`.
+            Its arrays are read-only views into the object store, shared by a node's workers.
         evaluator : str
             ``module:attribute`` of the class that evaluates units.
         """
         try:
-            own = replace(job, panel=like_in_driver(job.panel, writable))
-            self._evaluator = load_evaluator(evaluator)(own, self._label)
+            self._evaluator = load_evaluator(evaluator)(job, self._label)
             return "ready", self._evaluator.probe(), self._private_bytes()
         except Exception as error:  # told to the driver, which decides what to do
             traceback.print_exc()
@@ -71,34 +65,3 @@ class RayWorker:
         """Resident memory that is this process's own, without the object store."""
         memory = self._process.memory_info()
         return int(memory.rss - getattr(memory, "shared", 0))
-
-
-def writable_arrays(panel: Panel) -> frozenset[str]:
-    """Names (``ts_ms``, ``0.close``) of the arrays of a panel that may be written to."""
-    named = {"ts_ms": panel.ts_ms}
-    for place, series in enumerate(panel.symbols):
-        named |= {f"{place}.{name}": getattr(series, name) for name in ARRAYS}
-    return frozenset(name for name, array in named.items() if array.flags.writeable)
-
-
-def like_in_driver(panel: Panel, writable: Collection[str]) -> Panel:
-    """Panel whose arrays are writable where the driver's are, copied as far as that needs it.
-
-    Numba compiles for the flag: a worker that differed from the driver in it would find nothing
-    in the compile cache. Read-only arrays stay in the object store, shared by a node's workers.
-    """
-    return replace(
-        panel,
-        ts_ms=panel.ts_ms.copy() if "ts_ms" in writable else panel.ts_ms,
-        symbols=tuple(
-            replace(
-                series,
-                **{
-                    name: getattr(series, name).copy()
-                    for name in ARRAYS
-                    if f"{place}.{name}" in writable
-                },
-            )
-            for place, series in enumerate(panel.symbols)
-        ),
-    )

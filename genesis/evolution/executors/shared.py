@@ -1,6 +1,6 @@
 """The panel in memory that processes share: anonymous, so that nothing can be left behind.
 
-The segment has no name. Workers inherit its file descriptor and map it copy-on-write; the kernel
+The segment has no name. Workers inherit its file descriptor and map it read-only; the kernel
 frees it with the last descriptor, however the processes end. Named segments would survive a
 killed driver.
 """
@@ -47,9 +47,7 @@ def share_panel(panel: Panel) -> tuple[int, dict[str, Any]]:
     size = 0
     for key, array in arrays.items():
         size = -(-size // _ALIGNMENT) * _ALIGNMENT
-        # The writable flag travels along: numba compiles for it, and a worker that differs from
-        # the driver in it would compile every kernel a second time.
-        spans[key] = [size, array.dtype.str, array.size, bool(array.flags.writeable)]
+        spans[key] = [size, array.dtype.str, array.size]
         size += array.nbytes
     size = max(size, _ALIGNMENT)
     descriptor = _anonymous_segment(size)
@@ -78,14 +76,12 @@ def share_panel(panel: Panel) -> tuple[int, dict[str, Any]]:
 
 
 def attach_panel(descriptor: int, layout: Mapping[str, Any]) -> Panel:
-    """Map a shared panel; the arrays are private views, writing to one changes nobody else's."""
-    segment = mmap.mmap(descriptor, layout["size"], access=mmap.ACCESS_COPY)
+    """Map a shared panel; its arrays are read-only views."""
+    segment = mmap.mmap(descriptor, layout["size"], access=mmap.ACCESS_READ)
 
     def array(key: str) -> Array:
-        offset, dtype, count, writable = layout["spans"][key]
-        view = np.frombuffer(segment, dtype=np.dtype(dtype), count=count, offset=offset)
-        view.flags.writeable = writable
-        return view
+        offset, dtype, count = layout["spans"][key]
+        return np.frombuffer(segment, dtype=np.dtype(dtype), count=count, offset=offset)
 
     return Panel(
         name=layout["name"],

@@ -19,12 +19,13 @@ from genesis.backtest.result import RAISED, BlockResult
 from genesis.domain.errors import GenesisError
 from genesis.evolution.executors.probe import probe_hash
 from genesis.evolution.work import StudyJob, UnitResult, WorkUnit
-from genesis.strategy.genome import Genome
+from genesis.strategy.genome import from_text
 from genesis.strategy.registry import SeedRegistry
 from genesis.strategy.strategy import Strategy
 
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 _REASON_LENGTH = 400
+_KEPT_SERIES = 400
 
 
 class UnitEvaluator:
@@ -49,7 +50,14 @@ class UnitEvaluator:
         for path in job.seed_paths:
             self._registry.load(Path(path))
         self._setup = EvaluationSetup.from_plain(job.setup)
-        self._evaluator = Evaluator(job.panel, self._setup, cache_bytes=job.memory_bytes)
+        symbols = len(job.panel.symbols)
+        share = job.memory_bytes // max(symbols, 1)
+        # The evaluator divides its memory equally between symbols. If a share holds the series of
+        # a population, all symbols stay from one generation to the next; else the one at work
+        # gets everything and leaves when the next one starts.
+        self._one_at_a_time = share < _KEPT_SERIES * 8 * job.panel.bars
+        cache_bytes = job.memory_bytes * symbols if self._one_at_a_time else job.memory_bytes
+        self._evaluator = Evaluator(job.panel, self._setup, cache_bytes=cache_bytes)
         self._symbol = -1
 
     def probe(self) -> str:
@@ -59,8 +67,7 @@ class UnitEvaluator:
     def run(self, unit: WorkUnit) -> UnitResult:
         """Evaluate a block of genomes on one symbol, rows in the order of the genomes."""
         started = time.perf_counter()
-        if self._symbol not in (-1, unit.symbol):
-            # A symbol is worked off before the next one starts, so its series are done with.
+        if self._one_at_a_time and self._symbol not in (-1, unit.symbol):
             self._evaluator.forget(self._symbol)
         self._symbol = unit.symbol
         hits, misses = self._evaluator.hits, self._evaluator.misses
@@ -69,13 +76,13 @@ class UnitEvaluator:
         reasons: dict[int, str] = {}
         for row, text in enumerate(unit.genomes):
             try:
-                strategies.append(self._registry.express(Genome.from_text(text)))
+                strategies.append(self._registry.express(from_text(text)))
                 rows.append(row)
             except MemoryError:
                 raise
             except Exception as error:  # a user's family may raise anything
                 reasons[row] = reason_of(error)
-        block = self._evaluate(unit.symbol, strategies, rows, reasons)
+        block = self._evaluator.evaluate(unit.symbol, strategies)
         return UnitResult(
             unit=unit.unit,
             block=with_raised(block, rows, reasons, len(unit.genomes)) if reasons else block,
@@ -85,42 +92,14 @@ class UnitEvaluator:
             cache_misses=self._evaluator.misses - misses,
         )
 
-    def _evaluate(
-        self, symbol: int, strategies: list[Strategy], rows: list[int], reasons: dict[int, str]
-    ) -> BlockResult:
-        """Evaluate together; if that raises, one by one, moving the culprits to ``reasons``."""
-        try:
-            return self._evaluator.evaluate(symbol, strategies)
-        except MemoryError:
-            raise
-        except Exception:
-            kept: list[Strategy] = []
-            kept_rows: list[int] = []
-            for row, strategy in zip(rows, strategies, strict=True):
-                try:
-                    self._evaluator.evaluate(symbol, [strategy])
-                except MemoryError:
-                    raise
-                except Exception as error:
-                    reasons[row] = reason_of(error)
-                else:
-                    kept.append(strategy)
-                    kept_rows.append(row)
-            if len(kept) == len(strategies):
-                raise  # no genome is to blame
-            rows[:] = kept_rows
-            return self._evaluator.evaluate(symbol, kept)
-
 
 def reason_of(error: Exception) -> str:
     """``Type: message`` of an exception, the same on every machine: no addresses, one line."""
-    message = f"{error.what} ({error.why})" if _explained(error) else str(error)
+    message = str(error)
+    if isinstance(error, GenesisError):
+        message = f"{error.what} ({error.why})" if error.why else error.what
     text = _ADDRESS.sub("", f"{type(error).__name__}: {' '.join(message.split())}")
     return text[:_REASON_LENGTH]
-
-
-def _explained(error: Exception) -> bool:
-    return isinstance(error, GenesisError) and bool(error.why)
 
 
 def with_raised(
