@@ -27,6 +27,7 @@ __all__ = [
     "default_instrument",
     "load",
     "parse",
+    "require_stored",
     "split_sealed",
 ]
 
@@ -82,7 +83,7 @@ def load(
     StorageError
         If a stored file is damaged.
     """
-    bars = {symbol: _in_span(store, spec, symbol) for symbol in _require_stored(store, spec)}
+    bars = {symbol: _in_span(store, spec, symbol) for symbol in require_stored(store, spec)}
     rates = _funding(store, spec, bars)
     given = instruments or {}
     members = [
@@ -217,7 +218,14 @@ def _dataset_hash(
     )
 
 
-def _require_stored(store: BarStore, spec: DatasetSpec) -> tuple[str, ...]:
+def require_stored(store: BarStore, spec: DatasetSpec) -> tuple[str, ...]:
+    """Symbols of a dataset, all of which have bars in the store.
+
+    Raises
+    ------
+    DataError
+        If one has none, with the command lines that bring them in.
+    """
     known = store.symbols(spec.venue)
     missing = [s for s in spec.symbols if spec.interval not in store.intervals(spec.venue, s)]
     if not missing:

@@ -162,7 +162,7 @@ def _times(column: Any, name: str, path: Path) -> Ints:
     kind = column.type
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
         stamps = column.cast(pa.timestamp("ms", tz=getattr(kind, "tz", None)), safe=False)
-        ms = stamps.cast(pa.int64()).to_numpy().astype(np.int64)
+        ms: Ints = stamps.cast(pa.int64()).to_numpy().astype(np.int64)
     elif pa.types.is_integer(kind) or pa.types.is_floating(kind):
         ms = _epochs(column.cast(pa.float64()).to_numpy())
     else:
@@ -177,7 +177,8 @@ def _epochs(numbers: Floats) -> Ints:
         return np.empty(0, dtype=np.int64)
     size = float(np.median(np.abs(numbers)))
     scale = next(factor for bound, factor in _EPOCHS if size < bound)
-    return np.asarray(np.rint(numbers * scale), dtype=np.int64)
+    stamps: Ints = np.rint(numbers * scale).astype(np.int64)
+    return stamps
 
 
 def _texts(cells: list[str], name: str, path: Path) -> Ints:

@@ -187,14 +187,25 @@ def import_item(
         index = SentimentIndex(stamps // DAY_MS * DAY_MS, value)
         done = store.write_sentiment(item.symbol, index, replace=replace)
         return ImportResult(item, len(index), done)
-    stamps, floats = read_columns(item.path, _BAR_COLUMNS, columns)
-    bars = Bars(stamps, *floats)
-    item = _with_interval(item, bars)
+    item, bars = read_bars_file(item, columns)
     if quarantine:
         return _import_clean(store, item, bars, remove_spikes, replace)
     require_storable(bars, item.interval, str(item.path))
     done = store.write_bars(item.venue, item.symbol, item.interval, bars, replace=replace)
     return ImportResult(item, len(bars), done, warnings=_warnings(bars, item))
+
+
+def read_bars_file(item: ImportItem, mapping: Mapping[str, str]) -> tuple[ImportItem, Bars]:
+    """Bars of a file as they are, good or bad, and the item with its interval.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read, or its interval is neither given nor plain.
+    """
+    stamps, floats = read_columns(item.path, _BAR_COLUMNS, mapping)
+    bars = Bars(stamps, *floats)
+    return _with_interval(item, bars), bars
 
 
 def _import_clean(
