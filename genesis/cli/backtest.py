@@ -12,6 +12,7 @@ from genesis.cli.options import Json, home_of
 
 if TYPE_CHECKING:
     from genesis.strategy.strategy import Strategy
+    from genesis.system.workspace import Workspace
 
 
 def backtest(
@@ -79,32 +80,55 @@ def backtest(
         _show(chosen, payload)
 
 
-def find_strategy(workspace: Any, name: str) -> Strategy:
-    """Strategy of an id in the store, or of a JSON file.
+def find_strategy(workspace: Workspace, name: str) -> Strategy:
+    """Strategy of an id in the store, or of a JSON file (exported, or rules and policy alone).
 
     Raises
     ------
-    StrategyError
-        If the file is no strategy.
     InputError
-        If neither exists.
+        If there is neither, or the file is no strategy.
     """
+    from genesis.evolution.store import StoredStrategy, StrategyStore
+
     file = Path(name)
-    if file.suffix == ".json" or file.is_file():
-        from genesis.strategy.text import load_strategy
+    if file.suffix != ".json" and not file.is_file():
+        return StrategyStore(workspace.strategies).get(name).strategy
+    from genesis.strategy.text import load_strategy
 
-        return load_strategy(file)
-    from genesis.evolution.store import StrategyStore
+    document = read_document(file)
+    if isinstance(document, dict) and "digest" in document:
+        return StoredStrategy.from_plain(document).strategy
+    return load_strategy(document)
 
-    record: Any = StrategyStore(workspace.strategies).get(name)
-    found: Strategy = record.strategy
-    return found
+
+def read_document(file: Path) -> Any:
+    """Value of a user's JSON file.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, or is no JSON.
+    """
+    import json
+
+    from genesis.domain.errors import InputError
+
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(
+            f"cannot read {file}", why=error.strerror or str(error), fix="check the path"
+        ) from None
+    except ValueError as error:
+        raise InputError(
+            f"{file} is not JSON", why=str(error), fix="write it with genesis strategies export"
+        ) from None
 
 
 def _write_report(panel: Any, strategy: Any, setup: Any, result: Any, path: Path) -> None:
-    from genesis.backtest.report import write_report
+    from genesis.backtest.report import report_data, write_backtest_report
 
-    write_report(panel, strategy, setup, result, path)
+    write_backtest_report(report_data(panel, strategy, setup, result), path)
 
 
 _PERCENT = {"total_return", "max_drawdown", "cdar95", "exposure", "win_rate"}

@@ -17,10 +17,10 @@ app = typer.Typer(
     name="genesis",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,  # Typer's rich help costs 0.2 s of imports
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Breed trading strategies on real or synthetic markets, and explain what was found.",
-    epilog="Start with [bold]genesis demo[/]. Each command explains itself with --help.",
+    epilog="Start with `genesis demo`. Each command explains itself with --help.",
 )
 
 

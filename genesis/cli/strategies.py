@@ -11,7 +11,7 @@ from genesis.cli import render
 from genesis.cli.options import Json, home_of
 
 if TYPE_CHECKING:
-    from genesis.evolution.store import StrategyStore
+    from genesis.evolution.store import StoredStrategy, StrategyStore
 
 app = typer.Typer(no_args_is_help=True, help="Stored strategies: explain, export, import.")
 
@@ -155,6 +155,9 @@ def import_(
 
         genesis strategies import breakout.json
     """
+    from genesis.cli.backtest import read_document
+
+    read_document(file)  # a file that is no JSON is the user's to mend
     record = _store(ctx, create=True).import_file(file)
     if as_json:
         render.emit({"id": record.id, "path": str(file)})
@@ -172,13 +175,14 @@ def _store(ctx: typer.Context, *, create: bool = False) -> StrategyStore:
     return StrategyStore(workspace.strategies)
 
 
-def _summary(record: Any) -> dict[str, Any]:
+def _summary(record: StoredStrategy) -> dict[str, Any]:
     measures = record.measures
     return {
         "id": record.id,
         "family": record.strategy.family,
-        "fitness": measures.get("fitness"),
+        "fitness": next(iter(record.objectives.values()), None),
         "sharpe": measures.get("sharpe"),
         "trades": measures.get("trades"),
+        "dataset": record.dataset,
         "run_id": record.run_id,
     }

@@ -74,7 +74,7 @@ def test_usage_error_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     error = answer["error"]
     assert isinstance(error, dict)
     assert error["exit_code"] == 2
-    assert "three" in error["what"]
+    assert "--seed" in error["what"]
 
 
 @pytest.mark.parametrize(
