@@ -30,6 +30,9 @@ LIGHT = {
     "--violet": "#7048e8",
     "--teal": "#0c8599",
     "--gold": "#b5850b",
+    "--ink": "#1b1f24",
+    "--low": "#e7ebf7",
+    "--high": "#3b5bdb",
 }
 CANDLE_LAYOUT: Figure = {
     "height": 420,
@@ -50,6 +53,13 @@ def paint(value: Any, palette: Mapping[str, str] | None = None) -> Any:
     if isinstance(value, (list, tuple)):
         return [paint(v, colours) for v in value]
     return value
+
+
+def as_plotly(figure: Figure) -> Any:
+    """A ``plotly.graph_objects.Figure`` of a specification, for notebooks."""
+    from plotly.graph_objects import Figure as PlotlyFigure
+
+    return PlotlyFigure(paint(figure))
 
 
 def short(values: Floats | Sequence[float], digits: int = 6) -> list[float | None]:

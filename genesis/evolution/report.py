@@ -41,9 +41,10 @@ COLUMNS = (
     "turnover",
     "exposure",
     "complexity",
+    "feasible",
     "cell",
 )
-TEXT_COLUMNS = ("id", "family", "cell", "island", "origin")
+TEXT_COLUMNS = ("id", "family", "feasible", "cell")
 OBJECTIVES = {
     "sharpe": "Sharpe ratio, mean less half its spread",
     "drawdown": "drawdown (minus CDaR 95 %)",
@@ -193,6 +194,8 @@ def _tiles(
 def _flat(row: Record) -> dict[str, Any]:
     """A leaderboard row with its measures beside its other keys."""
     flat = {k: v for k, v in row.items() if not isinstance(v, Mapping)}
+    if "feasible" in flat:
+        flat["feasible"] = "yes" if flat["feasible"] else "no"
     for nested in ("measures", "metrics"):
         flat.update({k: v for k, v in (row.get(nested) or {}).items() if k not in flat})
     if "fitness" not in row and row.get("objectives"):
