@@ -207,11 +207,13 @@ def _import(file: Path) -> ModuleType:
     sys.modules[name] = module
     try:
         exec(compile(source, str(file), "exec"), module.__dict__)  # noqa: S102 the user's own code
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
+        told = error if isinstance(error, StrategyError) else None
         raise StrategyError(
             f"{file}, line {_line_in(error, file)}: {_short(error)}",
-            fix="correct the seeds file and run again",
+            why=told.why if told else "",
+            fix=(told.fix if told else "") or "correct the seeds file and run again",
         ) from error
     return module
 
@@ -243,7 +245,7 @@ def _line_in(error: BaseException, file: Path) -> int | str:
 
 def _short(error: BaseException) -> str:
     if isinstance(error, StrategyError):
-        return str(error).replace("\n", "; ")
+        return error.what
     if isinstance(error, SyntaxError):
         return f"syntax error: {error.msg}"
     return f"{type(error).__name__}: {error}"

@@ -221,9 +221,9 @@ def _lookback(params: Params) -> int:
 
 
 def _cost(params: Params) -> float:
-    # Measured: most fits use all epochs, a weight's update costs about four operations.
+    # Measured: most fits use all epochs, a weight costs about two operations.
     k, window, _, members, folds, _, refit = (float(p) for p in params[:-1])
-    return 4.0 * k + (members + folds) * 4.0 * MAX_EPOCHS * window * (k + 4.0) / refit
+    return 4.0 * k + (members + folds) * 2.0 * MAX_EPOCHS * window * (k + 4.0) / refit
 
 
 register(

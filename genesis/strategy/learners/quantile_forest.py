@@ -345,7 +345,7 @@ def _lookback(params: Params) -> int:
 def _cost(params: Params) -> float:
     components, depth, trees, window, _, _, refit, _ = (float(p) for p in params[:-1])
     fit = FEATURES**2 * (window + 400.0) + trees * depth * (components * 6.0 + 4.0) * window
-    return 4.0 * fit / refit + trees * depth * 6.0 + components * FEATURES
+    return 2.0 * fit / refit + trees * depth * 3.0 + components * FEATURES
 
 
 register(
