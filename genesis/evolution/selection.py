@@ -11,7 +11,8 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from deap import base, tools
+from deap import base
+from deap.tools import emo
 
 from genesis.evolution.candidate import Candidate, Score
 
@@ -51,8 +52,8 @@ def nsga2(keys: Sequence[str], scores: Scores, count: int) -> list[str]:
     # The steps of `tools.selNSGA2(points, count, nd="log")`, spelled out because that function
     # orders the last front only, and its ties by the order of the input.
     ranked: list[str] = []
-    for front in tools.sortLogNondominated(points, len(points)):
-        tools.assignCrowdingDist(front)
+    for front in emo.sortLogNondominated(points, len(points)):
+        emo.assignCrowdingDist(front)
         front.sort(key=lambda p: (-p.fitness.crowding_dist, p.key))
         ranked.extend(point.key for point in front)
     return ranked[:count]
