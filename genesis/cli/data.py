@@ -272,14 +272,18 @@ def check_data(
 
 def _store(ctx: typer.Context) -> BarStore:
     from genesis.market.store import BarStore
+    from genesis.system.workspace import Workspace
 
-    return BarStore(home_of(ctx) / "data")
+    return BarStore(Workspace(home_of(ctx)).open().data)
 
 
 def _refused(failed: Sequence[tuple[ImportItem, DataError]], stored: int) -> DataError:
     from genesis.domain.errors import DataError
 
-    lines = [f"{item.path}: {error.why or error.what}" for item, error in failed]
+    lines = [
+        f"{item.path}: {error.what}" + (f" ({error.why})" if error.why else "")
+        for item, error in failed
+    ]
     return DataError(
         f"{len(failed)} files were refused, {stored} were stored",
         why="\n".join(lines),

@@ -51,7 +51,7 @@ def show_imports(results: Sequence[ImportResult], skipped: int) -> None:
     for line in noted[:_SHOWN_WARNINGS]:
         out.print(line, markup=False)
     if len(noted) > _SHOWN_WARNINGS:
-        out.print(f"{len(noted) - _SHOWN_WARNINGS} more notes: genesis data check", markup=False)
+        out.print(f"… and {len(noted) - _SHOWN_WARNINGS} more: genesis data check", markup=False)
 
 
 def fetched(result: FetchResult) -> dict[str, Any]:
@@ -158,4 +158,4 @@ def show_plants(plants: Mapping[str, str], as_json: bool) -> None:
 def _day(ts_ms: int | None) -> str:
     from genesis.domain.timeline import format_ts
 
-    return "-" if ts_ms is None else format_ts(ts_ms)
+    return "-" if ts_ms is None else format_ts(ts_ms)[:10]

@@ -33,6 +33,7 @@ def demo(
     from genesis.cli.progress import StudyProgress
     from genesis.evolution.config import with_overrides
     from genesis.evolution.store import StrategyStore
+    from genesis.evolution.study import evaluation_setup
     from genesis.system import demo as demonstration
     from genesis.system.compose import start_study
     from genesis.system.workspace import Workspace
@@ -62,7 +63,7 @@ def demo(
     found = None
     if outcome.result.leaderboard:
         best = StrategyStore(workspace.strategies).get(outcome.result.leaderboard[0]["id"])
-        found = demonstration.recovery(best.strategy, spec, demonstration.setup_of(study))
+        found = demonstration.recovery(best.strategy, spec, evaluation_setup(study))
     if as_json:
         recovered = found.to_plain() if found is not None else None
         render.emit({**outcome.to_plain(), "recovery": recovered})

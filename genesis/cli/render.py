@@ -14,11 +14,16 @@ from rich.table import Table
 from genesis.domain.errors import GenesisError
 
 SCHEMA = 1
+_PIPE_WIDTH = 240
 
 
 def console(*, stderr: bool = False) -> Console:
     """Return a console that wraps and colours only on a terminal (``NO_COLOR`` is respected)."""
-    return Console(stderr=stderr, highlight=False, soft_wrap=not sys.stdout.isatty())
+    terminal = (sys.stderr if stderr else sys.stdout).isatty()
+    if terminal:
+        return Console(stderr=stderr, highlight=False)
+    # Into a file or pipe nothing is folded: a table keeps one line a row.
+    return Console(stderr=stderr, highlight=False, soft_wrap=True, width=_PIPE_WIDTH)
 
 
 def plain(value: Any) -> Any:

@@ -154,15 +154,3 @@ def known_rules() -> dict[str, Strategy]:
         )
         for entry, leave in OPTIMA
     }
-
-
-def setup_of(config: StudyConfig) -> EvaluationSetup:
-    """Costs and margin of a study, for a single judgement over the whole timeline."""
-    from genesis.backtest.setup import EvaluationSetup
-    from genesis.costs.model import CostModel
-
-    costs = config.costs
-    return EvaluationSetup(
-        costs=CostModel(taker=costs.taker, maker=costs.maker, slippage=costs.slippage),
-        leverage=costs.leverage,
-    )
