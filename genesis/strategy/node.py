@@ -248,7 +248,7 @@ def _check_operands(op: Op, args: tuple[Node, ...], params: tuple[Scalar, ...]) 
             f" not {len(args)} and {len(params)}"
         )
     for value in params:
-        if isinstance(value, str) and not _WORD.fullmatch(value):
+        if value != value or (isinstance(value, str) and not _WORD.fullmatch(value)):
             raise StrategyError(f"'{value}' cannot be a parameter of '{op.name}'")
     for place, (want, arg) in enumerate(zip(op.args, args, strict=True)):
         if arg.boolean != (want == "b"):

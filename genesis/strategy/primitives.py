@@ -48,7 +48,8 @@ def _before(params: Params) -> int:
 def _at_least(least: int) -> Callable[[Params], None]:
     def check(params: Params) -> None:
         n = params[0]
-        if isinstance(n, str) or n != int(n) or not least <= n <= MAX_WINDOW:
+        whole = not isinstance(n, str) and float(n).is_integer()
+        if not whole or not least <= float(n) <= MAX_WINDOW:
             raise StrategyError(
                 f"a window of {n} bars is not possible here",
                 fix=f"use a whole number from {least} to {MAX_WINDOW}",

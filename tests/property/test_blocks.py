@@ -188,3 +188,26 @@ def test_unknown_operands_stay_unknown_under_any_logic(random_panel: MakePanel, 
     for leaf in leaves_of(node):
         unknown |= evaluate(panel, leaf) < 0
     assert np.array_equal(result < 0, unknown)
+
+
+@pytest.mark.parametrize("name", OWN)
+@pytest.mark.parametrize("largest", [1e-300, 1e60, 1e160, 1.7e308])
+def test_hostile_magnitudes_never_give_infinity_and_are_forgotten(
+    random_panel: MakePanel, name: str, largest: float
+) -> None:
+    """Numbers whose squares and sums overflow make results invalid, not infinite."""
+    panel = random_panel(200, 7)
+    rng = np.random.default_rng(8)
+    node = node_of(name, 5)
+    runner = BlockRunner([node], panel)
+    block = {}
+    for label in runner.fields:
+        place = 1 if "@" in label else 0
+        block[label] = np.array(getattr(panel.symbols[place], label.partition("@")[0]))
+        block[label][60:75] = rng.choice([0.0, 1.0, -1.0], 15) * rng.uniform(0.0, largest, 15)
+    result = runner.feed(block)[0].astype(float)
+    assert not np.any(np.isinf(result))
+    if not set(RECURSIVE | EVENTS) & {name}:
+        np.testing.assert_allclose(
+            result[90:], evaluate(panel, node)[90:].astype(float), rtol=1e-6, equal_nan=True
+        )

@@ -30,7 +30,7 @@ def exponential(x: Floats, n: int, alpha: float, state: Floats, out: Floats) -> 
             continue
         if count < n:
             count += 1.0
-            value += (fresh - value) / count
+            value += fresh / count - value / count
             out[i] = value if count >= n else np.nan
         else:
             value = keep * value + alpha * fresh
@@ -180,9 +180,12 @@ def adaptive(x: Floats, n: int, state: Floats, out: Floats) -> None:
             state[4 + size] = 1.0
             oldest = state[4]
         move = abs(fresh - oldest)
-        efficiency = 1.0 if path <= move or path <= 0.0 else move / path
+        efficiency = move / path if path < np.inf else 0.0
+        if path <= move or path <= 0.0:
+            efficiency = 1.0
         smooth = efficiency * span + slow
-        value += smooth * smooth * (fresh - value)
+        weight = smooth * smooth
+        value += weight * fresh - weight * value
         out[i] = value
     state[0] = count
     state[1] = place
@@ -236,6 +239,7 @@ def kernel_regression(x: Floats, n: int, shape: int, size: int, state: Floats, o
             d += weights[j + 3] * (ring[place + j + 3] - fresh)
         for j in range(whole, size):
             a += weights[j] * (ring[place + j] - fresh)
-        out[i] = fresh + ((a + b) + (c + d))
+        result = fresh + ((a + b) + (c + d))
+        out[i] = result if result - result == 0.0 else np.nan
     state[0] = count
     state[1] = place

@@ -33,6 +33,9 @@ def true_range(
             out[i] = np.nan
             continue
         span = max(high[i], previous) - min(low[i], previous)
+        if not span < np.inf:
+            out[i] = np.nan
+            continue
         previous = close[i]
         if bars <= n:
             value += (span - value) / bars
@@ -64,6 +67,9 @@ def relative_strength(x: Floats, n: int, state: Floats, out: Floats) -> None:
             out[i] = np.nan
             continue
         change = fresh - previous
+        if not abs(change) < np.inf:
+            out[i] = np.nan
+            continue
         previous = fresh
         if seen == 0.0:
             seen = 1.0
@@ -82,7 +88,7 @@ def relative_strength(x: Floats, n: int, state: Floats, out: Floats) -> None:
         if seen <= n:
             out[i] = np.nan
         else:
-            out[i] = 100.0 * gain / both if both > 0.0 else 50.0
+            out[i] = 100.0 * (gain / both) if both > 0.0 else 50.0
     state[0] = seen
     state[1] = previous
     state[2] = gain
@@ -110,6 +116,9 @@ def directional_index(
         up = h - ph
         down = pl - l
         reach = max(h, pc) - min(l, pc)
+        if not (reach < np.inf and abs(up) < np.inf and abs(down) < np.inf):
+            out[i] = np.nan
+            continue
         ph, pl, pc = h, l, c
         bars = min(bars + 1.0, 2.0 * n)
         if bars == 1.0:
@@ -125,7 +134,7 @@ def directional_index(
             out[i] = np.nan
             continue
         both = plus + minus
-        index = 100.0 * abs(plus - minus) / both if both > 0.0 else 0.0
+        index = 100.0 * (abs(plus - minus) / both) if both > 0.0 else 0.0
         rank = bars - n
         value += (index - value) / rank
         out[i] = value if bars >= 2.0 * n else np.nan

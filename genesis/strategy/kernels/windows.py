@@ -78,6 +78,9 @@ def moments(x: Floats, n: int, mode: int, divisor: float, state: Floats, out: Fl
             squares = second - first * first / n
         if place == n:
             place = 0
+        if not squares < np.inf:
+            out[i] = np.nan
+            continue
         spread = math.sqrt(max(squares, 0.0) / divisor)
         if mode == 1:
             out[i] = (deviation - first / n) / spread if spread > 0.0 else np.nan
@@ -161,9 +164,10 @@ def channel(
         if count < n:
             out[i] = np.nan
         elif mode == 0:
-            out[i] = 100.0 * (close[i] - bottom) / (top - bottom) if top > bottom else np.nan
+            place = 100.0 * ((close[i] - bottom) / (top - bottom)) if top > bottom else np.nan
+            out[i] = place if place - place == 0.0 else np.nan
         else:
-            out[i] = 0.5 * (top + bottom)
+            out[i] = 0.5 * top + 0.5 * bottom
     state[0] = count
 
 
@@ -287,6 +291,9 @@ def comoments(x: Floats, y: Floats, n: int, mode: int, state: Floats, out: Float
         if place == n:
             place = 0
         cross = sxy - sx * sy / n
+        if not (vx < np.inf and vy < np.inf and abs(cross) < np.inf):
+            out[i] = np.nan
+            continue
         if mode == 0:
             scale = math.sqrt(vx) * math.sqrt(vy) if vx > 0.0 and vy > 0.0 else 0.0
             out[i] = min(max(cross / scale, -1.0), 1.0) if scale > 0.0 else np.nan
@@ -340,7 +347,8 @@ def volume_weighted(
             peak = weight
         if place == n:
             place = 0
-        out[i] = base + money / weight if count >= n and weight > 0.0 else np.nan
+        result = base + money / weight if count >= n and weight > 0.0 else np.nan
+        out[i] = result if result - result == 0.0 else np.nan
     state[0] = count
     state[1] = place
     state[2], state[3], state[4], state[5] = base, money, weight, peak
