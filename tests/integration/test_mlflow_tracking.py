@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from genesis.evolution.tracking import MlflowTracker, Target, default_target, ship
+from genesis.evolution.tracking import MlflowTracker, Target, default_target, ship, ui_command
 from genesis.evolution.tracking.spool import Shipped, Spool
 
 
@@ -163,11 +164,18 @@ def answers(port: int) -> bool:
 
 
 @contextmanager
-def server(home: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
-    """A real MLflow server, ended by the pids of its own process group."""
+def server(home: Path, port: int) -> Iterator[None]:
+    """A real MLflow server with a database of its own."""
     argv = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
     argv += ["--backend-store-uri", f"sqlite:///{home}/server.db", "--workers", "1"]
     argv += ["--artifacts-destination", str(home / "server-artifacts")]
+    with running(argv, home, port):
+        yield
+
+
+@contextmanager
+def running(argv: list[str], home: Path, port: int) -> Iterator[None]:
+    """A server process, ended with its own process group."""
     process = subprocess.Popen(
         argv,
         cwd=home,
@@ -178,7 +186,7 @@ def server(home: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
     )
     try:
         wait_until(lambda: answers(port), "the server answers")
-        yield process
+        yield
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
@@ -235,3 +243,20 @@ def test_a_study_that_dies_leaves_a_killed_run_and_its_resume_finishes_it(tmp_pa
     again.on_finish(Result())
     assert again.close(timeout_s=120) == ""
     check_tracked(target.uri, 3)
+
+
+@pytest.mark.slow
+def test_the_ui_serves_the_workspace_to_its_own_names_only(tmp_path: Path) -> None:
+    made = tracker(tmp_path, default_target(tmp_path))
+    made.on_start(make_run(tmp_path))
+    made.on_generation(generation(0))
+    made.on_finish(Result())
+    assert made.close(timeout_s=120) == ""
+    port = free_port()
+    with running(ui_command(tmp_path, port=port), tmp_path, port):
+        check_tracked(f"http://127.0.0.1:{port}", 1)  # artefacts included
+        url = f"http://127.0.0.1:{port}/api/2.0/mlflow/experiments/get-by-name?experiment_name=demo"
+        foreign = urllib.request.Request(url, headers={"Host": "rebound.example"})
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(foreign, timeout=10)
+        assert refused.value.code == 403
