@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from genesis.domain.instrument import Instrument
+from genesis.evolution.executors.ray_session import RaySession
 from genesis.evolution.work import StudyJob, WorkUnit
 from genesis.market.panel import Panel, SymbolSeries
 
@@ -21,6 +22,22 @@ def importable_evaluators() -> Iterator[None]:
     sys.path.insert(0, folder)
     yield
     sys.path.remove(folder)
+
+
+@pytest.fixture(scope="package")
+def ray_session(importable_evaluators: None) -> Iterator[None]:
+    """A local Ray cluster that the tests' executors share; starting one takes seconds."""
+    session = RaySession(None, workers=4, store_bytes=128 << 20)
+    yield
+    session.close()
+
+
+@pytest.fixture(autouse=True)
+def ray_where_needed(request: pytest.FixtureRequest) -> None:
+    """Bring the cluster up for tests whose executor is Ray."""
+    callspec = getattr(request.node, "callspec", None)
+    if callspec is not None and str(callspec.params.get("kind", "")).startswith("ray"):
+        request.getfixturevalue("ray_session")
 
 
 def make_series(symbol: str, bars: int, seed: int) -> SymbolSeries:
