@@ -76,9 +76,7 @@ def test_interrupted_in_mid_generation(factory) -> None:
     path = factory.folder / "checkpoint.json"
     first = factory.pool("parts", executor=factory.FormulaExecutor(stop_after=9))
     with pytest.raises(KeyboardInterrupt):
-        while True:
-            first.step()
-            save_checkpoint(path, first.state())
+        first.evolve([lambda _: save_checkpoint(path, first.state())])
     assert first.generation >= 0
     second = factory.pool("parts")
     second.restore(

@@ -1,0 +1,177 @@
+"""Files of a run: whole or absent, one writer, seals that hold."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from genesis.domain.errors import InputError, RefusedError, StorageError, StrategyError
+from genesis.evolution import files
+from genesis.evolution.run import Run, list_runs, load_run
+from genesis.evolution.run_writer import RunWriter, new_run_id
+from genesis.evolution.seals import SealRegistry
+from genesis.evolution.store import StoredStrategy, StrategyStore
+from genesis.strategy.language import Market, ema
+from genesis.strategy.strategy import PolicyParams, Rules, Strategy
+
+
+def test_full_disk_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "checkpoint.json"
+    files.write_json(path, {"a": 1})
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StorageError, match="disk is full"):
+        files.write_json(path, {"a": 2})
+    with pytest.raises(StorageError, match="disk is full"):
+        files.append_lines(tmp_path / "rows.jsonl", [{"a": 1}])
+    assert json.loads(path.read_text()) == {"a": 1}
+    assert list(files.read_lines(tmp_path / "rows.jsonl")) == []
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["checkpoint.json", "rows.jsonl"]
+
+
+def test_append_goes_back_to_the_last_whole_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "rows.jsonl"
+    files.append_lines(path, [{"a": 1}])
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StorageError):
+        files.append_lines(path, [{"a": 2}, {"a": 3}])
+    assert list(files.read_lines(path)) == [{"a": 1}]
+
+
+def test_a_run_is_held_by_one_process(tmp_path: Path, factory) -> None:
+    clock = factory.StepClock()
+    writer = RunWriter(tmp_path, "one", clock)
+    script = (
+        "import sys; from pathlib import Path; from genesis.evolution.run_writer import RunWriter;"
+        "w = RunWriter(Path(sys.argv[1]), 'one', None)\n"
+        "with w.held(): pass"
+    )
+    with writer.held():
+        writer.begin(factory.config(), {})
+        assert Run(writer.folder).status == "running"
+        done = subprocess.run(
+            [sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True
+        )
+        assert f"'one' is in use by process {os.getpid()}" in done.stderr
+    # The holder is gone without a last word: nobody is running it any more.
+    assert Run(writer.folder).status == "interrupted"
+    with writer.held(), pytest.raises(InputError, match="exists already"):
+        writer.begin(factory.config(), {})
+
+
+def test_refused_before_it_began_leaves_nothing(tmp_path: Path, factory) -> None:
+    writer = RunWriter(tmp_path, "one", factory.StepClock())
+    with pytest.raises(RuntimeError), writer.held():
+        raise RuntimeError
+    assert not writer.folder.exists()
+
+
+def test_runs_are_found_by_prefix(tmp_path: Path, factory) -> None:
+    clock = factory.StepClock()
+    for name in ("alpha-1", "alpha-2", "beta"):
+        writer = RunWriter(tmp_path, name, clock)
+        with writer.held():
+            writer.begin(factory.config(), {"config_hash": "x"})
+            writer.update(status="finished")
+    assert [run.id for run in list_runs(tmp_path)] == ["alpha-1", "alpha-2", "beta"]
+    run = load_run("bet", tmp_path)
+    assert (run.id, run.status, run.config) == ("beta", "finished", factory.config())
+    assert run.metrics.empty
+    with pytest.raises(InputError, match="start of 2 runs"):
+        load_run("alpha", tmp_path)
+    with pytest.raises(InputError, match="did you mean 'beta'"):
+        load_run("betta", tmp_path)
+    assert new_run_id("s", tmp_path, clock).startswith("s-20231114-2213")
+
+
+@pytest.mark.parametrize("name", ["", "../x", "a/b", ".hidden", "x" * 97])
+def test_ids_that_cannot_name_a_folder(tmp_path: Path, factory, name: str) -> None:
+    with pytest.raises(InputError, match="cannot name a run"):
+        RunWriter(tmp_path, name, factory.StepClock())
+
+
+def test_metrics_of_repeated_generations_are_cut(tmp_path: Path, factory) -> None:
+    writer = RunWriter(tmp_path, "one", factory.StepClock())
+    with writer.held():
+        writer.begin(factory.config(), {})
+        factory.pool().evolve([writer.add_metrics])
+        with (writer.folder / "metrics.jsonl").open("a") as file:
+            file.write('{"generation": 5, "to')
+        writer.cut_metrics(2)
+    run = Run(writer.folder)
+    assert list(run.metrics["generation"]) == [0, 1, 2]
+    assert set(run.islands["island"]) == {"island-0", "island-1"}
+
+
+def test_seals_refuse_others_who_reach_in(tmp_path: Path) -> None:
+    seals = SealRegistry(tmp_path / "seals.json")
+    seals.register("one", "venue:BTC:1h", ["BTC", "ETH"], (0, 80), (80, 100))
+    # The same split again, another asset, or data that ends before: all fine.
+    seals.register("two", "other:BTC:4h", ["BTC"], (0, 80), (80, 100))
+    seals.register("three", "venue:SOL:1h", ["SOL"], (0, 200), (200, 250))
+    seals.register("one", "venue:BTC:1h", ["BTC", "ETH"], (0, 80), (80, 100))
+    with pytest.raises(RefusedError, match="sealed by one, two") as caught:
+        seals.register("four", "bybit:BTC:15m", ["BTC"], (50, 81), (81, 90))
+    assert caught.value.exit_code == 3
+    assert len(seals.seals()) == 4
+    with pytest.raises(RefusedError, match="sealed by one"):
+        seals.register("five", "x:ETH:1h", ["ETH"], (99, 120), (120, 130))
+    seals.register("six", "x:ETH:1h", ["ETH"], (100, 120), (120, 130))
+
+
+def _strategy(n: int) -> Strategy:
+    close = Market().close
+    return Strategy(Rules(long=close > ema(close, n)), PolicyParams(), "custom")
+
+
+def test_store_round_trip_and_prefixes(tmp_path: Path) -> None:
+    store = StrategyStore(tmp_path / "strategies")
+    records = [
+        StoredStrategy(_strategy(n), run_id="r", parents=("p",), trials=7, measures={"sharpe": 1.5})
+        for n in (5, 10, 20)
+    ]
+    for record in records:
+        store.put(record)
+    assert store.list() == tuple(sorted(records, key=lambda r: r.id))
+    first = records[0]
+    assert store.get(first.id) == first
+    assert store.get(first.id[:10]) == first
+    assert store.get(first.id.removeprefix("strat_")[:5]) == first
+    with pytest.raises(InputError, match="start of 3 strategies"):
+        store.get("strat_")
+    with pytest.raises(InputError, match="no strategy 'zzz'"):
+        store.get("zzz")
+    out = store.export(first.id, tmp_path / "out.json")
+    other = StrategyStore(tmp_path / "elsewhere")
+    assert other.import_file(out) == first
+    assert other.get(first.id).trials == 7
+
+
+def test_changed_strategy_is_refused(tmp_path: Path) -> None:
+    store = StrategyStore(tmp_path)
+    path = store.put(StoredStrategy(_strategy(5), trials=7))
+    text = path.read_text()
+    path.write_text(text.replace('"trials": 7', '"trials": 1'))
+    with pytest.raises(StrategyError, match="was changed after it was written"):
+        store.get("strat_")
+    path.write_text(text.replace('"schema": 1', '"schema": 9', 1))
+    with pytest.raises(StrategyError, match="known schema"):
+        store.get("strat_")
+    path.write_text("{")
+    with pytest.raises(StorageError, match="cannot read"):
+        store.get("strat_")
