@@ -1,8 +1,8 @@
 """vectorbt on the order axis: rows are orders, not bars. The only importer of vectorbt.
 
 The Rust engine is called without `import vectorbt`, which takes seconds where `vectorbt_rust`
-takes milliseconds. Without the Rust wheel the numba engine of vectorbt does the same work with the
-same numbers.
+takes milliseconds (see `genesis.backtest.records`). Without the Rust wheel the numba engine of
+vectorbt does the same work with the same numbers.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from genesis.backtest.passes import O_FEE, O_PRICE, O_SIZE, O_SLIPPAGE
+from genesis.backtest.records import ORDER, record_types
 from genesis.domain.errors import ConfigError, GenesisError
 
 Floats = npt.NDArray[np.float64]
@@ -70,22 +71,10 @@ _ZERO, _INF, _NAN = _flex(0.0, np.float64), _flex(np.inf, np.float64), _flex(np.
 _FALSE, _TRUE = _flex(False, np.bool_), _flex(True, np.bool_)
 
 
-def simulate(size: Floats, price: Floats, fee: Floats, slippage: Floats, *, engine: str) -> Records:
-    """Execute a rectangle of orders, one account a column, NaN size for no order.
-
-    Parameters
-    ----------
-    size, price, fee, slippage : float64, shape (rows, accounts)
-        Signed size in base units, reference price, fee and slippage rates.
-    engine : {"rust", "numba"}
-
-    Returns
-    -------
-    structured array
-        vectorbt's order records in column order: id, col, idx, size, price, fees, side.
-    """
+def _arguments(size: Floats, price: Floats, fee: Floats, slippage: Floats) -> tuple[Any, ...]:
+    """Positional arguments of vectorbt's ``simulate_from_orders``, in its order."""
     rows, accounts = size.shape
-    arguments = (
+    return (
         (rows, accounts),
         np.ones(accounts, dtype=np.int64),
         np.full(accounts, CASH),
@@ -108,7 +97,27 @@ def simulate(size: Floats, price: Floats, fee: Floats, slippage: Floats, *, engi
         _INF,  # valuation price: the order's own
         price,
     )
-    records, _ = _simulator(engine)(*arguments, max_orders=rows * accounts, max_logs=0)
+
+
+def simulate(size: Floats, price: Floats, fee: Floats, slippage: Floats, *, engine: str) -> Records:
+    """Execute a rectangle of orders, one account a column, NaN size for no order.
+
+    Parameters
+    ----------
+    size, price, fee, slippage : float64, shape (rows, accounts)
+        Signed size in base units, reference price, fee and slippage rates.
+    engine : {"rust", "numba"}
+
+    Returns
+    -------
+    structured array
+        vectorbt's order records in column order: id, col, idx, size, price, fees, side.
+    """
+    rows, accounts = size.shape
+    arguments = _arguments(size, price, fee, slippage)
+    run = _simulator(engine)
+    with record_types():
+        records, _ = run(*arguments, max_orders=rows * accounts, max_logs=0)
     return records  # type: ignore[no-any-return]
 
 
@@ -131,7 +140,7 @@ def account(books: Sequence[Floats], *, engine: str) -> list[Records]:
     GenesisError
         If an order was not executed as requested; vectorbt cuts or drops orders silently.
     """
-    out: list[Records] = [np.empty(0)] * len(books)
+    out: list[Records] = [np.empty(0, dtype=ORDER)] * len(books)
     by_length = sorted(range(len(books)), key=lambda i: len(books[i]))
     for start in range(0, len(books), CHUNK):
         part = by_length[start : start + CHUNK]

@@ -237,7 +237,7 @@ def bar_equity(
 
 
 @kernel
-def order_hash(bars: Ints, sizes: Floats) -> int:
+def order_hash(bars: Ints, sizes: Floats) -> np.uint64:
     """64-bit hash of (bar, side) over an order list; 0 for none."""
     word = np.uint64(0)
     for k in range(bars.size):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from genesis.backtest.accounting import Records, account, engine_name
+from genesis.backtest.detail import SymbolBacktest, symbol_backtest
 from genesis.backtest.equity import FOLD_SUMS, TOTALS, order_hash, rebuild
-from genesis.backtest.frame import Frame, frame_of, frozen
+from genesis.backtest.frame import Frame, frame_of
 from genesis.backtest.passes import (
     BOOK_FULL,
     MOST_PER_BAR,
@@ -26,20 +28,21 @@ from genesis.backtest.result import (
     NOT_FINITE,
     OVER_BUDGET,
     RAISED,
+    STATUS,
     TOO_SHORT,
     VALID,
     BlockResult,
 )
 from genesis.backtest.setup import EvaluationSetup
 from genesis.backtest.summary import fold_ratios, metrics_row
-from genesis.domain.errors import GenesisError
+from genesis.domain.errors import GenesisError, StrategyError
 from genesis.market.panel import Panel
 from genesis.strategy.cache import NodeCache
 from genesis.strategy.node import Node, series
 from genesis.strategy.policy import (
     REASON_LIQUIDATION,
     new_state,
-    policy_vector,
+    policy_numbers,
     uses_atr,
 )
 from genesis.strategy.series import SeriesEvaluator, history_bars, work
@@ -47,6 +50,8 @@ from genesis.strategy.strategy import NEVER, PolicyParams, Strategy
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+
+_REMEMBERED = 4096
 
 __all__ = ["EvaluationSetup", "Evaluator", "OrderList"]
 
@@ -89,7 +94,7 @@ class Evaluator:
     panel : Panel
     setup : EvaluationSetup
     cache_bytes : int
-        Memory for evaluated nodes, shared equally by the panel's symbols.
+        Memory for evaluated nodes of all symbols, least recently used out first.
 
     Notes
     -----
@@ -103,31 +108,28 @@ class Evaluator:
         self.panel = panel
         self.setup = setup
         self.engine = engine_name(setup.engine)
-        self._cache_bytes = cache_bytes // max(len(panel.symbols), 1)
+        self._cache = NodeCache(cache_bytes)  # entries are kept apart by symbol
         self._series: dict[int, SeriesEvaluator] = {}
-        self._caches: dict[int, NodeCache] = {}
+        self._needs: OrderedDict[tuple[str, ...], tuple[int, float]] = OrderedDict()
         self._frames: dict[int, Frame] = {}
         self._book: Floats = np.empty((0, 4))
         self._tags: Ints = np.empty((0, 3), dtype=np.int64)
-        self._gone = [0, 0]
 
     @property
     def hits(self) -> int:
         """Nodes that were served from the cache."""
-        return self._gone[0] + sum(c.hits for c in self._caches.values())
+        return self._cache.hits
 
     @property
     def misses(self) -> int:
         """Nodes that had to be computed."""
-        return self._gone[1] + sum(c.misses for c in self._caches.values())
+        return self._cache.misses
 
     def forget(self, symbol: int) -> None:
         """Free what is kept of a symbol."""
-        cache = self._caches.pop(symbol, None)
-        if cache is not None:
-            self._gone[0] += cache.hits
-            self._gone[1] += cache.misses
-        self._series.pop(symbol, None)
+        kept = self._series.pop(symbol, None)
+        if kept is not None:
+            kept.forget()
         self._frames.pop(symbol, None)
 
     def frame(self, symbol: int) -> Frame:
@@ -136,6 +138,23 @@ class Evaluator:
             share = self.setup.capital / len(self.panel.symbols)
             self._frames[symbol] = frame_of(self.panel, symbol, share, self.setup.folds)
         return self._frames[symbol]
+
+    def detail(self, symbol: int, strategy: Strategy) -> SymbolBacktest:
+        """Orders, trades and equity per bar of one strategy, for reports and the leaderboard.
+
+        Raises
+        ------
+        StrategyError
+            If the strategy cannot be evaluated (it raises, or exceeds a budget).
+        """
+        frame, orders = self.frame(symbol), self.orders(symbol, strategy)
+        if orders.status in (OVER_BUDGET, RAISED, TOO_SHORT):
+            raise StrategyError(
+                f"the strategy cannot be evaluated on {frame.instrument.symbol}",
+                why=f"{STATUS[orders.status]}: {orders.reason}",
+            )
+        (records,) = account([orders.book], engine=self.engine)
+        return symbol_backtest(frame, orders.book, orders.tags, records)
 
     def orders(self, symbol: int, strategy: Strategy) -> OrderList:
         """Order list of one strategy; what it raises becomes its status.
@@ -202,31 +221,33 @@ class Evaluator:
         frame, policy = self.frame(symbol), strategy.policy
         nodes = self._check(frame, strategy)
         values = self._values(symbol)
-        signals = [
-            frame.none if node == NEVER else frozen(values.value(node), np.int8)
+        enter_long, enter_short, exit_long, exit_short = (
+            frame.none if node == NEVER else values.value(node)
             for _, node in strategy.rules.named()
-        ]
+        )
         atr_node, vol_node = nodes
-        atr = frame.close if atr_node is None else frozen(values.value(atr_node), np.float64)
-        vol = frame.close if vol_node is None else frozen(values.value(vol_node), np.float64)
+        atr = frame.close if atr_node is None else values.value(atr_node)
+        vol = frame.close if vol_node is None else values.value(vol_node)
         self._reserve(frame)
         costs = self.setup.costs
         count = orders_of(
-            *signals,  # type: ignore[arg-type]
+            enter_long,
+            enter_short,
+            exit_long,
+            exit_short,
             frame.open,
             frame.high,
             frame.low,
             frame.close,
             frame.valid,
-            atr,  # type: ignore[arg-type]
-            vol,  # type: ignore[arg-type]
+            atr,
+            vol,
             frame.due,
             frame.ts_ms,
-            frame.first,
             frame.last,
-            policy_vector(policy, frame.instrument, frame.capital, frame.periods),
+            policy_numbers(policy, frame.instrument, frame.capital, frame.periods),
             costs.vector(),
-            costs.noise_key(frame.instrument.symbol),  # type: ignore[arg-type]
+            costs.noise_key(frame.instrument.symbol),
             self.setup.leverage,
             frame.instrument.maintenance_margin,
             new_state(),
@@ -244,23 +265,31 @@ class Evaluator:
         atr_node, vol_node = policy_nodes(strategy.policy)
         nodes = [node for _, node in strategy.rules.named() if node != NEVER]
         nodes += [node for node in (atr_node, vol_node) if node is not None]
-        warm_up = max((history_bars(node) for node in nodes), default=0)
+        warm_up, load = self._need(nodes)
         if warm_up >= frame.active_bars:
             raise _Invalid(
                 TOO_SHORT, f"warm-up of {warm_up} bars, {frame.active_bars} bars of data"
             )
-        load = sum(work(node) for node in dict.fromkeys(nodes))
         if load > self.setup.work_budget:
             raise _Invalid(
                 OVER_BUDGET, f"work {load:g} per bar, the budget is {self.setup.work_budget:g}"
             )
         return atr_node, vol_node
 
+    def _need(self, nodes: list[Node]) -> tuple[int, float]:
+        """Warm-up and work of expressions, remembered: a block meets every symbol in turn."""
+        key = tuple(node.text for node in nodes)
+        found = self._needs.get(key)
+        if found is None:
+            found = history_bars(*nodes), work(*nodes)
+            self._needs[key] = found
+            if len(self._needs) > _REMEMBERED:
+                self._needs.popitem(last=False)
+        return found
+
     def _values(self, symbol: int) -> SeriesEvaluator:
         if symbol not in self._series:
-            cache = NodeCache(self._cache_bytes)
-            self._caches[symbol] = cache
-            self._series[symbol] = SeriesEvaluator(self.panel, symbol, cache)
+            self._series[symbol] = SeriesEvaluator(self.panel, symbol, self._cache)
         return self._series[symbol]
 
     def _reserve(self, frame: Frame) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -77,9 +78,9 @@ class Frame:
         return slice(low, high + 1)
 
 
-def frozen(array: npt.ArrayLike, dtype: type) -> npt.NDArray[np.generic]:
+def frozen(array: npt.ArrayLike, dtype: type) -> npt.NDArray[Any]:
     """Contiguous read-only array: one type for the kernels, whoever owns the memory."""
-    out = np.ascontiguousarray(array, dtype=dtype).view()
+    out: npt.NDArray[Any] = np.ascontiguousarray(array, dtype=dtype).view()
     out.flags.writeable = False
     return out
 
@@ -121,8 +122,8 @@ def frame_of(panel: Panel, symbol: int, capital: float, folds: int) -> Frame:
     inside = np.minimum(stops, s.last + 1) - np.maximum(starts, s.first)
     floats = {
         "open": s.open,
-        "high": s.high,
-        "low": s.low,
+        "high": np.maximum(s.high, s.open),  # the open belongs to the range of its bar
+        "low": np.minimum(s.low, s.open),
         "close": s.close,
         "known": last_known(s.close, s.valid),
         "due": accumulate_due(s.funding_due, s.valid),
@@ -130,14 +131,14 @@ def frame_of(panel: Panel, symbol: int, capital: float, folds: int) -> Frame:
     return Frame(
         instrument=s.instrument,
         capital=capital,
-        valid=frozen(s.valid, np.bool_),  # type: ignore[arg-type]
-        ts_ms=frozen(panel.ts_ms, np.int64),  # type: ignore[arg-type]
+        valid=frozen(s.valid, np.bool_),
+        ts_ms=frozen(panel.ts_ms, np.int64),
         first=s.first,
         last=s.last,
         periods=bars_per_year(panel.interval_ms),
-        fold_stop=frozen(stops, np.int64),  # type: ignore[arg-type]
-        mark_stop=frozen(day_stops(panel.ts_ms), np.int64),  # type: ignore[arg-type]
+        fold_stop=frozen(stops, np.int64),
+        mark_stop=frozen(day_stops(panel.ts_ms), np.int64),
         fold_bars=np.maximum(inside, 0),
-        none=frozen(np.zeros(bars), np.int8),  # type: ignore[arg-type]
-        **{name: frozen(values, np.float64) for name, values in floats.items()},  # type: ignore[arg-type]
+        none=frozen(np.zeros(bars), np.int8),
+        **{name: frozen(values, np.float64) for name, values in floats.items()},
     )

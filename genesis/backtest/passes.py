@@ -22,10 +22,11 @@ from genesis.strategy.policy import (
     REASON_NONE,
     REASON_STOP,
     REASON_TARGET,
-    STOP,
-    TARGET,
+    PolicyNumbers,
+    PolicyState,
     decide,
     on_fill,
+    quiet,
 )
 
 Floats = npt.NDArray[np.float64]
@@ -101,6 +102,18 @@ def within_range(
 
 
 @kernel
+def in_reach(
+    position: float, high: float, low: float, liquidation: float, stop: float, target: float
+) -> bool:
+    """Whether a bar touches any resting level of a position: if not, nothing can fill in it."""
+    if position > 0.0:
+        return low <= stop or low <= liquidation or high >= target
+    if position < 0.0:
+        return high >= stop or high >= liquidation or low <= target
+    return False
+
+
+@kernel
 def place(
     book: Floats,
     tags: Ints,
@@ -143,14 +156,13 @@ def orders_of(
     vol: Floats,
     due: Floats,
     ts_ms: Ints,
-    first: int,
     last: int,
-    params: Floats,
+    params: PolicyNumbers,
     costs: Floats,
     key: int,
     leverage: float,
     maintenance: float,
-    state: Floats,
+    state: PolicyState,
     book: Floats,
     tags: Ints,
 ) -> int:
@@ -167,17 +179,16 @@ def orders_of(
     due : float64, shape (T,)
         Funding rate due at the open of each valid bar, those of the invalid bars before it added.
     ts_ms : int64, shape (T,)
-    first, last : int
-        First and last valid bar. A position at ``last`` is closed at its close where the symbol
+    last : int
+        Last valid bar. A position at ``last`` is closed at its close where the symbol
         ends before the timeline, and left open, marked to market, where the timeline ends.
-    params : float64
-        From `policy_vector`.
+    params : PolicyNumbers
     costs : float64, key : uint64
         From `CostModel.vector` and `CostModel.noise_key`.
     leverage, maintenance : float
         Isolated margin: leverage of an entry, maintenance margin as a fraction of notional.
-    state : float64
-        Fresh policy state, changed in place.
+    state : PolicyState
+        To start from, see `new_state`.
     book : float64, shape (n, 4); tags : int64, shape (n, 3)
         Filled with signed size, reference price, fee and slippage rate; bar, reason, phase.
 
@@ -189,64 +200,79 @@ def orders_of(
     k = 0
     position = entry = accrued = liquidation = previous = pending = 0.0
     leaving = REASON_NONE
-    for t in range(first, last + 1):
-        idle = position == 0.0 and pending == 0.0
-        if not valid[t] or (idle and enter_long[t] != 1 and enter_short[t] != 1):
+    for t in range(last + 1):
+        if position == 0.0 and pending == 0.0 and enter_long[t] != 1 and enter_short[t] != 1:
             continue
-        if k + MOST_PER_BAR > book.shape[0]:
-            return BOOK_FULL
-        if position != 0.0:
-            side = 1.0 if position > 0.0 else -1.0
-            if due[t] != 0.0:
-                accrued += position * previous * due[t]
-                liquidation = liquidation_level(position, entry, accrued, leverage, maintenance)
-            reason = through_open(side, open_[t], liquidation, state[STOP], state[TARGET])
-            phase = PHASE_RESTING
-            if reason != REASON_NONE:
-                pending = 0.0  # the order decided with the exit in mind is void
-            elif leaving != REASON_NONE:
-                reason = leaving
-                phase = PHASE_MARKET
-            if reason != REASON_NONE:
-                place(book, tags, k, -position, open_[t], t, reason, phase, ts_ms[t], costs, key)
-                k += 1
-                on_fill(state, params, t, position, 0.0, 0.0)
-                position = 0.0
-                if reason == REASON_LIQUIDATION:
-                    return k
-        if pending != 0.0:
-            entry = place(
-                book,
-                tags,
-                k,
-                pending,
-                open_[t],
-                t,
-                REASON_ENTRY,
-                PHASE_MARKET,
-                ts_ms[t],
-                costs,
-                key,
-            )
-            k += 1
-            on_fill(state, params, t, 0.0, pending, entry)
-            position = pending
-            accrued = 0.0
+        if not valid[t]:
+            continue
+        if position != 0.0 and due[t] != 0.0:
+            accrued += position * previous * due[t]
             liquidation = liquidation_level(position, entry, accrued, leverage, maintenance)
-        if position != 0.0:
+        if (
+            pending != 0.0
+            or leaving != REASON_NONE
+            or in_reach(position, high[t], low[t], liquidation, state.stop, state.target)
+        ):
+            if k + MOST_PER_BAR > book.shape[0]:
+                return BOOK_FULL
             side = 1.0 if position > 0.0 else -1.0
-            reason, price = within_range(
-                side, open_[t], high[t], low[t], liquidation, state[STOP], state[TARGET]
-            )
-            if reason != REASON_NONE:
-                place(book, tags, k, -position, price, t, reason, PHASE_RANGE, ts_ms[t], costs, key)
+            if position != 0.0:
+                reason = through_open(side, open_[t], liquidation, state.stop, state.target)
+                phase = PHASE_RESTING
+                if reason != REASON_NONE:
+                    pending = 0.0  # the order decided with another exit in mind is void
+                elif leaving != REASON_NONE:
+                    reason = leaving
+                    phase = PHASE_MARKET
+                if reason != REASON_NONE:
+                    place(
+                        book, tags, k, -position, open_[t], t, reason, phase, ts_ms[t], costs, key
+                    )
+                    k += 1
+                    state = on_fill(state, params, t, position, 0.0, 0.0)
+                    position = 0.0
+                    if reason == REASON_LIQUIDATION:
+                        return k
+            if pending != 0.0:
+                reason = REASON_ENTRY
+                phase = PHASE_MARKET
+                entry = place(
+                    book, tags, k, pending, open_[t], t, reason, phase, ts_ms[t], costs, key
+                )
                 k += 1
-                on_fill(state, params, t, position, 0.0, 0.0)
-                position = 0.0
-                if reason == REASON_LIQUIDATION:
-                    return k
+                state = on_fill(state, params, t, 0.0, pending, entry)
+                position = pending
+                side = 1.0 if position > 0.0 else -1.0
+                accrued = 0.0
+                liquidation = liquidation_level(position, entry, accrued, leverage, maintenance)
+            if position != 0.0:
+                reason, price = within_range(
+                    side, open_[t], high[t], low[t], liquidation, state.stop, state.target
+                )
+                if reason != REASON_NONE:
+                    phase = PHASE_RANGE
+                    place(book, tags, k, -position, price, t, reason, phase, ts_ms[t], costs, key)
+                    k += 1
+                    state = on_fill(state, params, t, position, 0.0, 0.0)
+                    position = 0.0
+                    if reason == REASON_LIQUIDATION:
+                        return k
         previous = close[t]
-        leaving, pending = decide(
+        leaving = REASON_NONE
+        pending = 0.0
+        if quiet(
+            state,
+            params,
+            position,
+            t,
+            close[t],
+            enter_long[t],
+            enter_short[t],
+            exit_long[t],
+            exit_short[t],
+        ):
+            continue
+        state, leaving, pending = decide(
             state,
             params,
             position,

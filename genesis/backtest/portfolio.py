@@ -1,283 +1,156 @@
-"""A candidate's portfolio: each symbol trades alone on an equal share, equities are added."""
+"""A strategy on a whole panel at full resolution: what leaderboards and reports show."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from genesis.backtest.metrics import (
-    cdar,
-    composite_fitness,
-    consistency,
-    marks_to_drawdowns,
-    monthly_ratio,
-    ratio,
-    sharpe,
-)
-from genesis.backtest.result import (
-    COLUMN,
-    NO_TRADES,
-    NOT_FINITE,
-    STATUS,
-    TOO_SHORT,
-    VALID,
-    BlockResult,
-)
-from genesis.domain.errors import GenesisError
-from genesis.domain.timeline import DAY_MS, bars_per_year
+from genesis.backtest import metrics as m
+from genesis.backtest.combine import NUMBERS, PortfolioResult, combine, marks_per_year
+from genesis.backtest.detail import SymbolBacktest, Trade
+from genesis.backtest.evaluator import Evaluator
+from genesis.backtest.frame import day_stops
+from genesis.backtest.result import COLUMN, METRICS, VALID, BlockResult
+from genesis.backtest.setup import EvaluationSetup
+from genesis.domain.timeline import bars_per_year
+from genesis.market.panel import Panel
+from genesis.strategy.strategy import Strategy
 
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 
-MARKS_PER_YEAR = 365.0
+
+__all__ = [
+    "NUMBERS",
+    "PortfolioBacktest",
+    "PortfolioResult",
+    "backtest_strategy",
+    "combine",
+    "marks_per_year",
+]
 
 
 @dataclass(frozen=True, slots=True)
-class PortfolioResult:
-    """Numbers of n candidates over all symbols; arrays of shape (n,) unless said.
-
-    Rows that are not valid hold NaN. A symbol without trades counts as flat: pnl 0 and fold ratios
-    0. A symbol that is too short for a candidate's warm-up counts as flat without fold ratios.
+class PortfolioBacktest:
+    """Exact portfolio of one strategy: equal shares, equities added in symbol order.
 
     Attributes
     ----------
-    status : int8
-        Place in `genesis.backtest.result.STATUS`.
-    reasons : tuple of str
-        Why a row is invalid, empty for a valid one.
-    fold_sharpe_mean, fold_sharpe_sd : float64
-        Mean and sample sd of the fold Sharpe ratios over folds and symbols (sd 0 for one value).
-    sharpe : float64
-        Annualised Sharpe ratio of the portfolio on its daily marks.
-    symbol_sharpe, sharpe_1_5x, sharpe_2x : float64
-        Mean over symbols of their bar Sharpe ratio at 1, 1.5 and 2 times fees and slippage.
-    total_return, max_drawdown, cdar95 : float64
-        Of the portfolio marks, fractions of the whole capital; drawdowns at the marks.
-    trades, min_fold_trades : float64
-        Closed trades over all symbols; the fewest of them in one fold.
-    win_rate, profit_factor, holding_bars, long_share : float64
-        Pooled over all trades (long_share: over all bars held).
-    exposure, turnover, fees, slippage, funding : float64
-        Means over symbols, hence fractions of the whole capital.
-    liquidated : float64
-        Number of symbols whose account was liquidated.
-    fitness : float64
-        Composite fitness (`genesis.backtest.metrics.composite_fitness`) of the portfolio.
-    marks : float64, shape (n, M)
-        Equity minus capital, over capital, at the end of each day.
-    phenotype : uint64
-        Hash of the order lists of all symbols.
+    strategy : Strategy
+    ts_ms : int64, shape (T,)
+    returns, equity : float64, shape (T,)
+        Net return of each bar and their running sum, fractions of the whole capital.
+    exposure : float64, shape (T,)
+        Share of symbols in position after each bar, signed by side.
+    metrics : dict of str to float
+        The names of `genesis.backtest.result.METRICS` with ratios of the portfolio's bar returns,
+        and ``annual_return`` and ``daily_sharpe`` (on daily marks, as in the search).
+    symbols : tuple of SymbolBacktest
+    blocks : tuple of BlockResult
+        The same numbers that the search saw, one row each.
     """
 
-    status: npt.NDArray[np.int8]
-    reasons: tuple[str, ...]
-    fold_sharpe_mean: Floats
-    fold_sharpe_sd: Floats
-    sharpe: Floats
-    symbol_sharpe: Floats
-    sharpe_1_5x: Floats
-    sharpe_2x: Floats
-    total_return: Floats
-    max_drawdown: Floats
-    cdar95: Floats
-    trades: Floats
-    min_fold_trades: Floats
-    win_rate: Floats
-    profit_factor: Floats
-    holding_bars: Floats
-    long_share: Floats
+    strategy: Strategy
+    ts_ms: Ints
+    returns: Floats
+    equity: Floats
     exposure: Floats
-    turnover: Floats
-    fees: Floats
-    slippage: Floats
-    funding: Floats
-    liquidated: Floats
-    fitness: Floats
-    marks: Floats
-    phenotype: npt.NDArray[np.uint64]
+    metrics: dict[str, float]
+    symbols: tuple[SymbolBacktest, ...]
+    blocks: tuple[BlockResult, ...]
 
     @property
-    def valid(self) -> npt.NDArray[np.bool_]:
-        """Which candidates have numbers."""
-        return self.status == VALID
+    def trades(self) -> tuple[tuple[str, Trade], ...]:
+        """Every trade with its symbol, in order of entry."""
+        pairs = [(s.symbol, trade) for s in self.symbols for trade in s.trades]
+        return tuple(sorted(pairs, key=lambda pair: (pair[1].entry_ts_ms, pair[0])))
 
 
-NUMBERS = (
-    "fold_sharpe_mean",
-    "fold_sharpe_sd",
-    "sharpe",
-    "symbol_sharpe",
-    "sharpe_1_5x",
-    "sharpe_2x",
-    "total_return",
-    "max_drawdown",
-    "cdar95",
-    "trades",
-    "min_fold_trades",
-    "win_rate",
-    "profit_factor",
-    "holding_bars",
-    "long_share",
-    "exposure",
-    "turnover",
-    "fees",
-    "slippage",
-    "funding",
-    "liquidated",
-    "fitness",
-)
-"""Fields of `PortfolioResult` that are one number a candidate."""
-
-
-def marks_per_year(interval_ms: int) -> float:
-    """Equity marks in 365 days: daily, or one a bar where bars are longer."""
-    return min(MARKS_PER_YEAR, bars_per_year(interval_ms)) if interval_ms > DAY_MS else 365.0
-
-
-def combine(
-    blocks: Sequence[BlockResult],
-    symbols: Sequence[str] = (),
-    *,
-    periods: float = MARKS_PER_YEAR,
-) -> PortfolioResult:
-    """Portfolio numbers of the candidates of a block.
-
-    Parameters
-    ----------
-    blocks : sequence of BlockResult
-        One a symbol, in the panel's fixed order, each over the same candidates.
-    symbols : sequence of str
-        Names for reasons.
-    periods : float
-        Equity marks in 365 days, see `marks_per_year`.
+def backtest_strategy(
+    panel: Panel, strategy: Strategy, setup: EvaluationSetup
+) -> PortfolioBacktest:
+    """Backtest one strategy on every symbol of a panel and add the equities.
 
     Raises
     ------
-    GenesisError
-        If the blocks do not hold the same candidates and days.
+    StrategyError
+        If the strategy cannot be evaluated on one of the symbols.
     """
-    if not blocks or len({block.marks.shape for block in blocks}) != 1:
-        raise GenesisError(
-            "blocks of one portfolio must hold the same candidates and days",
-            why=f"shapes {[block.marks.shape for block in blocks]}",
-        )
-    n, days = blocks[0].marks.shape
-    status = np.zeros(n, dtype=np.int8)
-    reasons: list[str] = []
-    numbers = {name: np.full(n, np.nan) for name in NUMBERS}
-    marks = np.full((n, days), np.nan)
-    phenotype = np.zeros(n, dtype=np.uint64)
-    for i in range(n):
-        status[i], reason = _verdict(blocks, i, symbols)
-        if status[i] == VALID:
-            marks[i] = _sum_marks(blocks, i)
-            row = _candidate(blocks, i, marks[i], periods)
-            phenotype[i] = _mix(blocks, i)
-            if not all(np.isfinite(value) for value in row.values()):
-                status[i] = NOT_FINITE
-                reason = "not finite: " + ", ".join(k for k, v in row.items() if not np.isfinite(v))
-                marks[i] = np.nan
-            else:
-                for name, value in row.items():
-                    numbers[name][i] = value
-        reasons.append(reason)
-    return PortfolioResult(
-        status=status, reasons=tuple(reasons), marks=marks, phenotype=phenotype, **numbers
+    evaluator = Evaluator(panel, setup)
+    places = range(len(panel.symbols))
+    symbols = tuple(evaluator.detail(place, strategy) for place in places)
+    blocks = tuple(evaluator.evaluate(place, [strategy]) for place in places)
+    n = len(symbols)
+    nets = []
+    for multiple in (1.0, 1.5, 2.0):
+        total = np.zeros(panel.bars)
+        for symbol in symbols:
+            total += symbol.returns(multiple)
+        nets.append(total / n)
+    side = np.zeros(panel.bars)
+    for symbol in symbols:
+        side += np.sign(symbol.position)
+    return PortfolioBacktest(
+        strategy=strategy,
+        ts_ms=panel.ts_ms,
+        returns=nets[0],
+        equity=np.cumsum(nets[0]),
+        exposure=side / n,
+        metrics=_numbers(panel, symbols, blocks, nets),
+        symbols=symbols,
+        blocks=blocks,
     )
 
 
-def _verdict(blocks: Sequence[BlockResult], i: int, symbols: Sequence[str]) -> tuple[int, str]:
-    """Status of a candidate: the first fatal one in symbol order, else whether any trades."""
-    flat = (NO_TRADES, TOO_SHORT)
-    for place, block in enumerate(blocks):
-        code = int(block.status[i])
-        if code != VALID and code not in flat:
-            where = f"{symbols[place]}: " if place < len(symbols) else ""
-            return code, f"{where}{block.reasons[i] or STATUS[code]}"
-    codes = [int(block.status[i]) for block in blocks]
-    if VALID in codes:
-        return VALID, ""
-    code = NO_TRADES if NO_TRADES in codes else TOO_SHORT
-    return code, blocks[codes.index(code)].reasons[i] or STATUS[code]
-
-
-def _sum_marks(blocks: Sequence[BlockResult], i: int) -> Floats:
-    total = np.zeros(blocks[0].marks.shape[1])
-    for block in blocks:  # in symbol order: the sum is the same on every worker
-        if block.status[i] == VALID:
-            total += block.marks[i]
-    return total / len(blocks)
-
-
-def _candidate(
-    blocks: Sequence[BlockResult], i: int, marks: Floats, periods: float
+def _numbers(
+    panel: Panel,
+    symbols: tuple[SymbolBacktest, ...],
+    blocks: tuple[BlockResult, ...],
+    nets: list[Floats],
 ) -> dict[str, float]:
-    rows = [block.metrics[i] for block in blocks if block.status[i] == VALID]
-    ratios = _fold_ratios(blocks, i)
-
-    def total(name: str) -> float:
-        return float(sum(float(row[COLUMN[name]]) for row in rows))
-
-    def mean(name: str) -> float:
-        return total(name) / len(blocks)
-
-    trades = total("trades")
-    wins = sum(float(row[COLUMN["win_rate"]] * row[COLUMN["trades"]]) for row in rows)
-    bars = sum(float(row[COLUMN["holding_bars"]] * row[COLUMN["trades"]]) for row in rows)
-    held = total("exposure")
-    longs = sum(float(row[COLUMN["long_share"]] * row[COLUMN["exposure"]]) for row in rows)
-    win_rate = wins / trades if trades else 0.0
-    profit_factor = ratio(total("gross_profit"), total("gross_loss"))
-    falls = marks_to_drawdowns(marks)
-    drawdown = float(np.max(falls, initial=0.0))
-    # Marks without variation (every bar of every trade cancels) have no ratio: 0, as in a fold.
-    portfolio_sharpe = float(np.nan_to_num(sharpe(np.diff(marks, prepend=0.0), periods)))
-    steady = consistency(win_rate, profit_factor, monthly_ratio(marks), drawdown)
-    fold_trades = sum(block.fold_trades[i] for block in blocks if block.status[i] == VALID)
-    return {
-        "fold_sharpe_mean": float(np.mean(ratios)) if ratios.size else 0.0,
-        "fold_sharpe_sd": float(np.std(ratios, ddof=1)) if ratios.size > 1 else 0.0,
-        "sharpe": portfolio_sharpe,
-        "symbol_sharpe": mean("sharpe"),
-        "sharpe_1_5x": mean("sharpe_1_5x"),
-        "sharpe_2x": mean("sharpe_2x"),
-        "total_return": float(marks[-1]) if marks.size else 0.0,
+    periods, returns = bars_per_year(panel.interval_ms), nets[0]
+    closed = [t for s in symbols for t in s.trades if t.closed]
+    share = {s.symbol: s.capital * len(symbols) for s in symbols}
+    pnl = np.array([t.pnl / share[s.symbol] for s in symbols for t in s.trades if t.closed])
+    gain, loss = float(np.sum(pnl[pnl > 0])), float(-np.sum(pnl[pnl <= 0]))
+    marks = np.cumsum(returns)[day_stops(panel.ts_ms) - 1]
+    win_rate = float(np.mean(pnl > 0)) if pnl.size else 0.0
+    drawdown = m.max_drawdown(returns)
+    profit_factor = m.ratio(gain, loss)
+    steady = m.consistency(win_rate, profit_factor, m.monthly_ratio(marks), drawdown)
+    ratios = [float(np.nan_to_num(m.sharpe(net, periods))) for net in nets]
+    held = np.array([np.count_nonzero(s.position[: s.last + 1]) for s in symbols], dtype=float)
+    longs = np.array([np.count_nonzero(s.position[: s.last + 1] > 0) for s in symbols], dtype=float)
+    values = {
+        "sharpe": ratios[0],
+        "sortino": m.sortino(returns, periods),
+        "calmar": m.calmar(returns, periods),
+        "total_return": float(np.sum(returns)),
         "max_drawdown": drawdown,
-        "cdar95": cdar(falls),
-        "trades": trades,
-        "min_fold_trades": float(np.min(fold_trades)),
+        "cdar95": m.cdar(m.marks_to_drawdowns(marks)),
+        "orders": float(sum(len(s.orders) for s in symbols)),
+        "trades": float(len(closed)),
         "win_rate": win_rate,
         "profit_factor": profit_factor,
-        "holding_bars": bars / trades if trades else total("holding_bars") / len(rows),
-        "long_share": longs / held if held else 0.5,
-        "exposure": mean("exposure"),
-        "turnover": mean("turnover"),
-        "fees": mean("fees"),
-        "slippage": mean("slippage"),
-        "funding": mean("funding"),
-        "liquidated": total("liquidated"),
-        "fitness": composite_fitness(portfolio_sharpe, drawdown, win_rate, steady),
+        "holding_bars": float(np.mean([t.exit_bar - t.entry_bar for t in closed]))
+        if closed
+        else 0.0,
+        "sharpe_1_5x": ratios[1],
+        "sharpe_2x": ratios[2],
+        "fitness": m.composite_fitness(ratios[0], drawdown, win_rate, steady),
+        "liquidated": float(sum(s.liquidated for s in symbols)),
+        "long_share": float(longs.sum() / held.sum()) if held.sum() else 0.5,
+        "gross_profit": gain,
+        "gross_loss": loss,
     }
-
-
-def _fold_ratios(blocks: Sequence[BlockResult], i: int) -> Floats:
-    """Fold Sharpe ratios over symbols that trade or could have, in symbol order."""
-    parts: list[Floats] = []
-    for block in blocks:
-        if block.status[i] == VALID:
-            values = block.fold_sharpe[i]
-            parts.append(values[np.isfinite(values)])
-        elif block.status[i] == NO_TRADES:
-            parts.append(np.zeros(block.fold_sharpe.shape[1]))
-    return np.concatenate(parts) if parts else np.empty(0)
-
-
-def _mix(blocks: Sequence[BlockResult], i: int) -> np.uint64:
-    """Order-dependent combination of the symbols' hashes (FNV-1a over 64-bit words)."""
-    word = 0xCBF29CE484222325
-    for block in blocks:
-        word = ((word ^ int(block.phenotype[i])) * 0x100000001B3) & 0xFFFFFFFFFFFFFFFF
-        word ^= word >> 32
-    return np.uint64(word)
+    for name in ("turnover", "exposure", "fees", "slippage", "funding"):
+        valid = [b.metrics[0, COLUMN[name]] for b in blocks if b.status[0] == VALID]
+        values[name] = float(sum(valid)) / len(blocks)
+    ordered = {name: values[name] for name in METRICS}
+    ordered["annual_return"] = m.annual_return(returns, periods)
+    ordered["daily_sharpe"] = float(
+        np.nan_to_num(m.sharpe(np.diff(marks, prepend=0.0), marks_per_year(panel.interval_ms)))
+    )
+    return ordered

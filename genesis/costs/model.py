@@ -68,10 +68,10 @@ class CostModel:
         """Rates for a kernel, in the order `TAKER`, `MAKER`, `SLIPPAGE`, `NOISE`."""
         return np.array([self.taker, self.maker, self.slippage, self.slippage_noise])
 
-    def noise_key(self, symbol: str) -> np.uint64:
-        """Key of the slippage noise of one symbol."""
+    def noise_key(self, symbol: str) -> int:
+        """Key of the slippage noise of one symbol, 63 bits."""
         digest = hashlib.blake2b(f"{self.seed}:{symbol}".encode(), digest_size=8).digest()
-        return np.uint64(int.from_bytes(digest, "little"))
+        return int.from_bytes(digest, "little") >> 1
 
     def plain(self) -> dict[str, float | int]:
         """Fields as a mapping that JSON can hold."""

@@ -2,45 +2,64 @@
 
 `decide` reads the signals of a closed bar and asks for market orders at the next open; `on_fill`
 learns of fills and sets the protective levels. Neither moves a position: the backtest composes
-them with ideal fills, live trading with the ledger's position and the gateway's fills. All memory
-is one small float array, so it can be stored, hashed and restored.
+them with ideal fills, live trading with the ledger's position and the gateway's fills.
 """
 
 from __future__ import annotations
 
 import math
-
-import numpy as np
-import numpy.typing as npt
+from typing import NamedTuple
 
 from genesis.domain.instrument import Instrument
 from genesis.domain.jit import kernel
 from genesis.strategy.strategy import STOP_BOUNDS, TARGET_BOUNDS, PolicyParams
 
-Floats = npt.NDArray[np.float64]
 
-# Places in the policy state.
-ATR, PENDING_ATR, STOP, TARGET, BEST, ENTRY_BAR, EXIT_BAR = range(7)
-STATE_SIZE = 7
+class PolicyState(NamedTuple):
+    """What a policy remembers; plain numbers, so that it can be stored, hashed and restored.
 
-# Places in the parameter vector.
-(
-    MAY_LONG,
-    MAY_SHORT,
-    SIZE,
-    VOL_TARGET,
-    STOP_ATR,
-    TARGET_ATR,
-    TRAIL_ATR,
-    BREAKEVEN_ATR,
-    TIME_STOP,
-    COOLDOWN,
-    CAPITAL,
-    TICK,
-    LOT,
-    MIN_NOTIONAL,
-    NEEDS_ATR,
-) = range(15)
+    Attributes
+    ----------
+    atr : float
+        Average true range of the bar that decided the open position.
+    pending_atr : float
+        The same of the entry asked for last.
+    stop, target : float
+        Protective levels of the open position; infinite where there is none.
+    best : float
+        Best close since entry, where trailing or break-even follow it.
+    entry_bar, exit_bar : float
+        Bars of the last entry and of the last exit.
+    """
+
+    atr: float
+    pending_atr: float
+    stop: float
+    target: float
+    best: float
+    entry_bar: float
+    exit_bar: float
+
+
+class PolicyNumbers(NamedTuple):
+    """Parameters of `decide` and `on_fill` as numbers, see `policy_numbers`."""
+
+    may_long: float
+    may_short: float
+    size: float
+    vol_target: float
+    stop_atr: float
+    target_atr: float
+    trail_atr: float
+    breakeven_atr: float
+    time_stop: float
+    cooldown: float
+    capital: float
+    tick: float
+    lot: float
+    min_notional: float
+    needs_atr: float
+
 
 REASONS = (
     "none",
@@ -75,11 +94,9 @@ _STOP_LOW, _STOP_HIGH = STOP_BOUNDS
 _TARGET_LOW, _TARGET_HIGH = TARGET_BOUNDS
 
 
-def new_state() -> Floats:
+def new_state() -> PolicyState:
     """State of a policy that never held a position."""
-    state = np.zeros(STATE_SIZE)
-    state[EXIT_BAR] = _NEVER
-    return state
+    return PolicyState(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, _NEVER)
 
 
 def uses_atr(policy: PolicyParams) -> bool:
@@ -87,10 +104,10 @@ def uses_atr(policy: PolicyParams) -> bool:
     return (policy.stop_atr + policy.target_atr + policy.trail_atr + policy.breakeven_atr) > 0
 
 
-def policy_vector(
+def policy_numbers(
     policy: PolicyParams, instrument: Instrument, capital: float, bars_per_year: float
-) -> Floats:
-    """Parameters of `decide` and `on_fill` as one array.
+) -> PolicyNumbers:
+    """Parameters of `decide` and `on_fill` for one strategy on one symbol.
 
     Parameters
     ----------
@@ -102,23 +119,23 @@ def policy_vector(
     bars_per_year : float
         Turns the annual volatility target into one per bar.
     """
-    vector = np.zeros(15)
-    vector[MAY_LONG] = policy.direction != "short"
-    vector[MAY_SHORT] = policy.direction != "long"
-    vector[SIZE] = policy.size
-    vector[VOL_TARGET] = policy.vol_target / math.sqrt(bars_per_year)
-    vector[STOP_ATR] = policy.stop_atr
-    vector[TARGET_ATR] = policy.target_atr
-    vector[TRAIL_ATR] = policy.trail_atr
-    vector[BREAKEVEN_ATR] = policy.breakeven_atr
-    vector[TIME_STOP] = policy.time_stop
-    vector[COOLDOWN] = policy.cooldown
-    vector[CAPITAL] = capital
-    vector[TICK] = instrument.tick
-    vector[LOT] = instrument.lot
-    vector[MIN_NOTIONAL] = instrument.min_notional
-    vector[NEEDS_ATR] = uses_atr(policy)
-    return vector
+    return PolicyNumbers(
+        may_long=float(policy.direction != "short"),
+        may_short=float(policy.direction != "long"),
+        size=float(policy.size),
+        vol_target=policy.vol_target / math.sqrt(bars_per_year),
+        stop_atr=float(policy.stop_atr),
+        target_atr=float(policy.target_atr),
+        trail_atr=float(policy.trail_atr),
+        breakeven_atr=float(policy.breakeven_atr),
+        time_stop=float(policy.time_stop),
+        cooldown=float(policy.cooldown),
+        capital=float(capital),
+        tick=float(instrument.tick),
+        lot=float(instrument.lot),
+        min_notional=float(instrument.min_notional),
+        needs_atr=float(uses_atr(policy)),
+    )
 
 
 @kernel
@@ -132,51 +149,89 @@ def round_level(price: float, side: float, tick: float) -> float:
 
 
 @kernel
-def entry_quantity(params: Floats, close: float, atr: float, vol: float) -> float:
+def entry_quantity(params: PolicyNumbers, close: float, atr: float, vol: float) -> float:
     """Unsigned size of an entry in base units, 0 where none can be made.
 
     ``size * clip(vol_target / vol, 0.1, 3) * capital / close``, rounded down to the lot; nothing
     below the minimum notional or while a volatility or range that is needed is unknown.
     """
     scale = 1.0
-    if params[VOL_TARGET] > 0.0:
+    if params.vol_target > 0.0:
         if not vol >= 0.0:
             return 0.0
-        wanted = VOL_SCALE_HIGH if vol == 0.0 else params[VOL_TARGET] / vol
+        wanted = VOL_SCALE_HIGH if vol == 0.0 else params.vol_target / vol
         scale = min(max(wanted, VOL_SCALE_LOW), VOL_SCALE_HIGH)
-    if params[NEEDS_ATR] > 0.0 and not atr > 0.0:
+    if params.needs_atr > 0.0 and not atr > 0.0:
         return 0.0
-    quantity = params[SIZE] * scale * params[CAPITAL] / close
-    lot = params[LOT]
+    quantity = params.size * scale * params.capital / close
+    lot = params.lot
     if lot > 0.0:
         quantity = math.floor(quantity / lot + _STEP_NOISE) * lot
-    if quantity < SMALLEST_QUANTITY or quantity * close < params[MIN_NOTIONAL]:
+    if quantity < SMALLEST_QUANTITY or quantity * close < params.min_notional:
         return 0.0
     return quantity
 
 
 @kernel
-def ratchet(state: Floats, params: Floats, position: float, entry: float, close: float) -> None:
+def ratchet(
+    state: PolicyState, params: PolicyNumbers, position: float, entry: float, close: float
+) -> PolicyState:
     """Trailing and break-even at a close; the stop only ever moves towards the price."""
     side = 1.0 if position > 0.0 else -1.0
-    if (close - state[BEST]) * side > 0.0:
-        state[BEST] = close
-    if params[TRAIL_ATR] > 0.0:
-        level = state[BEST] - side * params[TRAIL_ATR] * state[ATR]
-        level = round_level(level, -side, params[TICK])
-        if (level - state[STOP]) * side > 0.0:
-            state[STOP] = level
-    if params[BREAKEVEN_ATR] > 0.0:
-        moved = (close - entry) * side >= params[BREAKEVEN_ATR] * state[ATR]
-        level = round_level(entry, -side, params[TICK])
-        if moved and (level - state[STOP]) * side > 0.0:
-            state[STOP] = level
+    best, stop = state.best, state.stop
+    if (close - best) * side > 0.0:
+        best = close
+    if params.trail_atr > 0.0:
+        level = round_level(best - side * params.trail_atr * state.atr, -side, params.tick)
+        if (level - stop) * side > 0.0:
+            stop = level
+    if params.breakeven_atr > 0.0 and (close - entry) * side >= params.breakeven_atr * state.atr:
+        level = round_level(entry, -side, params.tick)
+        if (level - stop) * side > 0.0:
+            stop = level
+    return PolicyState(
+        state.atr,
+        state.pending_atr,
+        stop,
+        state.target,
+        best,
+        state.entry_bar,
+        state.exit_bar,
+    )
+
+
+@kernel
+def quiet(
+    state: PolicyState,
+    params: PolicyNumbers,
+    position: float,
+    bar: int,
+    close: float,
+    enter_long: int,
+    enter_short: int,
+    exit_long: int,
+    exit_short: int,
+) -> bool:
+    """Whether `decide` would change nothing and ask for nothing: a cheap test before calling it.
+
+    Parameters as in `decide`. Only for a position whose every close was shown to `decide` or was
+    quiet; then a trailing or break-even level moves only on a new best close.
+    """
+    if position > 0.0:
+        if exit_long == 1 or enter_short == 1 or close > state.best:
+            return False
+    elif position < 0.0:
+        if exit_short == 1 or enter_long == 1 or close < state.best:
+            return False
+    else:
+        return enter_long != 1 and enter_short != 1
+    return params.time_stop == 0.0 or bar - state.entry_bar + 1.0 < params.time_stop
 
 
 @kernel
 def decide(
-    state: Floats,
-    params: Floats,
+    state: PolicyState,
+    params: PolicyNumbers,
     position: float,
     entry: float,
     bar: int,
@@ -187,15 +242,13 @@ def decide(
     enter_short: int,
     exit_long: int,
     exit_short: int,
-) -> tuple[int, float]:
+) -> tuple[PolicyState, int, float]:
     """Orders wanted at the next open, decided at the close of a valid bar.
 
     Parameters
     ----------
-    state : float64, shape (STATE_SIZE,)
-        Changed in place: trailing and break-even levels, the range of a wanted entry.
-    params : float64
-        From `policy_vector`.
+    state : PolicyState
+    params : PolicyNumbers
     position, entry : float
         Signed position in base units and its average entry price, as the ledger has them.
     bar : int
@@ -207,6 +260,8 @@ def decide(
 
     Returns
     -------
+    state : PolicyState
+        With trailing and break-even levels moved and the range of a wanted entry kept.
     close_reason : int
         0, or why the whole position is to be closed at the next open.
     quantity : float
@@ -221,13 +276,13 @@ def decide(
     hence no reversals either.
     """
     if position != 0.0:
-        ratchet(state, params, position, entry, close)
+        state = ratchet(state, params, position, entry, close)
     elif enter_long != 1 and enter_short != 1:
-        return REASON_NONE, 0.0
+        return state, REASON_NONE, 0.0
     want = 0.0
-    if enter_long == 1 and enter_short != 1 and exit_long != 1 and params[MAY_LONG] > 0.0:
+    if enter_long == 1 and enter_short != 1 and exit_long != 1 and params.may_long > 0.0:
         want = 1.0
-    elif enter_short == 1 and enter_long != 1 and exit_short != 1 and params[MAY_SHORT] > 0.0:
+    elif enter_short == 1 and enter_long != 1 and exit_short != 1 and params.may_short > 0.0:
         want = -1.0
     reason = REASON_NONE
     if position != 0.0:
@@ -236,34 +291,46 @@ def decide(
             reason = REASON_REVERSAL
         elif fired == 1:
             reason = REASON_SIGNAL
-        elif params[TIME_STOP] > 0.0 and bar - state[ENTRY_BAR] + 1.0 >= params[TIME_STOP]:
+        elif params.time_stop > 0.0 and bar - state.entry_bar + 1.0 >= params.time_stop:
             reason = REASON_TIME
-        blocked = reason != REASON_REVERSAL or params[COOLDOWN] > 0.0
+        blocked = reason != REASON_REVERSAL or params.cooldown > 0.0
     else:
-        blocked = want == 0.0 or bar - state[EXIT_BAR] < params[COOLDOWN]
+        blocked = want == 0.0 or bar - state.exit_bar < params.cooldown
     if blocked:
-        return reason, 0.0
+        return state, reason, 0.0
     quantity = want * entry_quantity(params, close, atr, vol)
     if quantity != 0.0:
-        state[PENDING_ATR] = atr
-    return reason, quantity
+        state = PolicyState(
+            state.atr, atr, state.stop, state.target, state.best, state.entry_bar, state.exit_bar
+        )
+    return state, reason, quantity
 
 
 @kernel
 def on_fill(
-    state: Floats, params: Floats, bar: int, before: float, after: float, entry: float
-) -> None:
+    state: PolicyState,
+    params: PolicyNumbers,
+    bar: int,
+    before: float,
+    after: float,
+    entry: float,
+) -> PolicyState:
     """Learn that the position moved from ``before`` to ``after`` in bar ``bar``.
 
     Parameters
     ----------
-    state, params : float64
+    state : PolicyState
+    params : PolicyNumbers
     bar : int
     before, after : float
         Signed positions as the ledger has them; a stop, a liquidation or a close from outside
         ends at 0.
     entry : float
         Average entry price of the position after the fill.
+
+    Returns
+    -------
+    PolicyState
 
     Notes
     -----
@@ -272,25 +339,25 @@ def on_fill(
     stop that has already moved nearer. One that takes away leaves them.
     """
     if after == 0.0:
-        state[EXIT_BAR] = bar
-        return
+        return PolicyState(0.0, state.pending_atr, 0.0, 0.0, 0.0, state.entry_bar, float(bar))
     side = 1.0 if after > 0.0 else -1.0
-    fresh = before * after <= 0.0
-    if fresh:
-        state[ATR] = state[PENDING_ATR]
-        state[ENTRY_BAR] = bar
-        state[BEST] = -side * math.inf
-        state[STOP] = -side * math.inf
+    atr, stop, best, entry_bar = state.atr, state.stop, state.best, state.entry_bar
+    if before * after <= 0.0:
+        atr, stop, best, entry_bar = (
+            state.pending_atr,
+            -side * math.inf,
+            -side * math.inf,
+            float(bar),
+        )
     elif abs(after) <= abs(before):
-        return
-    state[TARGET] = side * math.inf
-    if params[STOP_ATR] > 0.0:
-        distance = params[STOP_ATR] * state[ATR]
-        distance = min(max(distance, _STOP_LOW * entry), _STOP_HIGH * entry)
-        level = round_level(entry - side * distance, -side, params[TICK])
-        if (level - state[STOP]) * side > 0.0:
-            state[STOP] = level
-    if params[TARGET_ATR] > 0.0:
-        distance = params[TARGET_ATR] * state[ATR]
-        distance = min(max(distance, _TARGET_LOW * entry), _TARGET_HIGH * entry)
-        state[TARGET] = round_level(entry + side * distance, side, params[TICK])
+        return state
+    target = side * math.inf
+    if params.stop_atr > 0.0:
+        distance = min(max(params.stop_atr * atr, _STOP_LOW * entry), _STOP_HIGH * entry)
+        level = round_level(entry - side * distance, -side, params.tick)
+        if (level - stop) * side > 0.0:
+            stop = level
+    if params.target_atr > 0.0:
+        distance = min(max(params.target_atr * atr, _TARGET_LOW * entry), _TARGET_HIGH * entry)
+        target = round_level(entry + side * distance, side, params.tick)
+    return PolicyState(atr, state.pending_atr, stop, target, best, entry_bar, state.exit_bar)
