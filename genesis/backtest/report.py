@@ -16,8 +16,11 @@ from genesis.backtest.charts import (
     monthly_returns,
     trade_marks,
 )
+from genesis.backtest.report_build import report_data
 from genesis.backtest.report_data import Candles, ReportData
 from genesis.backtest.report_page import render, write_page
+
+__all__ = ["Page", "backtest_page", "report_data", "write_backtest_report"]
 
 MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 METRIC_ORDER = (

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from genesis.backtest.report_build import report_data
 from genesis.backtest.report_data import ReportData
 from genesis.domain.errors import GenesisError
 from genesis.evolution.run import Run
+from genesis.evolution.study import evaluation_setup, search_panel
+from genesis.strategy.text import load_strategy
 
 SHOWN = 5
 
@@ -27,11 +30,6 @@ def best_backtests(run: Run, limit: int = SHOWN) -> tuple[list[ReportData], list
     warnings : list of str
         Why there are none, where the data or a strategy is gone.
     """
-    from genesis.backtest.portfolio import backtest_strategy
-    from genesis.backtest.report import report_data
-    from genesis.evolution.study import evaluation_setup, search_panel
-    from genesis.strategy.text import load_strategy
-
     rows = run.leaderboard_records()[:limit]
     if not rows:
         return [], []
@@ -46,9 +44,7 @@ def best_backtests(run: Run, limit: int = SHOWN) -> tuple[list[ReportData], list
         found = []
         for row in rows:
             strategy = load_strategy(row["strategy"])
-            found.append(
-                report_data(panel, strategy, setup, backtest_strategy(panel, strategy, setup))
-            )
+            found.append(report_data(panel, strategy, setup))
         return found, []
     except GenesisError as error:
         return [], [f"No charts of strategies: {error.what}."]
