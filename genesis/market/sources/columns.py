@@ -34,8 +34,9 @@ _ALIASES: dict[str, tuple[str, ...]] = {
 _PARQUET = (".parquet", ".pq")
 _CSV = (".csv", ".csv.gz")
 SUFFIXES = (*_PARQUET, *_CSV)
-# An epoch below the bound has that unit: each bound is far from any real date in both units.
-_EPOCHS = ((1e11, 1_000.0), (1e14, 1.0), (1e17, 1e-3), (np.inf, 1e-6))
+# An epoch below the bound has so many units in a millisecond: seconds, ms, us, ns. Each bound is
+# far from any real date in the units on both sides of it.
+_EPOCHS = ((1e11, 1e-3), (1e14, 1.0), (1e17, 1e3), (np.inf, 1e6))
 _EARLIEST_MS = parse_ts("1990-01-01")
 _LATEST_MS = parse_ts("2100-01-01")
 
@@ -163,7 +164,9 @@ def _times(column: Any, name: str, path: Path) -> Ints:
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
         stamps = column.cast(pa.timestamp("ms", tz=getattr(kind, "tz", None)), safe=False)
         ms: Ints = stamps.cast(pa.int64()).to_numpy().astype(np.int64)
-    elif pa.types.is_integer(kind) or pa.types.is_floating(kind):
+    elif pa.types.is_integer(kind):
+        ms = _epochs(column.cast(pa.int64()).to_numpy())
+    elif pa.types.is_floating(kind):
         ms = _epochs(column.cast(pa.float64()).to_numpy())
     else:
         ms = _texts([str(cell) for cell in column.to_pylist()], name, path)
@@ -171,13 +174,17 @@ def _times(column: Any, name: str, path: Path) -> Ints:
     return ms
 
 
-def _epochs(numbers: Floats) -> Ints:
+def _epochs(numbers: npt.NDArray[np.number[Any]]) -> Ints:
     """Epoch seconds, milliseconds, microseconds or nanoseconds, told by their size."""
     if not numbers.size:
         return np.empty(0, dtype=np.int64)
     size = float(np.median(np.abs(numbers)))
-    scale = next(factor for bound, factor in _EPOCHS if size < bound)
-    stamps: Ints = np.rint(numbers * scale).astype(np.int64)
+    per_ms = next(count for bound, count in _EPOCHS if size < bound)
+    # Nanoseconds do not fit a float: integers stay integers.
+    whole = np.issubdtype(numbers.dtype, np.integer) and per_ms >= 1
+    stamps: Ints = (
+        numbers // int(per_ms) if whole else np.rint(numbers.astype(np.float64) / per_ms)
+    ).astype(np.int64)
     return stamps
 
 

@@ -245,9 +245,20 @@ def write(store: BarStore, spec: SynthSpec, *, replace: bool = False) -> Dataset
     DataError
         If another market is stored under those names and `replace` is false.
     """
-    for one in synthesize(spec):
-        store.write_bars(VENUE, one.symbol, spec.interval, one.bars, overwrite=replace)
-        store.write_funding(VENUE, one.symbol, one.funding, overwrite=replace)
+    market = synthesize(spec)
+    if not replace:
+        # before anything is written: half of one market and half of another is no market
+        for one in market:
+            held = store.read_bars(VENUE, one.symbol, spec.interval)
+            if held is not None and held.content_hash != one.bars.content_hash:
+                raise DataError(
+                    f"the store holds another synthetic market ({one.symbol} at {spec.interval}, "
+                    f"{len(held)} bars)",
+                    fix="overwrite it with --replace, or use another workspace (--home)",
+                )
+    for one in market:
+        store.write_bars(VENUE, one.symbol, spec.interval, one.bars, overwrite=True)
+        store.write_funding(VENUE, one.symbol, one.funding, overwrite=True)
     return spec.dataset
 
 
