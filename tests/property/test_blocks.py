@@ -18,7 +18,7 @@ from genesis.strategy.series import SeriesEvaluator, history_bars, settle_bars
 from genesis.strategy.stream import BlockRunner
 
 BARS = 260
-OWN = sorted(name for name, op in OPS.items() if op.run.__module__ == primitives.__name__)
+OWN = sorted(n for n, op in OPS.items() if op.run.__module__.startswith(primitives.__name__))
 RECURSIVE = {"ema", "wilder", "rsi", "atr", "adx", "kama"}
 EVENTS = {"latch", "since"}
 M = Market()

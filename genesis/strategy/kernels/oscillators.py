@@ -23,6 +23,7 @@ def true_range(
     bars = state[0]
     previous = state[1]
     value = state[2]
+    share = 1.0 / max(n, 1)
     for i in range(out.size):
         if not (high[i] == high[i] and low[i] == low[i] and close[i] == close[i]):
             out[i] = np.nan
@@ -37,14 +38,15 @@ def true_range(
             out[i] = np.nan
             continue
         previous = close[i]
-        if bars <= n:
+        if n == 0:
+            out[i] = span
+        elif bars <= n:
             value += (span - value) / bars
             bars += 1.0
-        elif n > 0:
-            value += (span - value) / n
+            out[i] = value if bars > n else np.nan
         else:
-            value = span
-        out[i] = value if bars > n else np.nan
+            value += (span - value) * share
+            out[i] = value
     state[0] = bars
     state[1] = previous
     state[2] = value
@@ -135,8 +137,7 @@ def directional_index(
             continue
         both = plus + minus
         index = 100.0 * (abs(plus - minus) / both) if both > 0.0 else 0.0
-        rank = bars - n
-        value += (index - value) / rank
+        value += (index - value) * (share if bars >= 2.0 * n else 1.0 / (bars - n))
         out[i] = value if bars >= 2.0 * n else np.nan
     state[0] = bars
     state[1], state[2], state[3] = ph, pl, pc

@@ -21,7 +21,7 @@ from genesis.strategy.node import OPS, Node, const
 from genesis.strategy.strategy import PolicyParams, Rules, Strategy
 
 M = Market()
-OWN = sorted(name for name, op in OPS.items() if op.run.__module__ == primitives.__name__)
+OWN = sorted(n for n, op in OPS.items() if op.run.__module__.startswith(primitives.__name__))
 
 
 @pytest.mark.parametrize(

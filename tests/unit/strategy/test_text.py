@@ -17,7 +17,7 @@ from genesis.strategy.strategy import PolicyParams, Rules, Strategy
 from genesis.strategy.text import dump_strategy, from_json, load_strategy, parse, to_json
 
 M = Market()
-OWN = sorted(name for name, op in OPS.items() if op.run.__module__ == primitives.__name__)
+OWN = sorted(n for n, op in OPS.items() if op.run.__module__.startswith(primitives.__name__))
 SYMBOLS = (None, "BTCUSDT", "BTC/USDC:USDC", "kPEPE", "BTC-PERP", "1INCH")
 
 

@@ -1,4 +1,4 @@
-"""Statistics of the last n values: deviation, extremes, order statistics, correlation, VWAP."""
+"""Moments of the last n values: deviation, correlation, volume-weighted price."""
 
 from __future__ import annotations
 
@@ -10,9 +10,6 @@ from genesis.domain.jit import kernel
 from genesis.strategy.node import Floats
 
 STD, ZSCORE, LOG_RETURN_STD = range(3)
-HIGHEST, LOWEST = 1.0, -1.0
-RANK, MEDIAN = range(2)
-STOCHASTIC, MIDPOINT = range(2)
 CORRELATION, BETA = range(2)
 
 # A running variance below this share of its largest value since the last exact computation has
@@ -21,10 +18,10 @@ _CANCELLED = 1e-6
 
 
 @kernel
-def moments(x: Floats, n: int, mode: int, divisor: float, state: Floats, out: Floats) -> None:
+def deviation(x: Floats, n: int, mode: int, lost: int, state: Floats, out: Floats) -> None:
     """Standard deviation (0), z-score of the last value (1), or deviation of log returns (2).
 
-    The variance is the squared deviations over `divisor`. NaN where a z-score has no deviation.
+    The variance is the squared deviations over ``n - lost``. NaN where a z-score has no deviation.
     State: count, place, base, sum, sum of squares, largest sum of squares since the last exact
     one, previous input, ring of n values.
     """
@@ -35,6 +32,7 @@ def moments(x: Floats, n: int, mode: int, divisor: float, state: Floats, out: Fl
     second = state[4]
     peak = state[5]
     previous = state[6]
+    divisor = float(n - lost)
     for i in range(x.size):
         fresh = x[i]
         if fresh != fresh:
@@ -49,15 +47,15 @@ def moments(x: Floats, n: int, mode: int, divisor: float, state: Floats, out: Fl
             fresh = math.log(ratio)
         if count == 0.0:
             base = fresh
-        deviation = fresh - base
+        offset = fresh - base
         if count < n:
             count += 1.0
-            first += deviation
-            second += deviation * deviation
+            first += offset
+            second += offset * offset
         else:
             leaving = state[7 + place] - base
-            first += deviation - leaving
-            second += deviation * deviation - leaving * leaving
+            first += offset - leaving
+            second += offset * offset - leaving * leaving
         state[7 + place] = fresh
         place += 1
         if count < n:
@@ -69,7 +67,7 @@ def moments(x: Floats, n: int, mode: int, divisor: float, state: Floats, out: Fl
             base = fresh
             first = 0.0
             second = 0.0
-            deviation = 0.0
+            offset = 0.0
             for j in range(n):
                 d = state[7 + j] - base
                 first += d
@@ -83,7 +81,7 @@ def moments(x: Floats, n: int, mode: int, divisor: float, state: Floats, out: Fl
             continue
         spread = math.sqrt(max(squares, 0.0) / divisor)
         if mode == 1:
-            out[i] = (deviation - first / n) / spread if spread > 0.0 else np.nan
+            out[i] = (offset - first / n) / spread if spread > 0.0 else np.nan
         else:
             out[i] = spread
     state[0] = count
@@ -93,143 +91,6 @@ def moments(x: Floats, n: int, mode: int, divisor: float, state: Floats, out: Fl
     state[4] = second
     state[5] = peak
     state[6] = previous
-
-
-@kernel
-def _push(queue: Floats, n: int, bar: float, value: float, sign: float) -> float:
-    """Add a value to a monotonic queue of the last n bars and return its extreme.
-
-    The queue holds (head, size, n values, n bars); from head on, values fall (sign 1) or rise
-    (sign -1) and bars grow, so its front is the extreme of the window. Each bar enters and leaves
-    once: constant time on average.
-    """
-    head = int(queue[0])
-    size = int(queue[1])
-    if size > 0 and queue[2 + n + head] <= bar - n:
-        head += 1
-        if head == n:
-            head = 0
-        size -= 1
-    while size > 0:
-        last = head + size - 1
-        if last >= n:
-            last -= n
-        if sign * queue[2 + last] > sign * value:
-            break
-        size -= 1
-    end = head + size
-    if end >= n:
-        end -= n
-    queue[2 + end] = value
-    queue[2 + n + end] = bar
-    queue[0] = head
-    queue[1] = size + 1
-    return float(queue[2 + head])
-
-
-@kernel
-def extreme(x: Floats, n: int, sign: float, state: Floats, out: Floats) -> None:
-    """Highest (sign 1) or lowest (sign -1) of the last n values. State: count, queue."""
-    count = state[0]
-    queue = state[1:]
-    for i in range(x.size):
-        fresh = x[i]
-        if fresh != fresh:
-            out[i] = np.nan
-            continue
-        count += 1.0
-        best = _push(queue, n, count, fresh, sign)
-        out[i] = best if count >= n else np.nan
-    state[0] = count
-
-
-@kernel
-def channel(
-    high: Floats, low: Floats, close: Floats, n: int, mode: int, state: Floats, out: Floats
-) -> None:
-    """Place of the close in the high-low channel of n bars, 0 to 100 (0), or its middle (1).
-
-    The place is NaN where the channel has no width. State: count, queue of highs, queue of lows.
-    """
-    count = state[0]
-    tops = state[1 : 3 + 2 * n]
-    bottoms = state[3 + 2 * n : 5 + 4 * n]
-    for i in range(out.size):
-        if not (high[i] == high[i] and low[i] == low[i] and close[i] == close[i]):
-            out[i] = np.nan
-            continue
-        count += 1.0
-        top = _push(tops, n, count, high[i], 1.0)
-        bottom = _push(bottoms, n, count, low[i], -1.0)
-        if count < n:
-            out[i] = np.nan
-        elif mode == 0:
-            place = 100.0 * ((close[i] - bottom) / (top - bottom)) if top > bottom else np.nan
-            out[i] = place if place - place == 0.0 else np.nan
-        else:
-            out[i] = 0.5 * top + 0.5 * bottom
-    state[0] = count
-
-
-@kernel
-def _place_of(ranks: Floats, value: float) -> int:
-    """First place in a sorted array that is not below the value."""
-    low = 0
-    high = ranks.size
-    while low < high:
-        middle = (low + high) // 2
-        if ranks[middle] < value:
-            low = middle + 1
-        else:
-            high = middle
-    return low
-
-
-@kernel
-def ordered(x: Floats, n: int, mode: int, state: Floats, out: Floats) -> None:
-    """Percentile rank of the last value, ties averaged, in (0, 1] (0), or the median (1).
-
-    State: count, place, ring of n values, the same values sorted.
-    """
-    count = int(state[0])
-    place = int(state[1])
-    ring = state[2 : 2 + n]
-    ranks = state[2 + n : 2 + 2 * n]
-    for i in range(x.size):
-        fresh = x[i]
-        if fresh != fresh:
-            out[i] = np.nan
-            continue
-        if count < n:
-            hole = count
-            count += 1
-        else:
-            hole = _place_of(ranks, ring[place])
-        ring[place] = fresh
-        place += 1
-        if place == n:
-            place = 0
-        while hole > 0 and ranks[hole - 1] > fresh:
-            ranks[hole] = ranks[hole - 1]
-            hole -= 1
-        while hole < count - 1 and ranks[hole + 1] < fresh:
-            ranks[hole] = ranks[hole + 1]
-            hole += 1
-        ranks[hole] = fresh
-        if count < n:
-            out[i] = np.nan
-        elif mode == 0:
-            below = hole
-            while below > 0 and ranks[below - 1] == fresh:
-                below -= 1
-            above = hole + 1
-            while above < n and ranks[above] == fresh:
-                above += 1
-            out[i] = (below + above + 1) / (2.0 * n)
-        else:
-            out[i] = 0.5 * (ranks[(n - 1) // 2] + ranks[n // 2])
-    state[0] = count
-    state[1] = place
 
 
 @kernel
