@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -273,6 +274,12 @@ def as_node(value: Any) -> Node:
     raise StrategyError(f"cannot use {value!r} in an expression")
 
 
+@lru_cache(maxsize=16_384)
+def _made(op: str, args: tuple[Node, ...], params: tuple[Scalar, ...]) -> Node:
+    """Make a node, or return the same one as before: genomes share most of their nodes."""
+    return Node(op, args, params)
+
+
 def const(value: float) -> Node:
     """A constant.
 
@@ -283,7 +290,7 @@ def const(value: float) -> Node:
     """
     if value != value:
         raise StrategyError("a constant cannot be NaN", fix="leave the condition out")
-    return Node("const", (), (float(value),))
+    return _made("const", (), (float(value),))
 
 
 def series(name: str, symbol: str | None = None) -> Node:
@@ -299,7 +306,7 @@ def series(name: str, symbol: str | None = None) -> Node:
             f"unknown field '{name}'{did_you_mean(name, FIELDS)}", fix=f"use {', '.join(FIELDS)}"
         )
     if symbol is None:
-        return Node("field", (), (name,))
+        return _made("field", (), (name,))
     if not symbol or any(c.isspace() or c in "(),@" for c in symbol[1:]) or symbol[0] in "(), ":
         raise StrategyError(f"'{symbol}' cannot be the name of a symbol")
     return Node("field", (), (name, symbol))
@@ -310,8 +317,7 @@ def apply(op: str, *operands: Any, **params: Scalar) -> Node:
     spec = OPS.get(op)
     if spec is None:
         return Node(op, (), ())  # raises with the list of what exists
-    unknown = set(params) - set(spec.params)
-    if unknown or len(params) != len(spec.params):
+    if params.keys() != set(spec.params):
         raise StrategyError(f"'{op}' takes the parameters {', '.join(spec.params) or 'none'}")
-    args = tuple(as_node(v) for v in operands)
-    return Node(op, args, tuple(params[name] for name in spec.params))
+    args = tuple([v if type(v) is Node else as_node(v) for v in operands])
+    return _made(op, args, tuple([params[name] for name in spec.params]))
