@@ -180,6 +180,7 @@ def seed(
             raise StrategyError(
                 f"family {cls.__name__} has no rules", fix="define rules(self, m: Market) -> Rules"
             )
+        _check_gene_names(cls)
         cls.family = name or _snake_case(cls.__name__)
         cls.kind = SeedKind(kind)
         cls.ml = ml
@@ -188,6 +189,15 @@ def seed(
         return cls
 
     return declare
+
+
+def _check_gene_names(cls: type[Seed]) -> None:
+    for gene in cls.genes():
+        if gene in vars(Seed) or gene == "kind":
+            raise StrategyError(
+                f"family {cls.__name__} has a gene named '{gene}', a word that Seed itself uses",
+                fix="rename the gene",
+            )
 
 
 def _check_orderings(cls: type[Seed]) -> None:

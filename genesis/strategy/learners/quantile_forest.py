@@ -1,10 +1,10 @@
 """``quantile_forest``: quantiles of the forward return from random trees on principal components.
 
 Features are standardised and projected on their leading principal components (eigenvectors of
-the covariance by Jacobi rotations). Trees split at random thresholds, the best of one per
-component being taken (extremely randomised trees, Geurts et al. 2006); a leaf holds the quantiles
-q and 1 - q of its forward returns. The forecast is the forest's mean of the pessimistic quantile
-where that is a gain, of the optimistic one where that is a loss, and 0 between.
+the covariance by Jacobi rotations). A node tries the value of one random sample as threshold for
+each component and takes the best (after extremely randomised trees, Geurts et al. 2006); a leaf
+holds the quantiles q and 1 - q of its forward returns. The forecast is the forest's mean of the
+pessimistic quantile where that is a gain, of the optimistic one where that is a loss, else 0.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from genesis.strategy.learners.samples import (
     FEATURES,
     decided,
     gather,
+    sort_order,
     stacked,
     standardise,
     store,
@@ -144,19 +145,15 @@ def choose_split(z: Any, y: Any, members: Any, draw: Any, best: Any) -> bool:
         total += y[i]
     gain = -1.0
     for component in range(z.shape[1]):
-        low = high = z[members[0], component]
-        for i in members:
-            low = min(low, z[i, component])
-            high = max(high, z[i, component])
         draw[0] = draw[0] * _MULTIPLIER + _INCREMENT
-        unit = np.float64(draw[0] >> np.uint64(11)) * (1.0 / 9007199254740992.0)
-        threshold = low + unit * (high - low)
-        count = 0
+        threshold = z[members[int((draw[0] >> np.uint64(33)) % np.uint64(n))], component]
+        count = 0.0
         left = 0.0
         for i in members:
-            if z[i, component] <= threshold:
-                count += 1
-                left += y[i]
+            # Arithmetic instead of a branch: which side a sample falls on cannot be predicted.
+            side = 1.0 if z[i, component] <= threshold else 0.0
+            count += side
+            left += side * y[i]
         if count < MIN_LEAF or n - count < MIN_LEAF:
             continue
         right = total - left
@@ -235,8 +232,9 @@ def fit_forest(
     z = np.empty((count, axes.shape[0]))
     outcome = np.empty(count)
     row = 0
-    # Equal outcomes keep their order in time, so that the result does not depend on the sort.
-    for i in np.argsort(y, kind="mergesort"):
+    order = np.empty(n, dtype=np.int64)
+    sort_order(y, order)
+    for i in order:
         if keep[i]:
             outcome[row] = y[i]
             for component in range(axes.shape[0]):
@@ -345,7 +343,7 @@ def _lookback(params: Params) -> int:
 def _cost(params: Params) -> float:
     components, depth, trees, window, _, _, refit, _ = (float(p) for p in params[:-1])
     fit = FEATURES**2 * (window + 400.0) + trees * depth * (components * 6.0 + 4.0) * window
-    return 2.0 * fit / refit + trees * depth * 3.0 + components * FEATURES
+    return 1.2 * fit / refit + trees * depth * 3.0 + components * FEATURES
 
 
 register(

@@ -103,6 +103,17 @@ def standardise(x: Any, means: Any, scales: Any) -> None:
 
 
 @kernel
+def sort_order(values: Any, order: Any) -> None:
+    """Places of the values in rising order, ties in their own order (insertion sort)."""
+    for i in range(values.size):
+        at = i
+        while at > 0 and values[order[at - 1]] > values[i]:
+            order[at] = order[at - 1]
+            at -= 1
+        order[at] = i
+
+
+@kernel
 def decided(y: Any, bins: int, keep: Any) -> int:
     """Mark the samples with a decided outcome; return how many there are.
 
@@ -110,11 +121,13 @@ def decided(y: Any, bins: int, keep: Any) -> int:
     half that moved most.
     """
     n = y.size
-    order = np.sort(np.abs(y))
-    least = order[(n * (bins - 2)) // bins]
+    moves = np.abs(y)
+    order = np.empty(n, dtype=np.int64)
+    sort_order(moves, order)
+    least = moves[order[(n * (bins - 2)) // bins]]
     count = 0
     for i in range(n):
-        keep[i] = abs(y[i]) >= least and y[i] != 0.0
+        keep[i] = moves[i] >= least and y[i] != 0.0
         if keep[i]:
             count += 1
     return count

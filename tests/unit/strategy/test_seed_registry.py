@@ -136,6 +136,12 @@ def test_other_bad_paths(tmp_path: Path) -> None:
         registry.get("donchain")
 
 
+def test_a_gene_may_not_take_a_word_of_seed(tmp_path: Path) -> None:
+    text = USER_FILE.replace("band", "kind")
+    with pytest.raises(StrategyError, match="a gene named 'kind'"):
+        SeedRegistry().load(written(tmp_path, text))
+
+
 def test_orderings_that_cannot_hold_are_refused(tmp_path: Path) -> None:
     text = USER_FILE.replace("import Float", "import Ordering, Float").replace(
         "    def rules", '    orderings = (Ordering("fast", "slwo", 0.7),)\n\n    def rules'
