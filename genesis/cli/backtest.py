@@ -11,6 +11,7 @@ from genesis.cli import render
 from genesis.cli.options import Json, home_of
 
 if TYPE_CHECKING:
+    from genesis.backtest.portfolio import PortfolioBacktest
     from genesis.strategy.strategy import Strategy
     from genesis.system.workspace import Workspace
 
@@ -70,7 +71,7 @@ def backtest(
         "dataset": spec.text,
         "dataset_hash": panel.dataset_hash,
         "metrics": dict(result.metrics),
-        "symbols": {name: dict(values) for name, values in result.by_symbol.items()},
+        "symbols": _by_symbol(result),
         "without_funding": [s.symbol for s in panel.symbols if not s.has_funding],
         "report": str(report) if report is not None else None,
     }
@@ -125,6 +126,20 @@ def read_document(file: Path) -> Any:
         ) from None
 
 
+def _by_symbol(result: PortfolioBacktest) -> dict[str, dict[str, Any]]:
+    """Measures of each symbol with its status, ``valid`` or why there are none."""
+    from genesis.backtest.result import METRICS, STATUS
+
+    return {
+        symbol.symbol: {
+            "status": STATUS[int(block.status[0])],
+            "reason": block.reasons[0],
+            **dict(zip(METRICS, block.metrics[0].tolist(), strict=True)),
+        }
+        for symbol, block in zip(result.symbols, result.blocks, strict=True)
+    }
+
+
 def _write_report(panel: Any, strategy: Any, setup: Any, result: Any, path: Path) -> None:
     from genesis.backtest.report import report_data, write_backtest_report
 
@@ -149,6 +164,9 @@ def _show(strategy: Strategy, payload: dict[str, Any]) -> None:
         cells = [shown(payload["symbols"][name].get(key)) for name in names]
         rows.append((key.replace("_", " "), shown(value), *cells))
     out.print(render.table(columns, rows))
+    for name in names:
+        if payload["symbols"][name]["status"] != "valid":
+            out.print(f"{name}: {payload['symbols'][name]['reason']}", markup=False)
     if payload["without_funding"]:
         out.print(f"no funding: {', '.join(payload['without_funding'])}", markup=False)
     out.print(f"dataset {payload['dataset_hash'][:12]}", markup=False)

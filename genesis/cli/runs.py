@@ -100,7 +100,7 @@ def show(
         return
     out = render.console()
     for key, value in summary.items():
-        out.print(f"{key:17} {render.number(value)}", markup=False)
+        out.print(f"{key:17} {_shown(key, value)}", markup=False)
     failures = _failures(found)
     if failures:
         text = ", ".join(f"{cause} {count:,}" for cause, count in sorted(failures.items()))
@@ -141,7 +141,7 @@ def compare(
     out = render.console()
     columns = [("", "left"), *((run.id, "right") for run in found)]
     keys = [key for key in summaries[0] if key != "run_id"]
-    rows = [(key, *(render.number(s[key]) for s in summaries)) for key in keys]
+    rows = [(key, *(_shown(key, s[key]) for s in summaries)) for key in keys]
     out.print(render.table(columns, rows, title="results"))
     if settings:
         body = [(key, *(render.number(v, 6) for v in values)) for key, values in settings.items()]
@@ -213,6 +213,10 @@ def _summary(run: Run) -> dict[str, Any]:
         "archive_hash": study.get("archive_hash"),
         "dataset_hash": study.get("dataset_hash"),
     }
+
+
+def _shown(key: str, value: Any) -> str:
+    return str(value)[:12] if value and key.endswith("_hash") else render.number(value)
 
 
 def _failures(run: Run) -> dict[str, int]:

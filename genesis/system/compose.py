@@ -170,8 +170,10 @@ class _ReportWriter:
         try:
             # Read anew: the run's files were completed after it was announced.
             self.path = write_study_report(Run(self._run.folder), self._home)
-        except GenesisError as error:
-            self._note(f"no report: {error.what}; `genesis report {result.run_id}` tries again")
+        except Exception as error:
+            # The study is done and safe; a page that cannot be drawn must not fail it.
+            cause = error.what if isinstance(error, GenesisError) else repr(error)
+            self._note(f"no report: {cause}; `genesis report {result.run_id}` tries again")
 
 
 def write_study_report(run: Run, home: Path, path: Path | None = None) -> Path:

@@ -215,7 +215,7 @@ def test_full_disk_at_a_checkpoint(
     answer = cli(home, "evolve", str(config), "--run", "full", "--json")
     monkeypatch.undo()
     assert answer.code == 1, answer.out + answer.err
-    assert "No space left" in answer.error["why"]
+    assert "disk is full" in answer.error["why"]
     assert "space" in answer.error["fix"]
     assert not [name for name in _files(home / "runs" / "full") if ".part" in name]
     resumed = cli(home, "evolve", "--resume", "full", "--json")

@@ -73,7 +73,7 @@ def test_strategies_from_list_to_import(studied: Studied, tmp_path: Path, cli: C
     assert best in {row["id"] for row in listed}
     explained = cli(home, "strategies", "explain", best, "--json").json
     assert len(explained["sentence"]) > 30
-    assert explained["sentence"] in cli(home, "strategies", "explain", best).out.replace("\n", " ")
+    assert explained["sentence"] in cli(home, "strategies", "explain", best).out
     assert cli(home, "strategies", "show", best[:-1], "--json").json["strategy"]["id"] == best
     file = tmp_path / "best.json"
     assert cli(home, "strategies", "export", best, "--out", str(file)).code == 0
@@ -82,10 +82,12 @@ def test_strategies_from_list_to_import(studied: Studied, tmp_path: Path, cli: C
     assert cli(other, "strategies", "show", best, "--json").json["strategy"]["id"] == best
 
     document: dict[str, Any] = json.loads(file.read_text())
-    text = json.dumps(document).replace('"size": 0.0', '"size": 0.9')
-    if text != json.dumps(document):
-        file.write_text(text)
-        assert cli(tmp_path / "third", "strategies", "import", str(file), "--json").code != 0
+    document["strategy"]["policy"]["size"] /= 2
+    file.write_text(json.dumps(document))
+    changed = cli(tmp_path / "third", "strategies", "import", str(file), "--json")
+    assert changed.code == 2
+    assert "changed" in changed.error["what"]
+    assert not list((tmp_path / "third").rglob("strat_*"))
 
 
 def test_backtest_of_a_stored_and_an_exported_strategy(
