@@ -70,7 +70,8 @@ def probe_genomes(registry: SeedRegistry, families: Sequence[str]) -> Iterator[G
     """Default genome of each family, a random one of the built-in, and some with random filters.
 
     A user's code is only called with its defaults, as the registry did when it loaded the file:
-    what it does with other genes must not happen in the driver. ML families take part only where they are named: their kernels are slow to compile.
+    what it does with other genes must not happen in the driver. ML families take part only where
+    they are named: their kernels are slow to compile.
     """
     rng = random.Random(20200101)  # noqa: S311 - a fixed sequence, not a secret
     for name in families or registry.names(ml=False):

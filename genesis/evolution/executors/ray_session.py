@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import signal
 import socket
@@ -24,7 +25,7 @@ from genesis.domain.errors import ConfigError, InfrastructureError
 from genesis.evolution.executors.process_worker import SINGLE_THREAD, import_path
 
 CONNECT_SECONDS = 5.0
-CHECK_SECONDS = 45.0
+CHECK_SECONDS = 40.0
 
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -186,6 +187,13 @@ def _check_reachable(address: str) -> None:
         )
 
 
+_IMPATIENT = {
+    "RAY_gcs_rpc_server_connect_timeout_s": "5",
+    "RAY_gcs_rpc_server_reconnect_timeout_s": "5",
+    "RAY_gcs_server_request_timeout_seconds": "8",
+    "RAY_NUM_REDIS_GET_RETRIES": "2",
+}
+_LOG_PREFIX = re.compile(r"^\[[^\]]*\] *[\w.]*:?\d*:? *")
 _CHECK = (
     "import sys, ray; ray.init(address=sys.argv[1], log_to_driver=False, logging_level='ERROR')"
 )
@@ -199,14 +207,22 @@ def _check_cluster(address: str) -> None:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
+            env=os.environ | _IMPATIENT,
             timeout=CHECK_SECONDS,
             check=False,
         )
     except subprocess.TimeoutExpired:
         raise _no_cluster(address, f"no answer within {CHECK_SECONDS:g} s") from None
     if done.returncode != 0:
-        lines = done.stderr.decode(errors="replace").strip().splitlines()
-        raise _no_cluster(address, lines[-1].strip() if lines else f"code {done.returncode}")
+        raise _no_cluster(address, _telling_line(done.stderr.decode(errors="replace")))
+
+
+def _telling_line(text: str) -> str:
+    """Last line of Ray's output that says what failed, without its log prefix."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    telling = [line for line in lines if re.search("error|failed|auth|version", line, re.I)]
+    chosen = (telling or lines or ["it gave no reason"])[-1]
+    return _LOG_PREFIX.sub("", chosen)
 
 
 def _no_cluster(address: str, why: str) -> InfrastructureError:
