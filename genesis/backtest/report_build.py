@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 import numpy as np
@@ -82,6 +82,13 @@ def trade_marks_of(symbol: SymbolBacktest, capital: float) -> tuple[TradeMark, .
     )
 
 
+def unfunded_warning(symbols: Sequence[str]) -> list[str]:
+    """The sentence that names symbols without funding, or nothing."""
+    if not symbols:
+        return []
+    return [f"No funding series for {', '.join(symbols)}: positions there pay and receive none."]
+
+
 def _row(block: BlockResult) -> dict[str, float]:
     if block.status[0] != VALID:
         return {}
@@ -95,12 +102,7 @@ def _costs(metrics: Mapping[str, float]) -> dict[str, float]:
 
 
 def _warnings(panel: Panel, done: PortfolioBacktest) -> list[str]:
-    found = []
-    bare = [s.symbol for s in panel.symbols if not s.has_funding]
-    if bare:
-        found.append(
-            f"No funding series for {', '.join(bare)}: positions there pay and receive none."
-        )
+    found = unfunded_warning([s.symbol for s in panel.symbols if not s.has_funding])
     liquidated = [s.symbol for s in done.symbols if s.liquidated]
     if liquidated:
         found.append(f"{done.strategy.id} is liquidated on {', '.join(liquidated)}.")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from genesis.backtest.report import Page
+from genesis.backtest.report_build import unfunded_warning
 from genesis.backtest.report_data import ReportData
 from genesis.backtest.report_page import number, render, write_page
 from genesis.domain.timeline import format_ts
@@ -14,15 +15,14 @@ from genesis.evolution.files import read_json
 from genesis.evolution.report_backtests import best_backtests
 from genesis.evolution.report_charts import (
     Record,
-    ancestors,
     archive_figure,
     convergence_figure,
     failures,
     failures_figure,
     health_figure,
-    lineage_figure,
     pareto_figure,
 )
+from genesis.evolution.report_lineage import ancestors, lineage_figure
 from genesis.evolution.run import ARCHIVE, Run
 from genesis.evolution.tracking.redact import redact_text
 
@@ -31,6 +31,7 @@ COLUMNS = (
     "id",
     "family",
     "fitness",
+    "feasible",
     "sharpe",
     "sharpe_2x",
     "total_return",
@@ -41,7 +42,6 @@ COLUMNS = (
     "turnover",
     "exposure",
     "complexity",
-    "feasible",
     "cell",
 )
 TEXT_COLUMNS = ("id", "family", "feasible", "cell")
@@ -93,6 +93,7 @@ def study_page(run: Run, backtests: Sequence[ReportData] | None = None) -> str:
     causes = failures(metrics)
     _study_figures(page, run, metrics, trials, entries, causes)
     lineages = _lineages(page, strategies, board, trials)
+    warnings += unfunded_warning(run.study.get("unfunded_symbols") or ())
     warnings += [w for data in backtests for w in data.warnings]
     return render(
         "study.html.j2",

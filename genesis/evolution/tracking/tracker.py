@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import os
 import subprocess
 import sys
@@ -13,11 +12,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-import yaml
-
 from genesis.domain.clock import Clock
 from genesis.domain.errors import StorageError
-from genesis.evolution.tracking.redact import redact_text
+from genesis.evolution.tracking.describe import numbers_of, params_of, tags_of
 from genesis.evolution.tracking.spool import Event, Spool
 from genesis.evolution.tracking.target import Target
 
@@ -25,8 +22,7 @@ ARTIFACTS = ("config.yaml", "study.json", "leaderboard.json", "archive.json", "r
 DRAIN_S = 20.0
 _POLL_S = 0.1
 # Study status to MLflow's run status; anything else counts as failed.
-_STATUS = {"finished": "FINISHED", "completed": "FINISHED", "done": "FINISHED",
-           "interrupted": "KILLED", "stopped": "KILLED"}  # fmt: skip
+_STATUS = {"finished": "FINISHED", "interrupted": "KILLED"}
 
 
 class TrackedRun(Protocol):
@@ -109,8 +105,8 @@ class MlflowTracker:
                 "ts_ms": now,
                 "experiment": self._experiment,
                 "target": self._target.label,
-                "params": _params(run.folder / "config.yaml"),
-                "tags": _tags(run.folder / "study.json"),
+                "params": params_of(run.folder / "config.yaml"),
+                "tags": tags_of(run.folder / "study.json"),
             }
         )
         self._launch()
@@ -132,13 +128,13 @@ class MlflowTracker:
         islands = {}
         for place, island in enumerate(plain.pop("islands", ())):
             name = str(island.get("island", island.get("name", place)))
-            islands[name] = _numbers({k: v for k, v in island.items() if k != "island"})
+            islands[name] = numbers_of({k: v for k, v in island.items() if k != "island"})
         self._put(
             {
                 "kind": "generation",
                 "generation": generation,
                 "ts_ms": self._clock.now_ms(),
-                "metrics": _numbers(plain),
+                "metrics": numbers_of(plain),
                 "islands": islands,
             }
         )
@@ -286,45 +282,3 @@ def _hang_up(process: subprocess.Popen[bytes]) -> None:
     if process.stdin is not None:
         with contextlib.suppress(OSError):
             process.stdin.close()
-
-
-def _numbers(values: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
-    """Finite numbers of a nested mapping under dotted names."""
-    flat: dict[str, float] = {}
-    for key, value in values.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, Mapping):
-            flat.update(_numbers(value, f"{name}."))
-        elif isinstance(value, (int, float)) and math.isfinite(value):
-            flat[name] = float(value)
-    return flat
-
-
-def _texts(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Leaves of a nested mapping as text under dotted names, credentials blanked out."""
-    flat: dict[str, str] = {}
-    for key, value in values.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, Mapping) and value:
-            flat.update(_texts(value, f"{name}."))
-        elif isinstance(value, str):
-            flat[name] = value
-        else:
-            flat[name] = json.dumps(value, default=str)
-    return {key: redact_text(f"{key}: {value}")[len(key) + 2 :] for key, value in flat.items()}
-
-
-def _params(path: Path) -> dict[str, str]:
-    with contextlib.suppress(OSError, yaml.YAMLError):
-        plain = yaml.safe_load(path.read_text(encoding="utf-8"))
-        if isinstance(plain, Mapping):
-            return _texts(plain)
-    return {}
-
-
-def _tags(path: Path) -> dict[str, str]:
-    with contextlib.suppress(OSError, ValueError):
-        plain = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(plain, Mapping):
-            return {f"genesis.{key}": value for key, value in _texts(plain).items()}
-    return {}

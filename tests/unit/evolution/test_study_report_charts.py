@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 
 from genesis.evolution.report_charts import (
-    ancestors,
     archive_figure,
     convergence_figure,
     failures,
-    lineage_figure,
     pareto_figure,
     undominated,
 )
+from genesis.evolution.report_lineage import ancestors, lineage_figure
 
 
 def test_undominated_equals_deap() -> None:
