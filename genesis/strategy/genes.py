@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import bisect
 import math
-from abc import ABC
 from collections.abc import Sequence
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar, cast, overload
 
@@ -40,7 +39,7 @@ class RandomSource(Protocol):
         ...
 
 
-class Gene(ABC, Generic[V]):
+class Gene(Generic[V]):
     """A finite grid of legal values.
 
     Attributes
@@ -138,7 +137,8 @@ class Gene(ABC, Generic[V]):
         word) becomes the default. Repairing twice changes nothing.
         """
         try:
-            return self.values[self._nearest(value)]
+            place = self._place.get(value)
+            return self.values[self._nearest(value) if place is None else place]
         except (TypeError, ValueError, KeyError, OverflowError):
             return self.default
 

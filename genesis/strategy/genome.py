@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from genesis.domain.canonical import content_hash
@@ -94,11 +95,14 @@ class Genome:
     family: str
     genes: Mapping[str, GeneValue]
     filter: Node | None = None
-    key: str = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "genes", dict(sorted(self.genes.items())))
-        object.__setattr__(self, "key", content_hash(self.plain()))
+
+    @cached_property
+    def key(self) -> str:
+        """Content hash (SHA-256, hex) of `plain`: the genome's identity."""
+        return content_hash(self.plain())
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Genome) and other.key == self.key
@@ -281,13 +285,13 @@ def repair(genome: Genome, registry: SeedRegistry, max_warmup: int | None = None
     tree = reduce_tree(genome.filter) if genome.filter is not None else None
     current = Genome(genome.family, values, tree)
     for _ in range(_REPAIR_PASSES):
-        before = current.key
+        before = current
         current = _with_orderings(current, family)
         current = _with_exit(current, family)
         if max_warmup is not None:
             current = _within_warmup(current, family, max_warmup)
         current = _canonical(current, family)
-        if current.key == before:
+        if current.genes == before.genes and current.filter == before.filter:
             break
     return current
 

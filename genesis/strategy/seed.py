@@ -82,6 +82,7 @@ class Seed:
     ml: ClassVar[bool] = False
     needs: ClassVar[tuple[str, ...]] = ()
     orderings: ClassVar[Sequence[Ordering]] = ()
+    _gene_table: ClassVar[Mapping[str, Gene[Any]]]
 
     def __init__(self, **genes: GeneValue) -> None:
         known = self.genes()
@@ -107,14 +108,10 @@ class Seed:
     @classmethod
     def genes(cls) -> dict[str, Gene[Any]]:
         """Genes by name, in the order of their definition, inherited ones first."""
-        found: dict[str, Gene[Any]] = {}
-        for owner in reversed(cls.__mro__):
-            for name, value in vars(owner).items():
-                if isinstance(value, Gene):
-                    found[name] = value
-                else:
-                    found.pop(name, None)
-        return found
+        # Looked up for every genome of the search, so kept on the class that it belongs to.
+        if "_gene_table" not in vars(cls):
+            cls._gene_table = _genes_of(cls)
+        return dict(cls._gene_table)
 
     @classmethod
     def idea(cls) -> str:
@@ -220,6 +217,17 @@ def _check_orderings(cls: type[Seed]) -> None:
             f"the default genes of '{cls.family}' break its orderings",
             fix="give the genes defaults that satisfy them",
         )
+
+
+def _genes_of(cls: type[Seed]) -> Mapping[str, Gene[Any]]:
+    found: dict[str, Gene[Any]] = {}
+    for owner in reversed(cls.__mro__):
+        for name, value in vars(owner).items():
+            if isinstance(value, Gene):
+                found[name] = value
+            else:
+                found.pop(name, None)
+    return found
 
 
 def _snake_case(word: str) -> str:
