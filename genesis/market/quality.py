@@ -172,7 +172,8 @@ def require_storable(bars: Bars, interval: str, name: str) -> None:
         raise DataError(
             f"{name}: {sum(issue.count for issue in report.errors)} bad rows",
             why="; ".join(issue.message for issue in report.errors),
-            fix="use --quarantine to store the good rows and set the bad ones aside"
+            fix="correct them at their source; of a file, genesis data import --quarantine stores "
+            "the good rows and sets the bad ones aside"
             if all(issue.kind != "wrong_interval" for issue in report.errors)
             else _interval_fix(bars),
         )
