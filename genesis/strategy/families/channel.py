@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from genesis.strategy.families.band import shifted
-from genesis.strategy.genes import Float, Window
+from genesis.strategy.genes import Float, Int, Window
 from genesis.strategy.language import Market, highest, lag, lowest, persist, sma
 from genesis.strategy.seed import Ordering, Seed, SeedKind, seed
 from genesis.strategy.strategy import Rules
@@ -28,16 +28,19 @@ class Donchian(Seed):
     volume = Float(
         1.0, 3.0, step=0.1, off=True, unit="times average", doc="Least volume of the entry bar."
     )
-    confirm = Window(2, 10, default=2, doc="Bars for which the channel's middle must have led.")
+    confirm = Int(
+        2, 10, off=True, unit="bars", doc="Bars for which the channel's middle must have led."
+    )
     orderings = (Ordering("exit_channel", "channel", 1.0),)
 
     def rules(self, m: Market) -> Rules:
         top, bottom = lag(highest(m.high, self.channel), 1), lag(lowest(m.low, self.channel), 1)
-        middle = (top + bottom) * 0.5
         long = m.close > shifted(top, self.threshold)
         short = m.close < shifted(bottom, -self.threshold)
-        long = long & persist(m.close > middle, self.confirm)
-        short = short & persist(m.close < middle, self.confirm)
+        if self.confirm:
+            middle = (top + bottom) * 0.5
+            long = long & persist(m.close > middle, self.confirm)
+            short = short & persist(m.close < middle, self.confirm)
         if self.volume:
             busy = m.volume > sma(m.volume, self.channel) * self.volume
             long, short = long & busy, short & busy

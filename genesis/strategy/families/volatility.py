@@ -112,7 +112,8 @@ class VolatilityScaling(Seed):
         usual = sma(vol, self.slow) * self.regime
         regime = persist(vol < usual if self.side == "calm" else vol > usual, self.persistence)
         move = roc(m.close, self.window)
-        least = vol * (self.scale * math.sqrt(self.window))
+        # A move over n bars has the deviation of one bar times the square root of n.
+        least = vol * round(self.scale * math.sqrt(self.window), 4)
         long, short = regime & (move > least), regime & (move < -least)
         if self.two_frames:
             drift = roc(m.close, self.slow)

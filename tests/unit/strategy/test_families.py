@@ -182,10 +182,9 @@ def test_donchian_is_the_textbook_breakout_of_earlier_bars() -> None:
     got = values(rules)
     entries = 0
     for place in range(70, bars.size):
-        earlier = bars[place - 56 : place]
-        if got["long"][bars[place]] == 1:
-            entries += 1
-            assert series.close[bars[place]] > series.high[earlier].max()
+        enters = series.close[bars[place]] > series.high[bars[place - 56 : place]].max()
+        assert (got["long"][bars[place]] == 1) == enters
+        entries += enters
         leaves = series.close[bars[place]] < series.low[bars[place - 28 : place]].min()
         assert (got["exit_long"][bars[place]] == 1) == leaves
     assert entries > 10
