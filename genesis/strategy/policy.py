@@ -343,12 +343,10 @@ def on_fill(
     side = 1.0 if after > 0.0 else -1.0
     atr, stop, best, entry_bar = state.atr, state.stop, state.best, state.entry_bar
     if before * after <= 0.0:
-        atr, stop, best, entry_bar = (
-            state.pending_atr,
-            -side * math.inf,
-            -side * math.inf,
-            float(bar),
-        )
+        atr, stop, entry_bar = state.pending_atr, -side * math.inf, float(bar)
+        # Where no rule follows the best close, no close is a new best.
+        follows = params.trail_atr > 0.0 or params.breakeven_atr > 0.0
+        best = -side * math.inf if follows else side * math.inf
     elif abs(after) <= abs(before):
         return state
     target = side * math.inf
