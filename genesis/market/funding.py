@@ -48,6 +48,7 @@ class FundingFallback:
             If the text is none of these, or the rate is no number of a plausible size.
         """
         word, _, rest = text.strip().partition(":")
+        word = word.lower()
         if word in ("required", "none") and not rest:
             return cls(word)
         if word == "proxy" and rest.strip():

@@ -9,12 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from genesis.cli.main import dispatch
 from genesis.domain.errors import DataError, InfrastructureError
 from genesis.market.dataset import DatasetSpec, load, parse
 from genesis.market.sources.fetch import fetch, source_for
 from genesis.market.sources.hyperliquid import HyperliquidSource
 from genesis.market.sources.network import Retries, WeightBudget
 from genesis.market.store import BarStore
+from genesis.system.clock import SystemClock
 from tests.integration import fetch_venues as venues
 
 HOUR_MS = venues.HOUR_MS
@@ -254,3 +256,20 @@ def test_recorded_answers_are_read(shared_data: Path) -> None:
     assert pages[0].close.tolist() == [float(row["c"]) for row in candles["response"]][1:]
     assert sum(len(page) for page in rates) == len(funding["response"])
     assert rates[0].rate[0] == float(funding["response"][0]["fundingRate"])
+
+
+def test_fetch_command_fills_a_workspace(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = SystemClock().now_ms()
+    venue = venues.HyperliquidVenue(now, first_ms=now - 40 * HOUR_MS)
+    words = ["--home", str(tmp_path / "home"), "data", "fetch", "hyperliquid:BTC,kPEPE:1h"]
+    with venues.serving(venue) as url:
+        assert dispatch([*words, "--url", url, "--json"]) == 0
+    payload = json.loads(capsys.readouterr().out)
+    assert payload["ok"] is True
+    assert [one["symbol"] for one in payload["fetched"]] == ["BTC", "kPEPE"]
+    # an hour may begin while the test runs
+    assert all(one["bars"] in (39, 40) and one["funding"] >= 39 for one in payload["fetched"])
+    panel = load(BarStore(tmp_path / "home" / "data"), parse("hyperliquid:BTC,kPEPE:1h"))
+    assert all(series.has_funding for series in panel.symbols)

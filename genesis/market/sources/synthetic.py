@@ -60,6 +60,18 @@ class Plant:
     kind: str
     strength: float
 
+    def __post_init__(self) -> None:
+        if self.kind not in PLANTS:
+            raise DataError(
+                f"unknown plant '{self.kind}'{did_you_mean(self.kind, PLANTS)}",
+                fix=f"use KIND:STRENGTH with one of {', '.join(PLANTS)}",
+            )
+        if not 0.0 < self.strength < 100.0:
+            raise DataError(
+                f"plant '{self.kind}' needs a strength above 0",
+                fix=f"write {self.kind}:0.001 ({PLANTS[self.kind]})",
+            )
+
     @classmethod
     def parse(cls, text: str) -> Plant:
         """Read ``kind:strength``, ``trend:0.001``.
@@ -70,21 +82,10 @@ class Plant:
             If the kind is unknown or the strength is no positive number.
         """
         kind, _, number = text.partition(":")
-        if kind not in PLANTS:
-            raise DataError(
-                f"unknown plant '{kind}'{did_you_mean(kind, PLANTS)}",
-                fix=f"use KIND:STRENGTH with one of {', '.join(PLANTS)}",
-            )
         try:
-            strength = float(number)
+            return cls(kind.strip(), float(number))
         except ValueError:
-            strength = float("nan")
-        if not 0.0 < strength < 100.0:
-            raise DataError(
-                f"plant '{text}' needs a strength above 0",
-                fix=f"write {kind}:0.001 ({PLANTS[kind]})",
-            )
-        return cls(kind, strength)
+            return cls(kind.strip(), math.nan)
 
 
 @dataclass(frozen=True, slots=True)

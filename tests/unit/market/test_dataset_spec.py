@@ -87,3 +87,9 @@ def test_unknown_interval_and_date(text: str, message: str) -> None:
 def test_wrong_funding_rules(rule: str) -> None:
     with pytest.raises(DataError, match=r"constant|funding rule"):
         parse("v:A:1h", funding=rule)
+
+
+def test_funding_rules_ignore_case_but_not_that_of_symbols() -> None:
+    assert parse("v:A:1h", funding="None").fallback.kind == "none"
+    assert parse("v:A:1h", funding="Proxy:kPEPE").fallback.symbol == "kPEPE"
+    assert parse("v:A:1h", funding="constant:-1e-4").fallback.rate == -1e-4
