@@ -1,10 +1,11 @@
 """What signals cost: nanoseconds per bar and genome in the first and the tenth generation.
 
 A study breeds the built-in families (without ML) on one synthetic asset of 17,520 hourly bars.
-The genomes that it evaluated, in its own order, are then replayed through a fresh node cache and
+The genomes that it evaluated, in its own order, are then replayed through an empty node cache and
 timed generation by generation: the four rules of each, and the ATR and volatility of its policy,
 as the backtest asks for them. Building the nodes from genes is timed apart. The reference is the
-tenth generation without sharing, with an empty cache for every genome.
+tenth generation without sharing, with an empty cache for every genome. Times are processor time of
+the one thread, so that other programs on the machine do not count.
 
     python benchmarks/signals.py
     python benchmarks/signals.py --population 128 --bars 17520 --repeats 5
@@ -101,23 +102,25 @@ def wanted(strategy: Any) -> list[Any]:
     return nodes + [node for node in policy_nodes(strategy.policy) if node is not None]
 
 
-def replay(panel: Any, generations: list[list[Any]], registry: Any) -> list[Timing]:
-    """Time every generation in turn through one cache that starts empty."""
-    from genesis.strategy.cache import NodeCache
+def replay(panel: Any, generations: list[list[Any]], registry: Any, cache: Any) -> list[Timing]:
+    """Time every generation in turn through one cache that holds nothing at first.
+
+    Its memory is that of earlier replays, as a worker's is that of the symbols before.
+    """
     from genesis.strategy.series import SeriesEvaluator
 
-    cache = NodeCache(512 * 1024 * 1024)
+    cache.clear()
     series = SeriesEvaluator(panel, 0, cache)
     timings = []
     for genomes in generations:
-        began = time.perf_counter()
+        began = time.process_time()
         nodes = [wanted(registry.express(g)) for g in genomes]
-        built = time.perf_counter()
+        built = time.process_time()
         hits, misses = cache.hits, cache.misses
         for group in nodes:
             for node in group:
                 series.value(node)
-        done = time.perf_counter()
+        done = time.process_time()
         scale = 1e9 / (panel.bars * max(len(genomes), 1))
         found = cache.hits - hits
         rate = found / max(found + cache.misses - misses, 1)
@@ -131,12 +134,12 @@ def unshared(panel: Any, genomes: list[Any], registry: Any) -> float:
     from genesis.strategy.series import SeriesEvaluator
 
     groups = [wanted(registry.express(g)) for g in genomes]
-    began = time.perf_counter()
+    began = time.process_time()
     for group in groups:
         series = SeriesEvaluator(panel, 0, NodeCache(64 * 1024 * 1024))
         for node in group:
             series.value(node)
-    return (time.perf_counter() - began) * 1e9 / (panel.bars * len(genomes))
+    return (time.process_time() - began) * 1e9 / (panel.bars * len(genomes))
 
 
 def same_signals(panel: Any, genomes: list[Any], registry: Any) -> bool:
@@ -162,6 +165,7 @@ def same_signals(panel: Any, genomes: list[Any], registry: Any) -> bool:
 def main() -> int:
     """Breed, replay, print one JSON object last."""
     from genesis.market.sources.synthetic import Plant, SynthSpec, panel_of
+    from genesis.strategy.cache import NodeCache
     from genesis.strategy.registry import SeedRegistry
 
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
@@ -174,8 +178,9 @@ def main() -> int:
     )
     panel, registry = panel_of(spec), SeedRegistry()
     generations = breed(spec, options.population)
-    replay(panel, generations, registry)  # compiles what the study did not
-    runs = [replay(panel, generations, registry) for _ in range(options.repeats)]
+    cache = NodeCache(512 * 1024 * 1024)
+    replay(panel, generations, registry, cache)  # compiles what the study did not
+    runs = [replay(panel, generations, registry, cache) for _ in range(options.repeats)]
     best = [min((run[g] for run in runs), key=lambda t: t.series) for g in range(GENERATIONS)]
     for place, timing in enumerate(best):
         print(

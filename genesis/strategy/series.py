@@ -99,11 +99,12 @@ class SeriesEvaluator:
         if found is not None:
             return found
         if node.constant:
-            dtype = np.int8 if node.boolean else np.float64
-            array: Array = np.full(self._bars, fold(node), dtype=dtype)
+            array = self._cache.empty(self._bars, truth=node.boolean)
+            array.fill(fold(node))
             self._cache.put(key, array, brief=True)
         elif node.op == "field":
-            array = np.array(field_array(self._panel, self._symbol, node), dtype=np.float64)
+            array = self._cache.empty(self._bars, truth=False)
+            array[:] = field_array(self._panel, self._symbol, node)
             self._cache.put(key, array)
         else:
             array = self._computed(node)
@@ -113,13 +114,15 @@ class SeriesEvaluator:
 
     def _computed(self, node: Node) -> Array:
         op = OPS[node.op]
-        out: Array = np.empty(self._bars, dtype=np.int8 if op.boolean else np.float64)
+        inputs: list[Array | float]
         if op.elementwise:
             inputs = [fold(a) if a.constant else self._series(a) for a in node.args]
-            op.run(inputs, node.params, _NO_STATE, out)
+            state = _NO_STATE
         else:
+            inputs = [self._series(a) for a in node.args]
             state = np.zeros(op.state_size(node.params))
-            op.run([self._series(a) for a in node.args], node.params, state, out)
+        out = self._cache.empty(self._bars, truth=op.boolean)
+        op.run(inputs, node.params, state, out)
         return out
 
 

@@ -135,23 +135,45 @@ def test_the_cache_never_exceeds_its_limit(
         key = (0, str(name))
         found = cache.get(key)
         if found is None:
-            cache.put(key, np.full(bars, float(name)), brief=brief)
+            array = cache.empty(bars, truth=False)
+            array.fill(float(name))
+            cache.put(key, array, brief=brief)
+            del array
         else:
             assert np.all(found == float(name))
         assert cache.bytes <= limit
     assert cache.hits + cache.misses == len(requests)
+    found = None
     cache.clear()
-    assert (cache.bytes, len(cache)) == (0, 0)
+    assert len(cache) == 0
+    assert cache.bytes <= limit
 
 
 def test_the_least_recently_used_goes_first() -> None:
-    cache = NodeCache(4 * 1300)
+    cache = NodeCache(4 * 1300 * 8 // 7)
     for name in "abc":
         cache.put((0, name), np.zeros(125))
     cache.get((0, "a"))
     cache.put((0, "d"), np.zeros(125))
     assert [cache.get((0, name)) is not None for name in "abcd"] == [True, False, True, True]
     assert cache.evictions == 1
+
+
+def test_dropped_memory_is_used_again_unless_somebody_holds_it(random_panel: MakePanel) -> None:
+    panel = random_panel(500)
+    cache = NodeCache(20_000)
+    series = SeriesEvaluator(panel, 0, cache)
+    averages = [sma(M.close, n) for n in range(2, 40)]
+    expected = [SeriesEvaluator(panel, 0, NodeCache(0)).value(node).copy() for node in averages]
+    held = [series.value(node)[3:] for node in averages]
+    for got, right in zip(held, expected, strict=True):
+        np.testing.assert_array_equal(got, right[3:])
+    del held
+    places = set()
+    for node in averages:
+        places.add(series.value(node).__array_interface__["data"][0])
+    assert cache.evictions > 30
+    assert len(places) < 10
 
 
 def test_a_small_cache_gives_the_same_values(random_panel: MakePanel) -> None:
