@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 
 from genesis.domain.clock import Clock
 from genesis.domain.errors import RefusedError, StorageError
 from genesis.evolution.archive import Archive
+from genesis.evolution.brood import Brood, StudyIdentity, families_of
 from genesis.evolution.candidate import Candidate, Score
 from genesis.evolution.checkpoint import Checkpoint
 from genesis.evolution.config import StudyConfig
@@ -25,30 +25,11 @@ from genesis.market.panel import Panel
 from genesis.strategy.genome import Genome, from_plain, repair
 from genesis.strategy.registry import SeedRegistry
 
+__all__ = ["GeneticStrategyPool", "StudyIdentity", "families_of"]
+
 ML_ISLAND = "ml"
 RANDOM_ARM = "random"
 _DRAWS = 50
-
-
-@dataclass(frozen=True, slots=True)
-class StudyIdentity:
-    """Hashes that a study's state belongs to."""
-
-    config_hash: str
-    dataset_hash: str
-    code_hash: str
-    study_hash: str
-
-
-@dataclass(slots=True)
-class Brood:
-    """Children of a generation by island, and what of them must be evaluated, by arm."""
-
-    generation: int
-    children: dict[str, list[Candidate]]
-    search: list[tuple[str, Candidate]] = field(default_factory=list)
-    ml: list[tuple[str, Candidate]] = field(default_factory=list)
-    reused: int = 0
 
 
 class GeneticStrategyPool:
@@ -356,27 +337,3 @@ class GeneticStrategyPool:
         self.generation = state.generation
         self.counters = Counter(state.counters)
         self.elapsed_s = state.elapsed_s
-
-
-def families_of(
-    config: StudyConfig, registry: SeedRegistry, panel: Panel
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Families of the islands and of the ML island.
-
-    ``all`` leaves out families that can never signal on this panel, and the ML families where
-    their island is switched off.
-    """
-    ml = config.evolution.ml_island.enabled
-    if config.seeds.families != "all":
-        chosen = list(dict.fromkeys(config.seeds.families))
-    else:
-        funded = any(s.has_funding for s in panel.symbols)
-        chosen = [
-            name
-            for name in registry.names()
-            if (funded or "funding" not in registry.get(name).needs)
-        ]
-    return (
-        tuple(n for n in chosen if not registry.get(n).ml),
-        tuple(n for n in chosen if registry.get(n).ml and ml),
-    )

@@ -19,8 +19,9 @@ from genesis.evolution.metrics import (
 )
 
 if TYPE_CHECKING:
+    from genesis.evolution.brood import Brood
     from genesis.evolution.islands import Island
-    from genesis.evolution.pool import Brood, GeneticStrategyPool
+    from genesis.evolution.pool import GeneticStrategyPool
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,13 +99,14 @@ class TrialLedger:
         self.roles: Counter[str] = Counter()
         for row in read_lines(path):
             claimed = str(row.pop("hash", ""))
-            if chained(self.head, row) != claimed:
+            text = canonical_json(row)
+            if linked(self.head, text) != claimed:
                 raise StorageError(
                     f"{path}: row {self.size + 1} does not fit the chain of hashes",
                     why="a row was changed, dropped or inserted after it was written",
                     fix="restore the file from a copy, or start a new run",
                 )
-            self._take(row, claimed)
+            self._take(row, claimed, _digest(text))
 
     def append(self, trials: Iterable[Trial]) -> int:
         """Write trials that are not there yet and return how many were new.
@@ -116,17 +117,18 @@ class TrialLedger:
             If they cannot be written (nothing is then), or if a trial that is there already had
             another result: this machine then computes other numbers than the one before.
         """
-        new: list[tuple[dict[str, Any], str]] = []
+        new: list[tuple[dict[str, Any], str, str]] = []
         fresh: dict[tuple[Any, ...], str] = {}
         head = self.head
         for trial in trials:
             row = trial.row()
-            name, digest = _name(row), _digest(row)
+            text = canonical_json(row)
+            name, digest = _name(row), _digest(text)
             known = self._rows.get(name) or fresh.get(name)
             if known is None:
-                head = chained(head, row)
+                head = linked(head, text)
                 fresh[name] = digest
-                new.append((row, head))
+                new.append((row, head, digest))
             elif known != digest:
                 raise StorageError(
                     f"genome {trial.genome[:12]} of generation {trial.generation} was evaluated"
@@ -135,9 +137,9 @@ class TrialLedger:
                     fix="resume where the run began, or start a new run",
                 )
         if new:
-            append_lines(self.path, [{**row, "hash": link} for row, link in new])
-        for row, link in new:
-            self._take(row, link)
+            append_lines(self.path, [{**row, "hash": link} for row, link, _ in new])
+        for row, link, digest in new:
+            self._take(row, link, digest)
         return len(new)
 
     def rows(self, stop: int | None = None) -> Iterable[dict[str, Any]]:
@@ -168,8 +170,8 @@ class TrialLedger:
         """Rows whose role counts as a trial."""
         return sum(self.roles[role] for role in COUNTED)
 
-    def _take(self, row: Mapping[str, Any], link: str) -> None:
-        self._rows[_name(row)] = _digest(row)
+    def _take(self, row: Mapping[str, Any], link: str, digest: str) -> None:
+        self._rows[_name(row)] = digest
         self._heads.append(link)
         self.roles[str(row["role"])] += 1
         self.head = link
@@ -180,10 +182,10 @@ def _name(row: Mapping[str, Any]) -> tuple[Any, ...]:
     return tuple(row[k] for k in ("study", "generation", "role", "genome", "data"))
 
 
-def _digest(row: Mapping[str, Any]) -> str:
-    return hashlib.blake2b(canonical_json(row).encode(), digest_size=12).hexdigest()
+def _digest(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
 
 
-def chained(head: str, row: Mapping[str, Any]) -> str:
-    """SHA-256 (hex) of the chain's head and a row."""
-    return hashlib.sha256(f"{head}{canonical_json(row)}".encode()).hexdigest()
+def linked(head: str, text: str) -> str:
+    """SHA-256 (hex) of the chain's head followed by the canonical JSON of a row."""
+    return hashlib.sha256(f"{head}{text}".encode()).hexdigest()

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
 import pytest
 
+from genesis.domain.canonical import canonical_json
 from genesis.domain.errors import StorageError
 from genesis.evolution.candidate import Score
-from genesis.evolution.trials import GENESIS, Trial, TrialLedger, chained
+from genesis.evolution.trials import GENESIS, Trial, TrialLedger
 
 
 def _trial(
@@ -39,7 +41,7 @@ def test_head_is_the_chain_of_hashes(tmp_path: Path) -> None:
     ledger.append([_trial("a"), _trial("b")])
     head = GENESIS
     for trial in (_trial("a"), _trial("b")):
-        head = chained(head, trial.row())
+        head = hashlib.sha256((head + canonical_json(trial.row())).encode()).hexdigest()
     assert ledger.head == head
     assert ledger.head_at(2) == head
     with pytest.raises(StorageError, match="end of the file is missing"):
