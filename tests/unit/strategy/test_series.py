@@ -150,7 +150,7 @@ def test_the_cache_never_exceeds_its_limit(
 
 
 def test_the_least_recently_used_goes_first() -> None:
-    cache = NodeCache(4 * 1300 * 8 // 7)
+    cache = NodeCache(4 * 1300)
     for name in "abc":
         cache.put((0, name), np.zeros(125))
     cache.get((0, "a"))
