@@ -2,6 +2,8 @@
 # Needed on the machine: Python 3.11 with venv, pip, make, gcc.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
+# Every worker imports the same packages: compiled files save each of them seconds.
+unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help demo test test-slow lint format bench lock clean setup setup-demo
 
 PYTHON ?= $(shell for p in python3.11 python3 python; do \

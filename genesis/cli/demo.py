@@ -72,6 +72,7 @@ def demo(
     if found is not None:
         out.print(
             f"\nOn {found.bars:,} fresh bars of the same market the best strategy has a true Sharpe"
-            f" ratio of {found.strategy_sharpe:.2f};\nthe known optimum, {found.optimum}, has"
-            f" {found.optimum_sharpe:.2f}: [bold]{found.share:.0%} recovered[/].",
+            f" ratio of {found.strategy_sharpe:.2f}\nan asset; the known optimum,"
+            f" {found.optimum}, has {found.optimum_sharpe:.2f}:"
+            f" [bold]{found.share:.0%} of it recovered[/].",
         )

@@ -24,9 +24,11 @@ TREND = 0.0010
 """Drift of a bar; its sign switches with probability 1/120 a bar (evolution reference, section 6,
 benchmark A: the best channel breakout there has a true Sharpe ratio of about 2)."""
 FRESH_BARS = 80_000
-OPTIMA = ((40, 20), (56, 14), (56, 20), (56, 28), (80, 14), (80, 20), (80, 28), (112, 20))
+CHANNELS = ((40, 20), (56, 14), (56, 20), (56, 28), (80, 14), (80, 20), (80, 28), (112, 20))
 """Entry and exit channels around the optimum: (56, 25) at 5 bp a side by the reference, (80, 14)
 to (80, 28) at the costs here, where funding is paid as well."""
+VOL_TARGET, VOL_WINDOW = 0.10, 20
+"""Sizing by volatility, which pays in a market whose volatility clusters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,14 +145,20 @@ def recovery(
 
 def known_rules() -> dict[str, Strategy]:
     """Channel breakouts around the optimum of a switching trend, without stops or targets."""
+    from dataclasses import replace
+
     from genesis.strategy.genome import default_genome
     from genesis.strategy.registry import SeedRegistry
 
     registry = SeedRegistry()
     plain = default_genome(registry.get("donchian"))
-    return {
-        f"breakout({entry}, {leave})": registry.express(
-            plain.with_genes(channel=entry, exit_channel=leave, threshold=0.0)
+    sized = {"policy.vol_target": VOL_TARGET, "policy.vol_window": VOL_WINDOW}
+    rules = {}
+    for entry, leave in CHANNELS:
+        genes = {**plain.genes, "channel": entry, "exit_channel": leave, "threshold": 0.0}
+        name = f"breakout({entry}, {leave})"
+        rules[name] = registry.express(replace(plain, genes=genes))
+        rules[f"{name} sized by volatility"] = registry.express(
+            replace(plain, genes={**genes, **sized})
         )
-        for entry, leave in OPTIMA
-    }
+    return rules
