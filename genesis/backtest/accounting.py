@@ -159,18 +159,18 @@ def account(books: Sequence[Floats], *, engine: str) -> list[Records]:
         ends = np.cumsum([len(books[i]) for i in part])
         if len(records) != ends[-1]:
             raise _mismatch(f"{ends[-1]} orders were requested and {len(records)} executed")
+        _check_sizes(records, np.concatenate([books[i][:, O_SIZE] for i in part]))
         for i, stop in zip(part, ends, strict=True):
             out[i] = records[stop - len(books[i]) : stop]
-            _check_sizes(out[i], books[i])
     return out
 
 
-def _check_sizes(records: Records, book: Floats) -> None:
+def _check_sizes(records: Records, wanted: Floats) -> None:
     signed = np.where(records["side"] == 0, records["size"], -records["size"])
-    wrong = np.flatnonzero(signed != book[:, O_SIZE])
+    wrong = np.flatnonzero(signed != wanted)
     if wrong.size:
         k = int(wrong[0])
-        raise _mismatch(f"order {k} asked for {book[k, O_SIZE]!r} and got {signed[k]!r}")
+        raise _mismatch(f"an order asked for {wanted[k]!r} and got {signed[k]!r}")
 
 
 def _mismatch(detail: str) -> GenesisError:
