@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from genesis.evolution.candidate import Candidate
 from genesis.evolution.config import StudyConfig
 from genesis.market.panel import Panel
+from genesis.strategy.genome import Genome, all_genes, repair
 from genesis.strategy.registry import SeedRegistry
+from genesis.strategy.trees import reduce_tree
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +55,20 @@ def families_of(
         tuple(n for n in chosen if not registry.get(n).ml),
         tuple(n for n in chosen if registry.get(n).ml and ml),
     )
+
+
+def repaired(genome: Genome, registry: SeedRegistry, max_warmup: int) -> Genome:
+    """Nearest legal genome; of a genome whose family raises, the one with legal values.
+
+    A user's family may fail for some genes. Such a genome must reach the evaluator, which gives
+    it its reason, and must not stop the study.
+    """
+    try:
+        return repair(genome, registry, max_warmup)
+    except MemoryError:
+        raise
+    except Exception:
+        specs = all_genes(registry.get(genome.family))
+        values = {name: spec.repair(genome.genes.get(name)) for name, spec in specs.items()}
+        tree = reduce_tree(genome.filter) if genome.filter is not None else None
+        return Genome(genome.family, values, tree)

@@ -104,10 +104,10 @@ class ScoreRule:
         return [self._score(portfolio, i, c) for i, c in enumerate(candidates)]
 
     def _score(self, portfolio: PortfolioResult, i: int, candidate: Candidate) -> Score:
-        size = complexity(candidate.genome, self.registry)
         status = STATUS[int(portfolio.status[i])]
         if status != "valid":
-            return Score(status, portfolio.reasons[i] or status, complexity=size)
+            return Score(status, portfolio.reasons[i] or status)
+        size = complexity(candidate.genome, self.registry)
         measures = {name: float(getattr(portfolio, name)[i]) for name in NUMBERS}
         measures["complexity"] = float(size)
         measures["trades_per_year"] = measures["trades"] / len(self.symbols) / self.years

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from genesis.domain.clock import Clock
 from genesis.domain.errors import RefusedError, StorageError
 from genesis.evolution.archive import Archive
-from genesis.evolution.brood import Brood, StudyIdentity, families_of
+from genesis.evolution.brood import Brood, StudyIdentity, families_of, repaired
 from genesis.evolution.candidate import Candidate, Score
 from genesis.evolution.checkpoint import Checkpoint
 from genesis.evolution.config import StudyConfig
@@ -22,7 +22,7 @@ from genesis.evolution.selection import Survival
 from genesis.evolution.trials import Trial, TrialLedger
 from genesis.evolution.work import Executor
 from genesis.market.panel import Panel
-from genesis.strategy.genome import Genome, from_plain, repair
+from genesis.strategy.genome import Genome, from_plain
 from genesis.strategy.registry import SeedRegistry
 
 __all__ = ["GeneticStrategyPool", "StudyIdentity", "families_of"]
@@ -130,10 +130,10 @@ class GeneticStrategyPool:
             filters=evolution.filters,
         )
 
-        def repaired(genome: Genome) -> Genome:
-            return repair(genome, self._registry, self._max_warmup)
+        def legal(genome: Genome) -> Genome:
+            return repaired(genome, self._registry, self._max_warmup)
 
-        return Variation(self._registry, families, repaired, rates, self._fields)
+        return Variation(self._registry, families, legal, rates, self._fields)
 
     @property
     def all_islands(self) -> list[Island]:
