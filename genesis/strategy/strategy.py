@@ -63,9 +63,15 @@ class PolicyParams:
             )
         if not 0 < self.size <= 1:
             raise StrategyError(f"position size must be within (0, 1], not {self.size}")
-        for spec in fields(self)[2:]:
-            if not getattr(self, spec.name) >= 0:
-                raise StrategyError(f"policy.{spec.name} must not be negative or NaN")
+        for spec in fields(self)[1:]:
+            value = getattr(self, spec.name)
+            if not 0 <= value < float("inf"):
+                raise StrategyError(f"policy.{spec.name} must be finite and not negative")
+            # One spelling per value, so that size=1 and size=1.0 are the same strategy.
+            whole = isinstance(spec.default, int)
+            if whole and value != int(value):
+                raise StrategyError(f"policy.{spec.name} is a whole number of bars, not {value}")
+            object.__setattr__(self, spec.name, int(value) if whole else float(value))
         if self.vol_window < 2 or self.atr_window < 2:
             raise StrategyError("policy windows are at least 2 bars")
 

@@ -42,7 +42,8 @@ FUNDING_SD = 5e-5
 _BURN_IN = 300
 _VOL_WINDOW = 224
 _CHUNK = 50_000
-_SHOCK, _PATH, _VOLUME, _FUNDING, _STATE, _REVERSION, _COMMON = range(7)
+_SHOCK, _PATH, _VOLUME, _FUNDING, _STATE, _REVERSION, _COMMON, _EXTREMES = range(8)
+_MIXING = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,12 +213,13 @@ def synthesize(spec: SynthSpec) -> tuple[SynthSymbol, ...]:
     leader: Floats | None = None
     market = []
     for asset in range(spec.assets):
-        shocks = _shocks(spec, asset, _SHOCK)
+        shocks, mixing = _shocks(spec, asset, _SHOCK)
         if common is not None:
             rho = spec.correlation
-            shocks = np.sqrt(rho) * common + np.sqrt(1.0 - rho) * shocks
+            shocks = np.sqrt(rho) * common[0] + np.sqrt(1.0 - rho) * shocks
+            mixing = rho * common[1] + (1.0 - rho) * mixing
         # lead_lag works on pairs: 0 leads 1, 2 leads 3
-        market.append(_asset(spec, asset, shocks, leader if asset % 2 else None))
+        market.append(_asset(spec, asset, shocks, mixing, leader if asset % 2 else None))
         leader = shocks
     return tuple(market)
 
@@ -268,12 +270,24 @@ def _generator(spec: SynthSpec, asset: int, ingredient: int) -> np.random.Genera
     return np.random.default_rng(key)
 
 
-def _shocks(spec: SynthSpec, asset: int, ingredient: int) -> Floats:
-    draws = _generator(spec, asset, ingredient).standard_t(spec.dof, _BURN_IN + spec.bars)
-    return np.asarray(draws / np.sqrt(spec.dof / (spec.dof - 2.0)), dtype=np.float64)
+def _shocks(spec: SynthSpec, asset: int, ingredient: int) -> tuple[Floats, Floats]:
+    """Student-t shocks of unit variance, and the variance that each was drawn with.
+
+    A t shock is a normal one whose variance is itself random. The path inside a bar needs that
+    variance: with the average one instead, large bars would be too smooth, small ones too
+    rough, and stops inside a bar would earn money from nothing.
+    """
+    size = _BURN_IN + spec.bars
+    normal = _generator(spec, asset, ingredient).standard_normal(size)
+    # A generator of its own, so that more bars only append.
+    squares = _generator(spec, asset, ingredient + _MIXING).chisquare(spec.dof, size)
+    mixing = np.asarray((spec.dof - 2.0) / squares, dtype=np.float64)
+    return normal * np.sqrt(mixing), mixing
 
 
-def _asset(spec: SynthSpec, asset: int, shocks: Floats, leader: Floats | None) -> SynthSymbol:
+def _asset(
+    spec: SynthSpec, asset: int, shocks: Floats, mixing: Floats, leader: Floats | None
+) -> SynthSymbol:
     total, length = shocks.size, interval_ms(spec.interval)
     stamps = spec.start_ms + (np.arange(total, dtype=np.int64) - _BURN_IN) * length
     sds = garch(shocks, spec.base_sigma, spec.alpha, spec.beta)
@@ -296,9 +310,12 @@ def _asset(spec: SynthSpec, asset: int, shocks: Floats, leader: Floats | None) -
         drift, extra = drift + expected, extra + surprise
         extra_variance += variance
     # minus half the variance: the simple return, not the log return, has the drift as its mean
-    returns = drift + extra + sds * shocks - 0.5 * (sds * sds + extra_variance)
+    variances = sds * sds * mixing + extra_variance
+    returns = drift + extra + sds * shocks - 0.5 * variances
     kept = slice(_BURN_IN, None)
-    bars = _bars(spec, asset, stamps[kept], returns[kept], sds[kept], shocks[kept])
+    bars = _bars(
+        spec, asset, stamps[kept], returns[kept], np.sqrt(variances[kept]), (sds * shocks)[kept]
+    )
     recent = rates.take(rates.ts_ms >= spec.start_ms - 4 * QUOTED_MS)
     return SynthSymbol(spec.symbols[asset], bars, recent, drift[kept])
 
@@ -318,25 +335,37 @@ def _bars(
     stamps: npt.NDArray[np.int64],
     returns: Floats,
     sds: Floats,
-    shocks: Floats,
+    moves: Floats,
 ) -> Bars:
-    """Bars whose high and low come from a bridge of `substeps` normal steps, so are possible."""
+    """Bars whose path is Brownian motion of the bar's own volatility, given its close.
+
+    High and low are those of the continuous path: of a bridge over `substeps` normal steps, and
+    of the bridge inside each step (its maximum over a step from a to b of variance v is
+    ``(a + b + sqrt((b - a)^2 - 2 v ln U)) / 2``). A path that is only looked at now and then
+    jumps over levels, and whoever is filled at the level would gain the jump.
+    """
     closes = 100.0 * np.exp(np.cumsum(returns))
     opens = np.concatenate([[100.0], closes[:-1]])
     highs, lows = np.maximum(opens, closes), np.minimum(opens, closes)
-    path = _generator(spec, asset, _PATH)
+    path, edges = _generator(spec, asset, _PATH), _generator(spec, asset, _EXTREMES)
     steps = spec.substeps
     share = np.arange(1, steps + 1) / steps
     for start in range(0, stamps.size, _CHUNK):
         part = slice(start, start + _CHUNK)
         draws = path.standard_normal((closes[part].size, steps))
         walk = np.cumsum(draws, axis=1) * (sds[part, None] / np.sqrt(steps))
-        bridge = walk + share * (returns[part, None] - walk[:, -1:])
-        highs[part] = np.maximum(highs[part], opens[part] * np.exp(bridge.max(axis=1)))
-        lows[part] = np.minimum(lows[part], opens[part] * np.exp(bridge.min(axis=1)))
+        ends = walk + share * (returns[part, None] - walk[:, -1:])
+        begins = np.concatenate([np.zeros((ends.shape[0], 1)), ends[:, :-1]], axis=1)
+        chance = np.log1p(-edges.random((*ends.shape, 2)))  # bar by bar: more bars only append
+        rise = -2.0 * (sds[part, None, None] ** 2 / steps) * chance
+        reach = np.sqrt(((ends - begins) ** 2)[:, :, None] + rise)
+        top = 0.5 * (begins + ends + reach[:, :, 0]).max(axis=1)
+        bottom = 0.5 * (begins + ends - reach[:, :, 1]).min(axis=1)
+        highs[part] = np.maximum(highs[part], opens[part] * np.exp(top))
+        lows[part] = np.minimum(lows[part], opens[part] * np.exp(bottom))
     noise = _generator(spec, asset, _VOLUME).standard_normal(stamps.size)
-    activity = np.sqrt(0.5 + 0.5 * (sds * shocks / spec.base_sigma) ** 2)
+    activity = np.sqrt(0.5 + 0.5 * (moves / spec.base_sigma) ** 2)
     # the decoy: volume tells this bar's direction, so only a look into bar t + 1 can use it
-    told = spec.strength("decoy") * np.clip(shocks, -3.0, 3.0)
+    told = spec.strength("decoy") * np.clip(moves / spec.base_sigma, -3.0, 3.0)
     volume = 1_000.0 * activity * np.exp(0.4 * noise + told)
     return Bars(stamps, opens, highs, lows, closes, volume)

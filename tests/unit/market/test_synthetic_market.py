@@ -246,3 +246,19 @@ def test_impossible_plants(text: str) -> None:
     with pytest.raises(DataError, match="plant") as caught:
         Plant.parse(text)
     assert caught.value.fix
+
+
+@pytest.mark.parametrize("distance", [0.3, 0.8, 1.5, 3.0])
+@pytest.mark.parametrize("side", [1.0, -1.0])
+def test_a_stop_inside_a_bar_earns_nothing_on_a_market_without_edge(
+    distance: float, side: float
+) -> None:
+    # Optional stopping: in by the open, out at the level or the close, is a fair game. A path
+    # that jumps over levels, or is too smooth in large bars, would pay for stops.
+    spec = SynthSpec(assets=1, bars=200_000, seed=5)
+    bars = synthesize(spec)[0].bars
+    level = bars.open * (1.0 - side * distance * spec.sigma)
+    hit = (bars.low <= level) if side > 0 else (bars.high >= level)
+    gain = side * (np.where(hit, level, bars.close) / bars.open - 1.0)
+    error = gain.std() / np.sqrt(gain.size)
+    assert abs(gain.mean()) < 4.0 * error
