@@ -256,6 +256,26 @@ def test_a_wrong_address_fails_within_seconds(token: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("importable_evaluators")
+def test_a_program_that_uses_ray_keeps_its_connection() -> None:
+    import ray
+
+    session = RaySession(None, workers=1, store_bytes=100 << 20)
+    try:
+        executor = RayExecutor(workers=1, evaluator=FAKE)
+        executor.start(small_job())
+        executor.close()
+        assert ray.is_initialized()
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            address = f"127.0.0.1:{server.getsockname()[1]}"
+            with pytest.raises(ConfigError, match="connected to a Ray cluster already"):
+                RaySession(address, workers=1, store_bytes=1)
+    finally:
+        session.close()
+    assert not ray.is_initialized()
+
+
+@pytest.mark.slow
 def test_something_else_at_the_address_is_told(token: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"127.0.0.1:{server.getsockname()[1]}"

@@ -69,12 +69,14 @@ class RaySession:
         os.environ |= _QUIET | {"RAY_AUTH_MODE": "token"}
         self._own_token = False
         self._connected = False
-        if "ray" in sys.modules and sys.modules["ray"].is_initialized():
-            self.ray = sys.modules["ray"]
-            return  # the program's own connection: it is used and left alone
         if address is not None:
             _check_reachable(address)
-        elif not _has_token():
+        if "ray" in sys.modules and sys.modules["ray"].is_initialized():
+            # The program's own connection: it is used and left alone.
+            self.ray = sys.modules["ray"]
+            _check_same_cluster(self.ray, address)
+            return
+        if address is None and not _has_token():
             os.environ[_TOKEN_VARIABLE] = secrets.token_hex(32)
             self._own_token = True
         self.ray = _import_ray()
@@ -184,6 +186,19 @@ def _check_reachable(address: str) -> None:
             why="genesis uses clusters with token authentication only",
             fix="copy the cluster's token to ~/.ray/auth_token or name its file in"
             " RAY_AUTH_TOKEN_PATH",
+        )
+
+
+def _check_same_cluster(ray: ModuleType, address: str | None) -> None:
+    """Refuse an address while this process is connected to a cluster at another port."""
+    connected = str(ray.get_runtime_context().gcs_address)
+    if address is None or address.startswith("ray://"):
+        return
+    if address.rpartition(":")[2] != connected.rpartition(":")[2]:
+        raise ConfigError(
+            f"this process is connected to a Ray cluster already, not to {address}",
+            why=f"ray.init() was called before, for {connected}",
+            fix="call ray.shutdown() first, or leave the address out",
         )
 
 

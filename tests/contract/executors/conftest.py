@@ -15,7 +15,7 @@ from genesis.evolution.work import StudyJob, WorkUnit
 from genesis.market.panel import Panel, SymbolSeries
 
 
-@pytest.fixture(scope="package", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def importable_evaluators() -> Iterator[None]:
     """Workers import what the driver imports: put the fake evaluators on the path."""
     folder = str(Path(__file__).parent)
@@ -24,7 +24,7 @@ def importable_evaluators() -> Iterator[None]:
     sys.path.remove(folder)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def ray_session(importable_evaluators: None) -> Iterator[None]:
     """A local Ray cluster that the tests' executors share; starting one takes seconds."""
     session = RaySession(None, workers=4, store_bytes=128 << 20)
