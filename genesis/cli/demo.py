@@ -20,7 +20,7 @@ def demo(
 ) -> None:
     """Breed strategies on a synthetic market with a planted trend.
 
-    Needs neither network nor data. Because the market is made here, its best rule is known: the
+    Needs neither network nor data. Because the market is made here, its optimum is known: the
     demo says how much of it the best strategy recovers on fresh bars that no search has seen.
 
     Examples:
@@ -71,8 +71,9 @@ def demo(
     show_outcome(outcome)
     if found is not None:
         out.print(
-            f"\nOn {found.bars:,} fresh bars of the same market the best strategy has a true Sharpe"
-            f" ratio of {found.strategy_sharpe:.2f}\nan asset; the known optimum,"
-            f" {found.optimum}, has {found.optimum_sharpe:.2f}:"
-            f" [bold]{found.share:.0%} of it recovered[/].",
+            f"\nTrue Sharpe ratio an asset, on {found.bars:,} fresh bars that no search has seen:"
+            f"\n  {found.strategy_sharpe:5.2f}  the best strategy"
+            f"\n  {found.rule_sharpe:5.2f}  the best simple rule for such a trend, {found.rule}"
+            f"\n  {found.optimum_sharpe:5.2f}  the known optimum: a filter that knows the law of"
+            f" the market\n[bold]{found.share:.0%} of the known optimum recovered[/]",
         )

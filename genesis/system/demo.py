@@ -35,14 +35,19 @@ VOL_TARGET, VOL_WINDOW = 0.10, 20
 class Recovery:
     """How much of the known optimum a strategy recovers on fresh bars of the same law.
 
+    All Sharpe ratios are annualised, net of costs, on the fresh bars, means over the assets.
+
     Attributes
     ----------
-    strategy_sharpe, optimum_sharpe : float
-        Mean over assets of the annualised net Sharpe ratio on the fresh bars.
+    strategy_sharpe : float
+    optimum_sharpe : float
+        Of the filter that knows the law of the market (`genesis.system.optimum`).
     share : float
         The first over the second.
-    optimum : str
-        The best of the known rules.
+    rule_sharpe : float
+        Of the best simple rule known for such a trend.
+    rule : str
+        That rule.
     bars : int
         Fresh bars of each asset.
     """
@@ -50,7 +55,8 @@ class Recovery:
     strategy_sharpe: float
     optimum_sharpe: float
     share: float
-    optimum: str
+    rule_sharpe: float
+    rule: str
     bars: int
 
     def to_plain(self) -> dict[str, Any]:
@@ -85,8 +91,9 @@ def write_market(root: Path, spec: SynthSpec) -> tuple[str, tuple[str, ...]]:
     symbols = []
     for place, one in enumerate(synthesize(spec), start=1):
         symbol = f"DEMO{place}"
-        store.write_bars(venue, symbol, spec.interval, one.bars)
-        store.write_funding(venue, symbol, one.funding)
+        # Made anew each time, so that a later version may draw it differently.
+        store.write_bars(venue, symbol, spec.interval, one.bars, overwrite=True)
+        store.write_funding(venue, symbol, one.funding, overwrite=True)
         symbols.append(symbol)
     return venue, tuple(symbols)
 
@@ -114,7 +121,7 @@ executor: {{kind: processes}}
 def recovery(
     strategy: Strategy, spec: SynthSpec, setup: EvaluationSetup, bars: int = FRESH_BARS
 ) -> Recovery:
-    """Judge a strategy and the known rules on fresh bars of the same law.
+    """Judge a strategy, the optimum and the best simple rule on fresh bars of the same law.
 
     Raises
     ------
@@ -126,6 +133,7 @@ def recovery(
     from genesis.backtest.evaluator import Evaluator
     from genesis.backtest.portfolio import combine
     from genesis.market.sources.synthetic import panel_of
+    from genesis.system.optimum import best_sharpe
 
     known = known_rules()
     panel = panel_of(spec.fresh(bars))
@@ -139,8 +147,16 @@ def recovery(
     if not np.isfinite(ratios[1:]).any():
         raise StrategyError("none of the known rules trades on the fresh bars")
     best = int(np.nanargmax(ratios[1:]))
-    own, optimum = float(ratios[0]), float(ratios[1 + best])
-    return Recovery(own, optimum, own / optimum, list(known)[best], bars)
+    own = float(np.nan_to_num(ratios[0]))
+    optimum = best_sharpe(spec.fresh(bars), setup.costs.taker + setup.costs.slippage)
+    return Recovery(
+        strategy_sharpe=own,
+        optimum_sharpe=optimum,
+        share=own / optimum,
+        rule_sharpe=float(ratios[1 + best]),
+        rule=list(known)[best],
+        bars=bars,
+    )
 
 
 def known_rules() -> dict[str, Strategy]:
