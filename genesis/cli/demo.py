@@ -73,7 +73,8 @@ def demo(
         out.print(
             f"\nTrue Sharpe ratio an asset, on {found.bars:,} fresh bars that no search has seen:"
             f"\n  {found.strategy_sharpe:5.2f}  the best strategy"
-            f"\n  {found.rule_sharpe:5.2f}  the best simple rule for such a trend, {found.rule}"
-            f"\n  {found.optimum_sharpe:5.2f}  the known optimum: a filter that knows the law of"
-            f" the market\n[bold]{found.share:.0%} of the known optimum recovered[/]",
+            f"\n  {found.optimum_sharpe:5.2f}  the known optimum for such a trend,"
+            f" {found.optimum}: [bold]{found.share:.0%} recovered[/]"
+            f"\n  {found.filter_sharpe:5.2f}  a filter that knows the law of the market, the upper"
+            f" bound: {found.share_of_filter:.0%} reached",
         )

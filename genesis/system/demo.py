@@ -41,22 +41,24 @@ class Recovery:
     ----------
     strategy_sharpe : float
     optimum_sharpe : float
-        Of the filter that knows the law of the market (`genesis.system.optimum`).
+        Of the best member of the family that fits the plant (the reference's truth).
+    optimum : str
+        That member.
     share : float
         The first over the second.
-    rule_sharpe : float
-        Of the best simple rule known for such a trend.
-    rule : str
-        That rule.
+    filter_sharpe, share_of_filter : float
+        The same for a filter that knows the law of the market (`genesis.system.optimum`), which
+        no strategy that learns from prices can be expected to reach.
     bars : int
         Fresh bars of each asset.
     """
 
     strategy_sharpe: float
     optimum_sharpe: float
+    optimum: str
     share: float
-    rule_sharpe: float
-    rule: str
+    filter_sharpe: float
+    share_of_filter: float
     bars: int
 
     def to_plain(self) -> dict[str, Any]:
@@ -148,13 +150,15 @@ def recovery(
         raise StrategyError("none of the known rules trades on the fresh bars")
     best = int(np.nanargmax(ratios[1:]))
     own = float(np.nan_to_num(ratios[0]))
-    optimum = best_sharpe(spec.fresh(bars), setup.costs.taker + setup.costs.slippage)
+    optimum = float(ratios[1 + best])
+    bound = best_sharpe(spec.fresh(bars), setup.costs.taker + setup.costs.slippage)
     return Recovery(
         strategy_sharpe=own,
         optimum_sharpe=optimum,
+        optimum=list(known)[best],
         share=own / optimum,
-        rule_sharpe=float(ratios[1 + best]),
-        rule=list(known)[best],
+        filter_sharpe=bound,
+        share_of_filter=own / bound,
         bars=bars,
     )
 

@@ -46,13 +46,14 @@ def test_without_a_trend_there_is_nothing_to_know() -> None:
     assert best_sharpe(spec, 5e-4) == 0.0
 
 
-def test_the_optimum_is_above_every_known_rule() -> None:
+def test_the_filter_is_above_every_known_rule() -> None:
     spec = demo.market(7)
     rules = demo.known_rules()
     found = demo.recovery(rules["breakout(56, 28)"], spec, EvaluationSetup(), bars=30_000)
-    assert 1.2 < found.strategy_sharpe <= found.rule_sharpe < found.optimum_sharpe
+    assert 1.2 < found.strategy_sharpe <= found.optimum_sharpe < found.filter_sharpe
     assert found.share == pytest.approx(found.strategy_sharpe / found.optimum_sharpe)
-    assert found.rule in rules
+    assert found.share_of_filter < found.share <= 1.0
+    assert found.optimum in rules
 
 
 def test_the_study_is_a_valid_configuration(tmp_path: object) -> None:
