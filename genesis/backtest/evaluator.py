@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ from genesis.backtest.accounting import Records, account, engine_name
 from genesis.backtest.detail import SymbolBacktest, symbol_backtest
 from genesis.backtest.equity import FOLD_SUMS, TOTALS, order_hash, rebuild
 from genesis.backtest.frame import Frame, frame_of
+from genesis.backtest.needs import Needs
 from genesis.backtest.passes import (
     BOOK_FULL,
     MOST_PER_BAR,
@@ -45,13 +46,11 @@ from genesis.strategy.policy import (
     policy_numbers,
     uses_atr,
 )
-from genesis.strategy.series import SeriesEvaluator, history_bars, work
+from genesis.strategy.series import SeriesEvaluator
 from genesis.strategy.strategy import NEVER, PolicyParams, Strategy
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-
-_REMEMBERED = 4096
 
 __all__ = ["EvaluationSetup", "Evaluator", "OrderList"]
 
@@ -110,8 +109,9 @@ class Evaluator:
         self.engine = engine_name(setup.engine)
         self._cache = NodeCache(cache_bytes)  # entries are kept apart by symbol
         self._series: dict[int, SeriesEvaluator] = {}
-        self._needs: OrderedDict[tuple[str, ...], tuple[int, float]] = OrderedDict()
+        self._needs = Needs()
         self._frames: dict[int, Frame] = {}
+        self._costs = setup.costs.vector()
         self._book: Floats = np.empty((0, 4))
         self._tags: Ints = np.empty((0, 3), dtype=np.int64)
 
@@ -136,7 +136,7 @@ class Evaluator:
         """Bars, funding, folds and marks of a symbol, laid out once."""
         if symbol not in self._frames:
             share = self.setup.capital / len(self.panel.symbols)
-            self._frames[symbol] = frame_of(self.panel, symbol, share, self.setup.folds)
+            self._frames[symbol] = frame_of(self.panel, symbol, share, self.setup)
         return self._frames[symbol]
 
     def detail(self, symbol: int, strategy: Strategy) -> SymbolBacktest:
@@ -229,7 +229,6 @@ class Evaluator:
         atr = frame.close if atr_node is None else values.value(atr_node)
         vol = frame.close if vol_node is None else values.value(vol_node)
         self._reserve(frame)
-        costs = self.setup.costs
         count = orders_of(
             enter_long,
             enter_short,
@@ -246,8 +245,8 @@ class Evaluator:
             frame.ts_ms,
             frame.last,
             policy_numbers(policy, frame.instrument, frame.capital, frame.periods),
-            costs.vector(),
-            costs.noise_key(frame.instrument.symbol),
+            self._costs,
+            frame.noise_key,
             self.setup.leverage,
             frame.instrument.maintenance_margin,
             new_state(),
@@ -265,7 +264,7 @@ class Evaluator:
         atr_node, vol_node = policy_nodes(strategy.policy)
         nodes = [node for _, node in strategy.rules.named() if node != NEVER]
         nodes += [node for node in (atr_node, vol_node) if node is not None]
-        warm_up, load = self._need(nodes)
+        warm_up, load = self._needs.of(nodes)
         if warm_up >= frame.active_bars:
             raise _Invalid(
                 TOO_SHORT, f"warm-up of {warm_up} bars, {frame.active_bars} bars of data"
@@ -275,17 +274,6 @@ class Evaluator:
                 OVER_BUDGET, f"work {load:g} per bar, the budget is {self.setup.work_budget:g}"
             )
         return atr_node, vol_node
-
-    def _need(self, nodes: list[Node]) -> tuple[int, float]:
-        """Warm-up and work of expressions, remembered: a block meets every symbol in turn."""
-        key = tuple(node.text for node in nodes)
-        found = self._needs.get(key)
-        if found is None:
-            found = history_bars(*nodes), work(*nodes)
-            self._needs[key] = found
-            if len(self._needs) > _REMEMBERED:
-                self._needs.popitem(last=False)
-        return found
 
     def _values(self, symbol: int) -> SeriesEvaluator:
         if symbol not in self._series:
@@ -301,10 +289,19 @@ class Evaluator:
 
 def policy_nodes(policy: PolicyParams) -> tuple[Node | None, Node | None]:
     """Average true range and realised volatility that a policy reads, None where it does not."""
-    high, low, close = series("high"), series("low"), series("close")
-    atr = Node("atr", (high, low, close), (policy.atr_window,)) if uses_atr(policy) else None
-    vol = Node("realised_vol", (close,), (policy.vol_window,)) if policy.vol_target > 0 else None
+    atr = _range_node(policy.atr_window) if uses_atr(policy) else None
+    vol = _volatility_node(policy.vol_window) if policy.vol_target > 0 else None
     return atr, vol
+
+
+@cache
+def _range_node(window: int) -> Node:
+    return Node("atr", (series("high"), series("low"), series("close")), (window,))
+
+
+@cache
+def _volatility_node(window: int) -> Node:
+    return Node("realised_vol", (series("close"),), (window,))
 
 
 def _walk(frame: Frame, orders: OrderList, records: Records) -> tuple[Floats, Floats, Floats]:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from genesis.backtest.passes import accumulate_due
+from genesis.backtest.setup import EvaluationSetup
 from genesis.domain.instrument import Instrument
 from genesis.domain.timeline import DAY_MS, bars_per_year
 from genesis.market.panel import Panel
@@ -43,6 +44,10 @@ class Frame:
         Active bars in each fold.
     none : int8
         Zeros: the signal of a rule that never fires.
+    active_marks : slice
+        Days on which the symbol is active.
+    noise_key : int
+        Key of its slippage noise.
     """
 
     instrument: Instrument
@@ -62,20 +67,13 @@ class Frame:
     mark_stop: Ints
     fold_bars: Ints
     none: Truth
+    active_marks: slice
+    noise_key: int
 
     @property
     def active_bars(self) -> int:
         """Bars from the first to the last valid one."""
         return max(self.last - self.first + 1, 0)
-
-    @property
-    def active_marks(self) -> slice:
-        """Days on which the symbol is active."""
-        if self.active_bars == 0:
-            return slice(0, 0)
-        low = int(np.searchsorted(self.mark_stop, self.first, side="right"))
-        high = int(np.searchsorted(self.mark_stop, self.last, side="right"))
-        return slice(low, high + 1)
 
 
 def frozen(array: npt.ArrayLike, dtype: type) -> npt.NDArray[Any]:
@@ -103,7 +101,14 @@ def last_known(values: Floats, valid: Bools) -> Floats:
     return np.where(place >= 0, values[np.maximum(place, 0)], np.nan)
 
 
-def frame_of(panel: Panel, symbol: int, capital: float, folds: int) -> Frame:
+def _days_between(stops: Ints, first: int, last: int) -> slice:
+    if last < first:
+        return slice(0, 0)
+    low, high = (int(np.searchsorted(stops, bar, side="right")) for bar in (first, last))
+    return slice(low, high + 1)
+
+
+def frame_of(panel: Panel, symbol: int, capital: float, setup: EvaluationSetup) -> Frame:
     """Lay out a symbol.
 
     Parameters
@@ -113,11 +118,12 @@ def frame_of(panel: Panel, symbol: int, capital: float, folds: int) -> Frame:
         Place of the symbol in the panel.
     capital : float
         Reference capital of the symbol.
-    folds : int
+    setup : EvaluationSetup
     """
     s = panel.symbols[symbol]
     bars = panel.bars
-    stops = fold_stops(bars, folds)
+    stops = fold_stops(bars, setup.folds)
+    days = day_stops(panel.ts_ms)
     starts = np.append(0, stops[:-1])
     inside = np.minimum(stops, s.last + 1) - np.maximum(starts, s.first)
     floats = {
@@ -137,8 +143,10 @@ def frame_of(panel: Panel, symbol: int, capital: float, folds: int) -> Frame:
         last=s.last,
         periods=bars_per_year(panel.interval_ms),
         fold_stop=frozen(stops, np.int64),
-        mark_stop=frozen(day_stops(panel.ts_ms), np.int64),
+        mark_stop=frozen(days, np.int64),
         fold_bars=np.maximum(inside, 0),
         none=frozen(np.zeros(bars), np.int8),
+        active_marks=_days_between(days, s.first, s.last),
+        noise_key=setup.costs.noise_key(s.symbol),
         **{name: frozen(values, np.float64) for name, values in floats.items()},
     )

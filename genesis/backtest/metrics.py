@@ -121,12 +121,13 @@ def marks_to_drawdowns(marks: Floats) -> Floats:
 
 def monthly_ratio(marks: Floats) -> float:
     """Mean over sd of the pnl of whole months (30 marks); 0 with fewer than two of them."""
-    ends = marks[MONTH_MARKS - 1 :: MONTH_MARKS]
-    if ends.size < 2:
+    ends = marks[MONTH_MARKS - 1 :: MONTH_MARKS].tolist()  # a few floats: lists are faster
+    if len(ends) < 2:
         return 0.0
-    pnl = np.diff(ends, prepend=0.0)
-    deviation = float(np.std(pnl, ddof=1))
-    return float(np.mean(pnl)) / deviation if deviation > 1e-15 else 0.0
+    pnl = [after - before for before, after in zip([0.0, *ends], ends, strict=False)]
+    mean = sum(pnl) / len(pnl)
+    deviation = math.sqrt(sum((x - mean) ** 2 for x in pnl) / (len(pnl) - 1))
+    return mean / deviation if deviation > 1e-15 else 0.0
 
 
 def consistency(win_rate: float, profit_factor: float, months: float, drawdown: float) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -20,30 +21,30 @@ from genesis.backtest.metrics import (
     sortino_from_sums,
 )
 from genesis.backtest.result import METRICS
+from genesis.costs.model import COST_MULTIPLES
 
 Floats = npt.NDArray[np.float64]
 
 
-def sharpe_at(row: Floats, n: float, periods: float, multiple: float) -> float:
+def sharpe_at(row: Sequence[float], n: float, periods: float, multiple: float) -> float:
     """Sharpe ratio of n bars under a multiple of fees and slippage, from one row of fold sums."""
     total = row[sums.GROSS] - multiple * row[sums.COST]
     squares = (
         row[sums.GROSS2] - 2.0 * multiple * row[sums.CROSS] + multiple * multiple * row[sums.COST2]
     )
-    return sharpe_from_sums(float(total), float(squares), n, periods)
+    return sharpe_from_sums(total, squares, n, periods)
 
 
-def fold_ratios(frame: Frame, folds: Floats) -> tuple[Floats, Floats]:
-    """Net Sharpe ratio and closed trades of each fold, shapes (F,).
+def fold_ratios(frame: Frame, folds: Floats) -> tuple[list[float], Floats]:
+    """Net Sharpe ratio and closed trades of each fold, F values each.
 
     A fold without variation (no position in it) has ratio 0; one with fewer than two active bars
     has NaN.
     """
-    ratios = np.full(len(folds), np.nan)
-    for i, row in enumerate(folds):
-        if frame.fold_bars[i] >= 2:
-            value = sharpe_at(row, float(frame.fold_bars[i]), frame.periods, 1.0)
-            ratios[i] = 0.0 if math.isnan(value) else value
+    ratios = []
+    for row, bars in zip(folds.tolist(), frame.fold_bars.tolist(), strict=True):
+        value = sharpe_at(row, float(bars), frame.periods, 1.0)
+        ratios.append(0.0 if math.isnan(value) and bars >= 2 else value)
     return ratios, folds[:, sums.TRADES]
 
 
@@ -65,40 +66,38 @@ def metrics_row(
         NaN where a number does not exist (a Sharpe ratio without variation).
     """
     bars, periods = float(frame.active_bars), frame.periods
-    whole = np.zeros(sums.FOLD_SUMS)
-    for row in folds:  # in fold order, so that the sum is always the same
-        whole += row
-    net = float(totals[sums.EQUITY])
-    drawdown = float(totals[sums.DRAWDOWN])
+    # Folds are added in their order, so that the sum is always the same.
+    whole = [sum(column) for column in zip(*folds.tolist(), strict=True)]
+    total = totals.tolist()
+    net, drawdown, held = total[sums.EQUITY], total[sums.DRAWDOWN], total[sums.HELD]
     active = marks[frame.active_marks]
-    closed, gain, loss = (float(totals[i]) for i in (sums.CLOSED, sums.GAIN, sums.LOSS))
-    held = float(totals[sums.HELD])
-    win_rate = float(totals[sums.WINS]) / closed if closed else 0.0
+    closed, gain, loss = total[sums.CLOSED], total[sums.GAIN], total[sums.LOSS]
+    win_rate = total[sums.WINS] / closed if closed else 0.0
     profit_factor = ratio(gain, loss)
-    one, half, two = (sharpe_at(whole, bars, periods, m) for m in (1.0, 1.5, 2.0))
+    one, half, two = (sharpe_at(whole, bars, periods, m) for m in COST_MULTIPLES)
     steady = consistency(win_rate, profit_factor, monthly_ratio(active), drawdown)
     values = {
         "sharpe": one,
-        "sortino": sortino_from_sums(net, float(whole[sums.DOWN2]), bars, periods),
+        "sortino": sortino_from_sums(net, whole[sums.DOWN2], bars, periods),
         "calmar": ratio(net / bars * periods, drawdown),
         "total_return": net,
         "max_drawdown": drawdown,
         "cdar95": cdar(marks_to_drawdowns(active)),
-        "turnover": float(totals[sums.NOTIONAL]) / bars * periods,
+        "turnover": total[sums.NOTIONAL] / bars * periods,
         "exposure": held / bars,
-        "orders": float(totals[sums.ORDERS]),
+        "orders": total[sums.ORDERS],
         "trades": closed,
         "win_rate": win_rate,
         "profit_factor": profit_factor,
-        "holding_bars": float(totals[sums.HELD_CLOSED]) / closed if closed else held,
-        "fees": float(totals[sums.FEES]),
-        "slippage": float(totals[sums.SLIP]),
-        "funding": float(totals[sums.FUNDING]),
+        "holding_bars": total[sums.HELD_CLOSED] / closed if closed else held,
+        "fees": total[sums.FEES],
+        "slippage": total[sums.SLIP],
+        "funding": total[sums.FUNDING],
         "sharpe_1_5x": half,
         "sharpe_2x": two,
         "fitness": composite_fitness(one, drawdown, win_rate, steady),
         "liquidated": float(liquidated),
-        "long_share": float(totals[sums.HELD_LONG]) / held if held else 0.5,
+        "long_share": total[sums.HELD_LONG] / held if held else 0.5,
         "gross_profit": gain,
         "gross_loss": loss,
     }
