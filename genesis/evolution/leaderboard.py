@@ -18,7 +18,7 @@ from genesis.strategy.registry import SeedRegistry
 from genesis.strategy.strategy import Strategy
 from genesis.strategy.text import dump_strategy
 
-LENGTH = 20
+LENGTH = 12
 _ANCESTORS = 64
 
 
@@ -36,23 +36,31 @@ def survivors(
 ) -> list[Ranked]:
     """Best entry of each cell, feasible ones first, at most `MOST_SURVIVORS`.
 
-    Genomes that express to the same strategy appear once.
+    Genomes that express to the same strategy appear once. The first `LENGTH`, which make the
+    leaderboard, are backtested again bar by bar; the others keep the numbers of the search, whose
+    ``resolution`` is days.
     """
     ranked: dict[str, Ranked] = {}
     for entry in archive.elites():
         if len(ranked) == MOST_SURVIVORS:
             break
         strategy = registry.express(entry.candidate.genome)
-        if strategy.id not in ranked:
+        if strategy.id in ranked:
+            continue
+        measures: dict[str, Any]
+        if len(ranked) < LENGTH:
             measures = full_measures(panel, strategy, setup)
-            ranked[strategy.id] = Ranked(entry, strategy, measures)
+        else:
+            measures = {name: _plain(value) for name, value in entry.score.measures.items()}
+            measures["resolution"] = "days"
+        ranked[strategy.id] = Ranked(entry, strategy, measures)
     return list(ranked.values())
 
 
 def full_measures(panel: Panel, strategy: Strategy, setup: EvaluationSetup) -> dict[str, Any]:
     """Numbers of a strategy's portfolio on every bar; what does not exist is null."""
     found: Mapping[str, float] = backtest_strategy(panel, strategy, setup).metrics
-    return {name: _plain(value) for name, value in found.items()}
+    return {**{name: _plain(value) for name, value in found.items()}, "resolution": "bars"}
 
 
 def _plain(value: float) -> float | None:

@@ -11,29 +11,36 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
 
-from genesis.backtest.setup import EvaluationSetup
-from genesis.costs.model import CostModel
-from genesis.domain.canonical import content_hash
 from genesis.domain.clock import Clock
-from genesis.domain.errors import DataError, InputError, InterruptedRun, StorageError
+from genesis.domain.errors import InputError, InterruptedRun, StorageError
 from genesis.evolution.checkpoint import load_checkpoint, save_checkpoint
 from genesis.evolution.config import StudyConfig
 from genesis.evolution.fitness import ScoreRule
-from genesis.evolution.identity import code_hash, versions
 from genesis.evolution.leaderboard import records_of, rows_of, survivors
+from genesis.evolution.material import (
+    StudyMaterial,
+    dataset_spec,
+    evaluation_setup,
+    search_panel,
+    study_material,
+)
 from genesis.evolution.metrics import EvolutionMetrics
-from genesis.evolution.pool import GeneticStrategyPool, StudyIdentity, families_of
+from genesis.evolution.pool import GeneticStrategyPool
 from genesis.evolution.run import Run
 from genesis.evolution.run_writer import RunWriter, new_run_id
 from genesis.evolution.seals import SealRegistry
 from genesis.evolution.store import StrategyStore
 from genesis.evolution.trials import TrialLedger
 from genesis.evolution.work import Executor, StudyJob
-from genesis.market.dataset import DatasetSpec, load, split_sealed
-from genesis.market.panel import Panel
-from genesis.market.store import BarStore
-from genesis.strategy.genome import default_genome, express, repair, warmup_bars
-from genesis.strategy.registry import SeedRegistry
+
+__all__ = [
+    "StudyListener",
+    "StudyResult",
+    "dataset_spec",
+    "evaluation_setup",
+    "run_study",
+    "search_panel",
+]
 
 _MIB = 2**20
 
@@ -73,127 +80,6 @@ class StudyListener(Protocol):
     def on_finish(self, result: StudyResult) -> None:
         """Called when the leaderboard is written."""
         ...
-
-
-def dataset_spec(config: StudyConfig) -> DatasetSpec:
-    """Dataset that a configuration names."""
-    data = config.dataset
-    return DatasetSpec.of(
-        data.venue,
-        data.symbols,
-        data.interval,
-        data.start,
-        data.end,
-        funding=data.funding,
-        sentiment=data.sentiment,
-    )
-
-
-def evaluation_setup(config: StudyConfig) -> EvaluationSetup:
-    """How a study evaluates: costs, capital, leverage, folds, work budget."""
-    costs = config.costs
-    chosen: dict[str, Any] = {}
-    if config.evolution.work_budget is not None:
-        chosen["work_budget"] = config.evolution.work_budget
-    return EvaluationSetup(
-        costs=CostModel(taker=costs.taker, maker=costs.maker, slippage=costs.slippage),
-        capital=costs.capital,
-        leverage=costs.leverage,
-        folds=config.split.folds,
-        **chosen,
-    )
-
-
-def search_panel(config: StudyConfig, home: Path) -> Panel:
-    """Searched part of a study's dataset; the sealed tail is cut off.
-
-    Raises
-    ------
-    DataError
-        If the store does not hold the dataset.
-    """
-    panel = load(BarStore(home / "data"), dataset_spec(config))
-    return split_sealed(panel, config.split.sealed)[0]
-
-
-@dataclass(frozen=True, slots=True)
-class _Material:
-    """What a study works on."""
-
-    panel: Panel
-    search: Panel
-    sealed_start: int
-    registry: SeedRegistry
-    setup: EvaluationSetup
-    identity: StudyIdentity
-
-    def facts(self, config: StudyConfig) -> dict[str, Any]:
-        """Facts of ``study.json``."""
-        return {
-            "study_hash": self.identity.study_hash,
-            "config_hash": self.identity.config_hash,
-            "dataset_hash": self.identity.dataset_hash,
-            "code_hash": self.identity.code_hash,
-            "dataset": self.panel.name,
-            "bars": self.panel.bars,
-            "searched_bars": self.search.bars,
-            "searched_ms": list(self.searched_span),
-            "sealed_ms": list(self.sealed_span),
-            "unfunded_symbols": [s.symbol for s in self.search.symbols if not s.has_funding],
-            "generations": config.evolution.generations,
-            "seed": config.evolution.seed,
-            "versions": versions(),
-        }
-
-    @property
-    def searched_span(self) -> tuple[int, int]:
-        """Span of the searched part, ``[start, end)`` in milliseconds UTC."""
-        ts_ms = self.search.ts_ms
-        return int(ts_ms[0]), int(ts_ms[-1]) + self.panel.interval_ms
-
-    @property
-    def sealed_span(self) -> tuple[int, int]:
-        """Span of the sealed tail."""
-        return self.searched_span[1], int(self.panel.ts_ms[-1]) + self.panel.interval_ms
-
-
-def _material(config: StudyConfig, home: Path) -> _Material:
-    panel = load(BarStore(home / "data"), dataset_spec(config))
-    search, start = split_sealed(panel, config.split.sealed)
-    registry = SeedRegistry(config.seeds.paths)
-    _check_length(config, registry, search)
-    code = code_hash(registry)
-    identity = StudyIdentity(
-        config_hash=config.config_hash,
-        dataset_hash=panel.dataset_hash,
-        code_hash=code,
-        study_hash=content_hash([config.config_hash, panel.dataset_hash, code]),
-    )
-    return _Material(panel, search, start, registry, evaluation_setup(config), identity)
-
-
-def _check_length(config: StudyConfig, registry: SeedRegistry, search: Panel) -> None:
-    """Refuse a dataset on which no chosen family could ever signal."""
-    limit = int(config.constraints.max_warmup * search.bars)
-    names = [name for part in families_of(config, registry, search) for name in part]
-    if not names:
-        raise InputError(
-            "no seed family is left to breed",
-            why="every chosen one needs funding, which no symbol has, or its island is off",
-            fix="add families to seeds.families, or set dataset.funding",
-        )
-    needs = {}
-    for name in names:
-        genome = repair(default_genome(registry.get(name)), registry, limit)
-        needs[name] = warmup_bars(express(genome, registry.get(name)))
-    least = min(needs, key=lambda name: (needs[name], name))
-    if needs[least] > limit:
-        raise DataError(
-            f"the dataset is shorter than the warm-up: {search.bars} bars are searched,"
-            f" of which {limit} may be warm-up",
-            why=f"'{least}' needs the fewest, {needs[least]} bars, before its first signal",
-            fix="use a longer span or a shorter interval, or raise constraints.max_warmup",
-        )
 
 
 def run_study(
@@ -236,7 +122,7 @@ def run_study(
     """
     if resume and run_id is None:
         raise InputError("which run to resume?", fix="name it: genesis evolve --resume RUN")
-    material = _material(config, home)
+    material = study_material(config, home)
     writer = RunWriter(home, run_id or new_run_id(config.name, home, clock), clock)
     if resume and not writer.exists:
         writer.resume()  # raises before anything is made
@@ -268,7 +154,7 @@ def _run(
     executor: Executor,
     listeners: Sequence[StudyListener],
     writer: RunWriter,
-    material: _Material,
+    material: StudyMaterial,
 ) -> StudyResult:
     for listener in listeners:
         listener.on_start(Run(writer.folder))
@@ -326,7 +212,7 @@ def _finish(
     config: StudyConfig,
     home: Path,
     writer: RunWriter,
-    material: _Material,
+    material: StudyMaterial,
     pool: GeneticStrategyPool,
 ) -> StudyResult:
     archive = pool.archive
@@ -366,7 +252,7 @@ def _finish(
     )
 
 
-def _seal(material: _Material, home: Path, run_id: str) -> None:
+def _seal(material: StudyMaterial, home: Path, run_id: str) -> None:
     """Seal the tail. Synthetic assets share names, not markets, with real ones."""
     prefix = "synth:" if material.panel.venue == "synth" else ""
     SealRegistry(home / "seals.json").register(
