@@ -36,7 +36,7 @@ from genesis.backtest.result import (
 )
 from genesis.backtest.setup import EvaluationSetup
 from genesis.backtest.summary import fold_ratios, metrics_row
-from genesis.domain.errors import GenesisError, StrategyError
+from genesis.domain.errors import GenesisError, InfrastructureError, StrategyError
 from genesis.market.panel import Panel
 from genesis.strategy.cache import NodeCache
 from genesis.strategy.node import Node, series
@@ -159,12 +159,15 @@ class Evaluator:
     def orders(self, symbol: int, strategy: Strategy) -> OrderList:
         """Order list of one strategy; what it raises becomes its status.
 
-        An infrastructure error or an interrupt is not the strategy's and passes through.
+        A fault of the machine (infrastructure, memory, files) or an interrupt is not the
+        strategy's: it passes through, to be retried elsewhere.
         """
         try:
             return self._orders(symbol, strategy)
         except _Invalid as invalid:
             return _no_orders(invalid.status, invalid.reason)
+        except (InfrastructureError, MemoryError, OSError):
+            raise
         except Exception as error:
             text = error.what if isinstance(error, GenesisError) else str(error)
             return _no_orders(RAISED, f"{type(error).__name__}: {text}")

@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -69,6 +70,18 @@ def test_no_trades_is_invalid_with_its_reason() -> None:
 def test_raising_kernel_is_invalid_with_its_reason(failing_node: Node) -> None:
     status, reason = evaluate(Strategy(Rules(long=failing_node), PolicyParams()))
     assert (status, reason) == (RAISED, "ValueError: kernel broke")
+
+
+def test_faults_of_the_machine_are_not_the_strategys(
+    failing_node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def exhausted(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setitem(OPS, "broken", replace(OPS["broken"], run=exhausted))
+    evaluator = Evaluator(wild_panel(1, 200), FREE)
+    with pytest.raises(MemoryError):
+        evaluator.evaluate(0, [Strategy(Rules(long=failing_node), PolicyParams())])
 
 
 def test_unknown_symbol_is_invalid_with_its_reason() -> None:
