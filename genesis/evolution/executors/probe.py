@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from genesis.backtest.evaluator import EvaluationSetup, Evaluator
+from genesis.backtest.result import BlockResult
 from genesis.domain.canonical import array_hash, content_hash
 from genesis.domain.errors import GenesisError
 from genesis.domain.instrument import Instrument
@@ -49,21 +50,33 @@ def probe_hash(job: StudyJob, registry: SeedRegistry) -> str:
         With the user's families loaded.
     """
     panel = probe_panel()
-    evaluator = Evaluator(panel, EvaluationSetup.from_plain(job.setup), cache_bytes=_CACHE_BYTES)
     parts: list[object] = [_math_hash(panel), *_primitive_hashes(panel)]
-    strategies: list[Strategy] = []
-    for genome in probe_genomes(registry, job.families):
-        try:
-            strategies.append(registry.express(genome))
-        except GenesisError as error:
-            parts.append(error.what)  # the same text everywhere, or no worker of this study
-    for symbol in range(len(panel.symbols)):
-        block = evaluator.evaluate(symbol, strategies)
+    strategies, refusals = _strategies(job, registry)
+    parts += refusals
+    for block in _blocks(job, panel, strategies):
         parts.append(list(block.reasons))
         parts.append(
             array_hash(block.status, block.metrics, block.fold_sharpe, block.marks, block.phenotype)
         )
     return content_hash(parts)
+
+
+def _strategies(job: StudyJob, registry: SeedRegistry) -> tuple[list[Strategy], list[str]]:
+    """Strategies of the probe's genomes, and why the others have none."""
+    strategies: list[Strategy] = []
+    refusals: list[str] = []
+    for genome in probe_genomes(registry, job.families):
+        try:
+            strategies.append(registry.express(genome))
+        except GenesisError as error:
+            refusals.append(error.what)  # the same text everywhere, or no worker of this study
+    return strategies, refusals
+
+
+def _blocks(job: StudyJob, panel: Panel, strategies: list[Strategy]) -> Iterator[BlockResult]:
+    evaluator = Evaluator(panel, EvaluationSetup.from_plain(job.setup), cache_bytes=_CACHE_BYTES)
+    for symbol in range(len(panel.symbols)):
+        yield evaluator.evaluate(symbol, strategies)
 
 
 def probe_genomes(registry: SeedRegistry, families: Sequence[str]) -> Iterator[Genome]:

@@ -35,6 +35,10 @@ SINGLE_THREAD = dict.fromkeys(
 START_TIMEOUT_S = 300.0
 """Seconds within which a worker must load its code and answer its probe."""
 
+MEMORY_HEADROOM = 1 << 30
+"""Private memory of a worker beside its node cache, where no cap is given."""
+
+_LEAST_HEADROOM = 256 << 20
 _PACKAGE_ROOT = Path(__file__).resolve().parents[3]
 _STOP_SECONDS = 3.0
 _TAIL_BYTES = 2000
@@ -257,3 +261,14 @@ def cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def memory_cap(chosen: int | None, job: StudyJob) -> int:
+    """Private bytes above which a worker is replaced after its unit.
+
+    A chosen cap that the code (some 150 MB) and the job's cache alone would break is raised to
+    what they need; else every unit would cost a worker.
+    """
+    if chosen is None:
+        return job.memory_bytes + MEMORY_HEADROOM
+    return max(chosen, job.memory_bytes + _LEAST_HEADROOM)

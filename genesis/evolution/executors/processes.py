@@ -16,10 +16,10 @@ from genesis.evolution.executors.process_worker import (
     SharedJob,
     WorkerLost,
     WorkerProcess,
+    memory_cap,
 )
 from genesis.evolution.work import ExecutorStats, StudyJob, UnitResult, WorkUnit
 
-MEMORY_HEADROOM = 1 << 30
 _IN_FLIGHT = 2
 _MAX_START_FAILURES = 3
 
@@ -86,9 +86,10 @@ class ProcessExecutor:
         """
         self.close()
         self.stats = ExecutorStats(workers=self._count)
-        # The driver's probe fills the compile cache that the workers then load.
+        # The driver's probe fills the compile cache that the workers then load. Measured: a worker
+        # that compiles beside the driver makes the start no faster, they compile the same things.
         self._expected = load_evaluator(self._entry)(job, "driver").probe()
-        self._cap = self._memory_cap or job.memory_bytes + MEMORY_HEADROOM
+        self._cap = memory_cap(self._memory_cap, job)
         self._shared = SharedJob(job, self._entry)
         self._start_failures = 0
         try:

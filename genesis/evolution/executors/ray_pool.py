@@ -10,12 +10,11 @@ from genesis.domain.errors import ConfigError, ExecutorError
 from genesis.evolution.executors.board import UnitBoard
 from genesis.evolution.executors.entry import UNIT_EVALUATOR, load_evaluator
 from genesis.evolution.executors.fresh import run_in_fresh_process
-from genesis.evolution.executors.process_worker import START_TIMEOUT_S, SharedJob, cores
+from genesis.evolution.executors.process_worker import START_TIMEOUT_S, SharedJob, cores, memory_cap
 from genesis.evolution.executors.ray_session import RaySession
 from genesis.evolution.executors.ray_worker import RayWorker
 from genesis.evolution.work import ExecutorStats, StudyJob, UnitResult, WorkUnit
 
-MEMORY_HEADROOM = 1 << 30
 _IN_FLIGHT = 2
 _MAX_START_FAILURES = 3
 _JOIN_SECONDS = 30.0
@@ -134,7 +133,7 @@ class RayExecutor:
             self.stats = ExecutorStats(workers=count)
             # The driver's probe fills the compile cache that workers on this machine load.
             self._expected = load_evaluator(self._entry)(job, "driver").probe()
-            self._cap = self._memory or job.memory_bytes + MEMORY_HEADROOM
+            self._cap = memory_cap(self._memory, job)
             self._job = job
             self._reference = ray.put(job)
             self._start_failures = 0
