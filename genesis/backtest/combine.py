@@ -55,6 +55,8 @@ class PortfolioResult:
         Mean over symbols of their bar Sharpe ratio at 1, 1.5 and 2 times fees and slippage.
     total_return, max_drawdown, cdar95 : float64
         Of the portfolio marks, fractions of the whole capital; drawdowns at the marks.
+    volatility : float64
+        Annualised standard deviation of the portfolio's daily returns, a fraction of capital.
     trades, min_fold_trades : float64
         Closed trades over all symbols; the fewest of them in one fold.
     win_rate, profit_factor, holding_bars, long_share : float64
@@ -82,6 +84,7 @@ class PortfolioResult:
     total_return: Floats
     max_drawdown: Floats
     cdar95: Floats
+    volatility: Floats
     trades: Floats
     min_fold_trades: Floats
     win_rate: Floats
@@ -114,6 +117,7 @@ NUMBERS = (
     "total_return",
     "max_drawdown",
     "cdar95",
+    "volatility",
     "trades",
     "min_fold_trades",
     "win_rate",
@@ -230,10 +234,12 @@ def _candidate(
     longs = sum(float(row[COLUMN["long_share"]] * row[COLUMN["exposure"]]) for row in rows)
     win_rate = wins / trades if trades else 0.0
     profit_factor = ratio(total("gross_profit"), total("gross_loss"))
+    days = marks.size
     falls = marks_to_drawdowns(marks)
     drawdown = float(np.max(falls, initial=0.0))
     # Marks without variation (every bar of every trade cancels) have no ratio: 0, as in a fold.
-    portfolio_sharpe = float(np.nan_to_num(sharpe(np.diff(marks, prepend=0.0), periods)))
+    changes = np.diff(marks, prepend=0.0)
+    portfolio_sharpe = float(np.nan_to_num(sharpe(changes, periods)))
     steady = consistency(win_rate, profit_factor, monthly_ratio(marks), drawdown)
     fold_trades = sum(block.fold_trades[i] for block in blocks if block.status[i] == VALID)
     return {
@@ -246,6 +252,7 @@ def _candidate(
         "total_return": float(marks[-1]) if marks.size else 0.0,
         "max_drawdown": drawdown,
         "cdar95": cdar(falls),
+        "volatility": float(np.std(changes, ddof=1) * np.sqrt(periods)) if days > 1 else 0.0,
         "trades": trades,
         "min_fold_trades": float(np.min(fold_trades)),
         "win_rate": win_rate,

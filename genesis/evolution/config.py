@@ -73,8 +73,8 @@ class MlIslandConfig(_Block, frozen=True):
     """The island of the families that fit models; ``budget`` counts the genomes it may evaluate."""
 
     enabled: bool = True
-    population_size: Annotated[int, Meta(ge=4)] = 12
-    budget: Count = 120
+    population_size: Annotated[int, Meta(ge=4)] = 6
+    budget: Count = 24
 
 
 class EvolutionConfig(_Block, frozen=True):

@@ -5,7 +5,8 @@ Objectives, all maximised:
 sharpe
     mean − ½ sd of the annualised net Sharpe ratios over folds and symbols.
 drawdown
-    −CDaR95 of the portfolio's daily equity (Chekhlov, Uryasev & Zabarankin 2005).
+    −CDaR95 of the portfolio's daily equity (Chekhlov, Uryasev & Zabarankin 2005), in units of its
+    annual volatility: in units of capital a strategy would look better for trading smaller.
 simplicity
     −(complexity + turnover), turnover being counted in closed trades per symbol and year over
     `TRADES_PER_UNIT`: in trades, not in notional, so that smaller positions do not look simpler.
@@ -34,7 +35,7 @@ Measures = Mapping[str, float]
 
 OBJECTIVES: dict[str, Callable[[Measures], float]] = {
     "sharpe": lambda m: m["fold_sharpe_mean"] - 0.5 * m["fold_sharpe_sd"],
-    "drawdown": lambda m: -m["cdar95"],
+    "drawdown": lambda m: -m["cdar95"] / m["volatility"] if m["volatility"] > 0 else 0.0,
     "simplicity": lambda m: -(m["complexity"] + m["trades_per_year"] / TRADES_PER_UNIT),
     "composite": lambda m: m["fitness"],
 }

@@ -47,7 +47,7 @@ COLUMNS = (
 TEXT_COLUMNS = ("id", "family", "feasible", "cell")
 OBJECTIVES = {
     "sharpe": "Sharpe ratio, mean less half its spread",
-    "drawdown": "drawdown (minus CDaR 95 %)",
+    "drawdown": "drawdown (minus CDaR 95 % over volatility)",
     "simplicity": "simplicity (minus complexity and turnover)",
     "composite": "composite fitness",
 }
