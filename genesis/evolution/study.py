@@ -7,12 +7,14 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
 
 from genesis.domain.clock import Clock
 from genesis.domain.errors import InputError, InterruptedRun, StorageError
+from genesis.evolution.brood import families_of
 from genesis.evolution.checkpoint import load_checkpoint, save_checkpoint
 from genesis.evolution.config import StudyConfig
 from genesis.evolution.fitness import ScoreRule
@@ -163,6 +165,7 @@ def _run(
             panel=material.search,
             setup=material.setup.plain(),
             seed_paths=config.seeds.paths,
+            families=tuple(chain(*families_of(config, material.registry, material.search))),
             memory_bytes=config.evolution.ray_memory_per_worker * _MIB // 2,
         )
     )
