@@ -142,13 +142,15 @@ class Evaluator:
     def detail(self, symbol: int, strategy: Strategy) -> SymbolBacktest:
         """Orders, trades and equity per bar of one strategy, for reports and the leaderboard.
 
+        A symbol that is too short for the strategy's warm-up is flat, as in the search.
+
         Raises
         ------
         StrategyError
             If the strategy cannot be evaluated (it raises, or exceeds a budget).
         """
         frame, orders = self.frame(symbol), self.orders(symbol, strategy)
-        if orders.status in (OVER_BUDGET, RAISED, TOO_SHORT):
+        if orders.status in (OVER_BUDGET, RAISED):
             raise StrategyError(
                 f"the strategy cannot be evaluated on {frame.instrument.symbol}",
                 why=f"{STATUS[orders.status]}: {orders.reason}",

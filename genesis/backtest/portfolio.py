@@ -12,8 +12,9 @@ from genesis.backtest.combine import NUMBERS, PortfolioResult, combine, marks_pe
 from genesis.backtest.detail import SymbolBacktest, Trade
 from genesis.backtest.evaluator import Evaluator
 from genesis.backtest.frame import day_stops
-from genesis.backtest.result import COLUMN, METRICS, VALID, BlockResult
+from genesis.backtest.result import COLUMN, METRICS, STATUS, TOO_SHORT, VALID, BlockResult
 from genesis.backtest.setup import EvaluationSetup
+from genesis.domain.errors import StrategyError
 from genesis.domain.timeline import bars_per_year
 from genesis.market.panel import Panel
 from genesis.strategy.strategy import Strategy
@@ -76,12 +77,19 @@ def backtest_strategy(
     Raises
     ------
     StrategyError
-        If the strategy cannot be evaluated on one of the symbols.
+        If the strategy raises or exceeds a budget on one of the symbols, or every symbol is too
+        short for its warm-up (one that is too short beside others is flat, as in `combine`).
     """
     evaluator = Evaluator(panel, setup)
     places = range(len(panel.symbols))
     symbols = tuple(evaluator.detail(place, strategy) for place in places)
     blocks = tuple(evaluator.evaluate(place, [strategy]) for place in places)
+    if all(block.status[0] == TOO_SHORT for block in blocks):
+        raise StrategyError(
+            "the strategy cannot be evaluated on any symbol",
+            why=f"{STATUS[TOO_SHORT]}: {blocks[0].reasons[0]}",
+            fix="use a longer span or a shorter interval",
+        )
     n = len(symbols)
     nets = []
     for multiple in (1.0, 1.5, 2.0):

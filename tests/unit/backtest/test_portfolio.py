@@ -11,8 +11,10 @@ from genesis.backtest import metrics as m
 from genesis.backtest.evaluator import EvaluationSetup, Evaluator
 from genesis.backtest.portfolio import backtest_strategy, combine
 from genesis.backtest.result import COLUMN, NO_TRADES, RAISED, TOO_SHORT, VALID, BlockResult
-from genesis.domain.errors import GenesisError
+from genesis.domain.errors import GenesisError, StrategyError
 from genesis.market.panel import Panel
+from genesis.strategy.language import Market, sma
+from genesis.strategy.strategy import PolicyParams, Rules, Strategy
 from tests.oracle.wild_market import HOUR, wild_series, wild_strategy
 
 SETUP = EvaluationSetup(orders_per_bar=3.0)
@@ -114,6 +116,27 @@ def test_symbol_that_is_too_short_has_no_fold_ratios(blocks: list[BlockResult]) 
     flat = combine([blocks[0], *base])
     short = combine([blocks[0], *(invalid(b, row, TOO_SHORT, "short") for b in blocks[1:])])
     assert short.fold_sharpe_mean[row] == pytest.approx(3 * flat.fold_sharpe_mean[row])
+
+
+def test_symbol_listed_too_late_is_flat_in_search_and_full_resolution() -> None:
+    close = Market().close
+    slow = Strategy(Rules(close > sma(close, 56), close < sma(close, 56)), PolicyParams())
+    # B has 20 bars, C none: it is listed in the part that was cut off
+    rng = np.random.default_rng(9)
+    ts = np.arange(400, dtype=np.int64) * HOUR
+    places = ("A", 0), ("B", 280), ("C", 350)
+    series = [wild_series(rng, 400, name=name, starts=at) for name, at in places]
+    panel = Panel("late", "test", HOUR, ts, tuple(series), "late").sliced(0, 300)
+    evaluator = Evaluator(panel, SETUP)
+    found = combine([evaluator.evaluate(place, [slow]) for place in range(3)])
+    full = backtest_strategy(panel, slow, SETUP)
+    assert [b.status[0] for b in full.blocks] == [VALID, TOO_SHORT, TOO_SHORT]
+    assert [len(s.orders) > 0 for s in full.symbols] == [True, False, False]
+    assert full.equity[-1] == pytest.approx(found.total_return[0], rel=1e-9)
+    alone = Panel("late", "test", HOUR, panel.ts_ms, panel.symbols[1:], "late")
+    with pytest.raises(StrategyError, match="any symbol") as caught:
+        backtest_strategy(alone, slow, SETUP)
+    assert "20 bars" in str(caught.value.why)
 
 
 def test_fatal_status_of_one_symbol_is_that_of_the_candidate(blocks: list[BlockResult]) -> None:
