@@ -6,6 +6,7 @@ its chain, so that it stays small however long the search runs.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -83,16 +84,27 @@ def load_checkpoint(
             f"the checkpoint {path} is damaged or of another version",
             fix="start a new run",
         )
-    state = Checkpoint(**plain)
-    for what, mine, theirs in (
-        ("configuration", config_hash, state.config_hash),
-        ("dataset", dataset_hash, state.dataset_hash),
-        ("code", code_hash, state.code_hash),
-    ):
-        if mine != theirs:
+    refuse_change(
+        {"config_hash": config_hash, "dataset_hash": dataset_hash, "code_hash": code_hash}, plain
+    )
+    return Checkpoint(**plain)
+
+
+_BOUND = {"config_hash": "configuration", "dataset_hash": "dataset", "code_hash": "code"}
+
+
+def refuse_change(now: Mapping[str, Any], then: Mapping[str, Any]) -> None:
+    """Refuse to go on with other hashes of configuration, data or code than a run began with.
+
+    Raises
+    ------
+    RefusedError
+        Naming what changed.
+    """
+    for name, what in _BOUND.items():
+        if now[name] != then[name]:
             raise RefusedError(
                 f"cannot resume: the {what} is not the one the run began with",
-                why=f"hash {mine[:12]} now, {theirs[:12]} then",
+                why=f"hash {now[name][:12]} now, {then[name][:12]} then",
                 fix=f"restore the {what}, or start a new run",
             )
-    return state

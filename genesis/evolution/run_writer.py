@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from genesis.domain.clock import Clock
 from genesis.domain.errors import InputError
 from genesis.domain.timeline import format_ts
+from genesis.evolution.checkpoint import refuse_change
 from genesis.evolution.config import StudyConfig
 from genesis.evolution.files import (
     append_lines,
@@ -97,6 +98,20 @@ class RunWriter:
         """Whether a study was begun under this id."""
         return (self.folder / STUDY).exists()
 
+    def require_new(self) -> None:
+        """Refuse an id under which a study was begun already.
+
+        Raises
+        ------
+        InputError
+            If there is one.
+        """
+        if self.exists:
+            raise InputError(
+                f"the run '{self.run_id}' exists already",
+                fix=f"go on with `genesis evolve --resume {self.run_id}`, or choose another --run",
+            )
+
     def begin(self, config: StudyConfig, facts: dict[str, Any]) -> None:
         """Write the configuration and the study's hashes, status ``running``.
 
@@ -105,11 +120,7 @@ class RunWriter:
         InputError
             If a study was begun under this id already.
         """
-        if self.exists:
-            raise InputError(
-                f"the run '{self.run_id}' exists already",
-                fix=f"go on with `genesis evolve --resume {self.run_id}`, or choose another --run",
-            )
+        self.require_new()
         write_text(self.folder / CONFIG, config.to_yaml())
         now = self._clock.now_ms()
         self._study = {
@@ -124,20 +135,39 @@ class RunWriter:
         }
         write_json(self.folder / STUDY, self._study)
 
-    def resume(self) -> None:
-        """Take up a run that exists.
+    def require_begun(self) -> None:
+        """Refuse to resume what was never begun.
 
         Raises
         ------
         InputError
-            If there is none under this id.
+            If there is no run under this id.
         """
         if not self.exists:
             raise InputError(
                 f"there is no run '{self.run_id}' to resume",
                 fix="`genesis runs list` shows what exists",
             )
-        self._study = read_json(self.folder / STUDY)
+
+    def resume(self, facts: Mapping[str, Any]) -> None:
+        """Take up a run that exists; one that is refused stays as it was.
+
+        Parameters
+        ----------
+        facts : mapping
+            Hashes of configuration, data and code as they are now.
+
+        Raises
+        ------
+        InputError
+            If there is no run under this id.
+        RefusedError
+            If it began with another configuration, other data or other code.
+        """
+        self.require_begun()
+        study = read_json(self.folder / STUDY)
+        refuse_change(facts, study)
+        self._study = study
         self.update(status="running", resumed_ms=self._clock.now_ms())
 
     def update(self, **facts: Any) -> None:

@@ -126,14 +126,16 @@ def run_study(
         raise InputError("which run to resume?", fix="name it: genesis evolve --resume RUN")
     material = study_material(config, home)
     writer = RunWriter(home, run_id or new_run_id(config.name, home, clock), clock)
-    if resume and not writer.exists:
-        writer.resume()  # raises before anything is made
+    if resume:
+        writer.require_begun()  # raises before anything is made
     with writer.held(), _terminable():
+        facts = material.facts(config)
         if resume:
-            writer.resume()
+            writer.resume(facts)
         else:
+            writer.require_new()  # or the run that has this id would get another seal
             _seal(material, home, writer.run_id)
-            writer.begin(config, material.facts(config))
+            writer.begin(config, facts)
         try:
             return _run(config, home, clock, executor, listeners, writer, material)
         except KeyboardInterrupt:

@@ -158,12 +158,16 @@ def test_refusals_leave_nothing_behind(home: Path) -> None:
     config = _config(home)
     _run(config, home, "one")
     before = sorted(p.name for p in (home / "runs").iterdir())
-    with pytest.raises(InputError, match="exists already"):
-        _run(config, home, "one")
+    seals = (home / "seals.json").read_text()
+    for taken in (config, _config(home, split__sealed=0.3)):
+        with pytest.raises(InputError, match="exists already"):
+            _run(taken, home, "one")
     with pytest.raises(InputError, match="no run 'two' to resume"):
         _run(config, home, "two", resume=True)
     with pytest.raises(RefusedError, match="configuration is not the one"):
         _run(_config(home, evolution__seed=9), home, "one", resume=True)
+    assert load_run("one", home).status == "finished"
+    assert (home / "seals.json").read_text() == seals
     with pytest.raises(RefusedError, match="sealed by one"):
         _run(_config(home, split__sealed=0.1), home, "three")
     with pytest.raises(DataError, match="SYN9"):
