@@ -253,10 +253,15 @@ def write(store: BarStore, spec: SynthSpec, *, replace: bool = False) -> Dataset
         # before anything is written: half of one market and half of another is no market
         for one in market:
             held = store.read_bars(VENUE, one.symbol, spec.interval)
-            if held is not None and held.content_hash != one.bars.content_hash:
+            rates = store.read_funding(VENUE, one.symbol)
+            other_bars = held is not None and held.content_hash != one.bars.content_hash
+            # Funding is shared by the intervals of a symbol: another market's may not replace it.
+            other_rates = rates is not None and rates.content_hash != one.funding.content_hash
+            if other_bars or other_rates:
                 raise DataError(
-                    f"the store holds another synthetic market ({one.symbol} at {spec.interval}, "
-                    f"{len(held)} bars)",
+                    f"the store holds another synthetic market ({one.symbol})",
+                    why=f"its {'bars' if other_bars else 'funding rates'} differ from those of "
+                    f"this {spec.interval} market",
                     fix="overwrite it with --replace, or use another workspace (--home)",
                 )
     for one in market:

@@ -212,10 +212,13 @@ def test_another_market_in_the_store_is_not_mixed_with(tmp_path: Path) -> None:
     store = BarStore(tmp_path)
     write(store, SMALL)
     write(store, SMALL)  # the same again is no conflict
-    for other in (replace(SMALL, bars=300), replace(SMALL, seed=2)):
+    # the last two differ from what is stored in their funding alone
+    carry, hourly = replace(SMALL, plants=(Plant("carry", 0.001),)), replace(SMALL, interval="1h")
+    for other in (replace(SMALL, bars=300), replace(SMALL, seed=2), carry, hourly):
         with pytest.raises(DataError, match="another synthetic market") as caught:
             write(store, other)
         assert "--replace" in caught.value.fix
+        assert load(store, SMALL.dataset).dataset_hash == panel_of(SMALL).dataset_hash
     write(store, replace(SMALL, bars=300), replace=True)
     assert [info.rows for info in store.list() if info.kind == "bars"] == [300, 300]
 
