@@ -56,10 +56,7 @@ def append_lines(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     StorageError
         If the rows cannot be written.
     """
-    text = "".join(
-        json.dumps(row, ensure_ascii=False, allow_nan=False, separators=(",", ":")) + "\n"
-        for row in rows
-    )
+    text = _lines(rows)
     try:
         before = path.stat().st_size if path.exists() else 0
         try:
@@ -73,6 +70,18 @@ def append_lines(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
             raise
     except OSError as error:
         raise storage_error(f"cannot append to {path}", error) from None
+
+
+def write_lines(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """`write_text` of rows as JSON lines."""
+    write_text(path, _lines(rows))
+
+
+def _lines(rows: Sequence[Mapping[str, Any]]) -> str:
+    return "".join(
+        json.dumps(row, ensure_ascii=False, allow_nan=False, separators=(",", ":")) + "\n"
+        for row in rows
+    )
 
 
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:

@@ -176,9 +176,10 @@ def _held(path: Path) -> bool:
 
     if not path.exists():
         return False
-    with path.open("a+") as handle:
+    with path.open("rb") as handle:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Shared: two that look at the same time must not take each other for the holder.
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except OSError:
             return True
         return False

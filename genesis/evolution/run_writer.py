@@ -20,6 +20,7 @@ from genesis.evolution.files import (
     read_json,
     read_lines,
     write_json,
+    write_lines,
     write_text,
 )
 from genesis.evolution.metrics import EvolutionMetrics
@@ -187,8 +188,7 @@ class RunWriter:
         rows = list(read_lines(path))
         kept = [row for row in rows if row["generation"] <= generation]
         if len(kept) < len(rows):
-            path.unlink()
-            append_lines(path, kept)
+            write_lines(path, kept)
 
     def write_archive(self, plain: dict[str, Any]) -> None:
         """Write the archive for reports."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import subprocess
@@ -69,7 +70,9 @@ def test_a_run_is_held_by_one_process(tmp_path: Path, factory) -> None:
         )
         assert f"'one' is in use by process {os.getpid()}" in done.stderr
     # The holder is gone without a last word: nobody is running it any more.
-    assert Run(writer.folder).status == "interrupted"
+    with (writer.folder / ".lock").open("rb") as other:
+        fcntl.flock(other, fcntl.LOCK_SH)  # somebody else looks at the same moment
+        assert Run(writer.folder).status == "interrupted"
     with writer.held(), pytest.raises(InputError, match="exists already"):
         writer.begin(factory.config(), {})
 
@@ -105,13 +108,25 @@ def test_ids_that_cannot_name_a_folder(tmp_path: Path, factory, name: str) -> No
         RunWriter(tmp_path, name, factory.StepClock())
 
 
-def test_metrics_of_repeated_generations_are_cut(tmp_path: Path, factory) -> None:
+def test_metrics_of_repeated_generations_are_cut(
+    tmp_path: Path, factory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     writer = RunWriter(tmp_path, "one", factory.StepClock())
     with writer.held():
         writer.begin(factory.config(), {})
         factory.pool().evolve([writer.add_metrics])
         with (writer.folder / "metrics.jsonl").open("a") as file:
             file.write('{"generation": 5, "to')
+        whole = [row["generation"] for row in Run(writer.folder).metrics_records()]
+
+        def full(_: int) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", full)
+            with pytest.raises(StorageError, match="disk is full"):
+                writer.cut_metrics(2)
+        assert [row["generation"] for row in Run(writer.folder).metrics_records()] == whole
         writer.cut_metrics(2)
     run = Run(writer.folder)
     assert list(run.metrics["generation"]) == [0, 1, 2]
