@@ -202,7 +202,8 @@ def _summary(run: Run) -> dict[str, Any]:
         "run_id": run.id,
         "status": run.status,
         "created": format_ts(int(study["created_ms"])),
-        "generations": last.get("generations", run.config.evolution.generations),
+        # Not from the configuration: it is only read where the families it names still exist.
+        "generations": study["generations"],
         "generations_done": len(records),
         "evaluations": study.get("evaluations") or last.get("evaluations"),
         "best": last.get("best"),

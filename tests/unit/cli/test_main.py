@@ -152,6 +152,22 @@ def test_home_comes_from_option_or_environment(
     capsys.readouterr()
 
 
+def test_runs_are_listed_when_their_families_are_gone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "runs" / "one"
+    folder.mkdir(parents=True)
+    folder.joinpath("config.yaml").write_text(
+        "schema: 1\nname: one\ndataset: {venue: v, symbols: [A], interval: 1h}\n"
+        "seeds: {paths: [/nowhere/families.py]}\n"
+    )
+    study = {"status": "finished", "created_ms": 0, "generations": 7}
+    folder.joinpath("study.json").write_text(json.dumps(study))
+    assert main.dispatch(["--home", str(tmp_path), "runs", "list", "--json"]) == 0
+    (row,) = _output(capsys)["runs"]  # type: ignore[misc]
+    assert (row["run_id"], row["generations"]) == ("one", 7)
+
+
 def test_completion_is_generated(monkeypatch: pytest.MonkeyPatch) -> None:
     done = subprocess.run(
         [sys.executable, "-c", "from genesis.cli.main import run; run()"],
