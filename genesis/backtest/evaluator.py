@@ -95,6 +95,11 @@ class Evaluator:
     cache_bytes : int
         Memory for evaluated nodes of all symbols, least recently used out first.
 
+    Raises
+    ------
+    ConfigError
+        If the leverage leaves a symbol no margin, or the engine is not installed.
+
     Notes
     -----
     Results are a pure function of panel, setup and strategy: the order or grouping of the
@@ -104,6 +109,7 @@ class Evaluator:
     def __init__(
         self, panel: Panel, setup: EvaluationSetup, cache_bytes: int = 512 * 1024 * 1024
     ) -> None:
+        setup.require_margin(s.instrument for s in panel.symbols)
         self.panel = panel
         self.setup = setup
         self.engine = engine_name(setup.engine)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from genesis.backtest.accounting import ENGINES
 from genesis.costs.model import CostModel
 from genesis.domain.errors import ConfigError, did_you_mean
+from genesis.domain.instrument import Instrument
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,24 @@ class EvaluationSetup:
                 raise ConfigError(
                     f"evaluation.{name} = {getattr(self, name)!r} is not allowed",
                     fix=f"it must be {allowed}",
+                )
+
+    def require_margin(self, instruments: Iterable[Instrument]) -> None:
+        """Refuse a leverage whose margin is used up at the entry itself.
+
+        Raises
+        ------
+        ConfigError
+            If ``leverage * maintenance margin`` is 1 or more for an instrument: its every
+            position would be liquidated at once.
+        """
+        for instrument in instruments:
+            if self.leverage * instrument.maintenance_margin >= 1.0:
+                raise ConfigError(
+                    f"leverage {self.leverage:g} is too high for {instrument.symbol}",
+                    why=f"its maintenance margin is {instrument.maintenance_margin:.4g} of the "
+                    "notional, so every position would be liquidated at its entry",
+                    fix=f"use a leverage below {1.0 / instrument.maintenance_margin:g}",
                 )
 
     def plain(self) -> dict[str, Any]:

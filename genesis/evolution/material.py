@@ -116,12 +116,14 @@ def study_material(config: StudyConfig, home: Path) -> StudyMaterial:
     Raises
     ------
     InputError
-        If data or families are missing, or the data is too short.
+        If data or families are missing, the data is too short, or the leverage leaves no margin.
     """
     panel = load(BarStore(home / "data"), dataset_spec(config))
     search, _ = split_sealed(panel, config.split.sealed)
     registry = SeedRegistry(config.seeds.paths)
     check_length(config, registry, search)
+    setup = evaluation_setup(config)
+    setup.require_margin(s.instrument for s in search.symbols)
     code = code_hash(registry)
     identity = StudyIdentity(
         config_hash=config.config_hash,
@@ -129,7 +131,7 @@ def study_material(config: StudyConfig, home: Path) -> StudyMaterial:
         code_hash=code,
         study_hash=content_hash([config.config_hash, panel.dataset_hash, code]),
     )
-    return StudyMaterial(panel, search, registry, evaluation_setup(config), identity)
+    return StudyMaterial(panel, search, registry, setup, identity)
 
 
 def check_length(config: StudyConfig, registry: SeedRegistry, search: Panel) -> None:

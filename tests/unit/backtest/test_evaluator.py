@@ -195,6 +195,15 @@ def test_setup_round_trip_and_unknown_key() -> None:
         EvaluationSetup.from_plain({"costs": {"taker": -1.0}})
 
 
+def test_leverage_that_leaves_no_margin_names_the_symbol() -> None:
+    panel = wild_panel(1, 50)
+    margin = panel.symbols[0].instrument.maintenance_margin
+    Evaluator(panel, EvaluationSetup(leverage=0.9 / margin))
+    with pytest.raises(ConfigError, match=panel.symbols[0].symbol) as caught:
+        Evaluator(panel, EvaluationSetup(leverage=1.0 / margin))
+    assert f"below {1.0 / margin:g}" in str(caught.value.fix)
+
+
 def test_unknown_engine_is_refused() -> None:
     with pytest.raises(ConfigError):
         engine_name("gpu")
