@@ -1,0 +1,6 @@
+"""``python -m genesis`` is the command ``genesis``."""
+
+from genesis.cli.main import run
+
+if __name__ == "__main__":
+    run()
