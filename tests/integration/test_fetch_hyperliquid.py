@@ -113,6 +113,24 @@ def test_funding_pages_are_joined_without_repeats(tmp_path: Path) -> None:
     assert np.isfinite(panel.symbols[0].funding[2:]).all()
 
 
+def test_funding_hole_of_a_broken_fetch_is_filled(tmp_path: Path) -> None:
+    venue = venues.HyperliquidVenue(NOW, first_ms=NOW - 1_700 * HOUR_MS)
+    store, spec = BarStore(tmp_path), parse("hyperliquid:BTC:1h")
+    with venues.serving(venue) as url:
+        source, clock = source_of(venue, url)
+        fetch(store, source, spec, clock)
+        whole = store.read_funding("hyperliquid", "BTC")
+        assert whole is not None
+        # a fetch of the earlier part died after its first page; the newest rows were there before
+        torn = whole.take(np.r_[0:500, len(whole) - 20 : len(whole)])
+        store.write_funding("hyperliquid", "BTC", torn, overwrite=True)
+        (result,) = fetch(store, source, spec, clock)
+    mended = store.read_funding("hyperliquid", "BTC")
+    assert mended is not None
+    assert mended.content_hash == whole.content_hash
+    assert result.funding == len(whole) - 520
+
+
 def test_unknown_coin_is_refused_before_anything_is_fetched(tmp_path: Path) -> None:
     venue = venues.HyperliquidVenue(NOW, first_ms=NOW - 10 * HOUR_MS)
     with venues.serving(venue) as url:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+
 from genesis.domain.clock import Clock
 from genesis.domain.errors import InputError
 from genesis.domain.timeline import DAY_MS, interval_ms
@@ -176,7 +178,7 @@ def _fetch_funding(
     replace: bool,
     on_page: OnPage,
 ) -> int:
-    """Read funding over the stored bars, continuing a stored series."""
+    """Read funding over the stored bars, continuing a stored series from its first hole."""
     bars = store.read_bars(spec.venue, symbol, spec.interval)
     if bars is None:
         return 0
@@ -184,7 +186,9 @@ def _fetch_funding(
     start = (spec.start_ms or int(bars.ts_ms[0])) - _WEEK_MS
     held = store.read_funding(spec.venue, symbol)
     if held is not None and int(held.ts_ms[0]) <= start + _WEEK_MS:
-        start = max(start, int(held.ts_ms[-1]))
+        # An earlier span whose fetch broke off leaves a hole before the rows that were there.
+        holes = np.flatnonzero((np.diff(held.ts_ms) > DAY_MS) & (held.ts_ms[1:] > start))
+        start = max(start, int(held.ts_ms[holes[0] if holes.size else -1]))
     added = seen = 0
     for page in source.funding(symbol, max(start, 0), end):
         added += store.write_funding(spec.venue, symbol, page, replace=replace).added
