@@ -14,6 +14,8 @@ from typing import IO, Any, Protocol
 
 from genesis.domain.clock import Clock
 from genesis.domain.errors import StorageError
+from genesis.evolution.files import read_lines
+from genesis.evolution.run import METRICS
 from genesis.evolution.tracking.describe import numbers_of, params_of, tags_of
 from genesis.evolution.tracking.spool import Event, Spool
 from genesis.evolution.tracking.target import Target
@@ -109,6 +111,11 @@ class MlflowTracker:
                 "tags": tags_of(run.folder / "study.json"),
             }
         )
+        # What was saved and not spooled, because the study was killed in between. In a folder of
+        # a new run there is nothing.
+        with contextlib.suppress(StorageError):
+            for row in read_lines(run.folder / METRICS):
+                self.on_generation(row)
         self._launch()
 
     def on_generation(self, metrics: Any) -> None:

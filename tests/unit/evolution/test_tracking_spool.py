@@ -228,6 +228,20 @@ def test_the_tracker_spools_and_never_touches_mlflow(tmp_path: Path) -> None:
     assert "pw" not in (tmp_path / "spool" / "r1.jsonl").read_text() + text
 
 
+def test_a_generation_saved_but_not_spooled_is_told_on_resume(tmp_path: Path) -> None:
+    made, run = tracker(tmp_path)
+    made.on_start(run)
+    made.on_generation(generation(0))
+    # The study was killed behind the checkpoint of generation 1, before it told anybody.
+    rows = [json.dumps(generation(g) | {"eta_s": None}) + "\n" for g in range(2)]
+    (run.folder / "metrics.jsonl").write_text("".join(rows) + '{"generation": 2, "be')
+    resumed, _ = tracker(tmp_path)
+    resumed.on_start(run)
+    resumed.on_generation(generation(2))
+    told = [e.get("generation") for e, _ in Spool(tmp_path / "spool", "r1").events()]
+    assert told == [None, 0, None, 1, 2]
+
+
 def test_importing_the_tracker_imports_no_mlflow() -> None:
     code = "import sys, genesis.evolution.tracking; print('mlflow' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
