@@ -81,7 +81,7 @@ def read_yaml(text: str, name: str) -> tuple[dict[str, Any], dict[str, int]]:
             value = loader.construct_document(root)
         finally:
             loader.dispose()
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # 08 is an octal number to YAML, and none
         mark = getattr(error, "problem_mark", None)
         where = f"{name}:{mark.line + 1}" if mark else name
         cause = getattr(error, "problem", None) or str(error)

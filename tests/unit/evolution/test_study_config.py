@@ -134,6 +134,7 @@ def test_wrong_values_are_told(line: str, expected: str) -> None:
         ("name: study\n", "", "name is missing"),
         ("name: study", "name: study\nname: twice", "'name' is written twice"),
         ("symbols: [", "symbols: [[", "is not valid YAML"),
+        ("name: study", "name: 08", "is not valid YAML"),
     ],
 )
 def test_wrong_dataset_is_told(old: str, new: str, expected: str) -> None:
