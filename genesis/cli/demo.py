@@ -32,8 +32,8 @@ def demo(
     from genesis.cli.evolve import show_outcome
     from genesis.cli.progress import StudyProgress
     from genesis.evolution.config import with_overrides
-    from genesis.evolution.store import StrategyStore
     from genesis.evolution.study import evaluation_setup
+    from genesis.strategy.text import load_strategy
     from genesis.system import demo as demonstration
     from genesis.system.compose import start_study
     from genesis.system.workspace import Workspace
@@ -62,8 +62,9 @@ def demo(
         progress.stop()
     found = None
     if outcome.result.leaderboard:
-        best = StrategyStore(workspace.strategies).get(outcome.result.leaderboard[0]["id"])
-        found = demonstration.recovery(best.strategy, spec, evaluation_setup(study))
+        # From its row: one that misses a constraint is ranked, but not stored.
+        best = load_strategy(outcome.result.leaderboard[0]["strategy"])
+        found = demonstration.recovery(best, spec, evaluation_setup(study))
     if as_json:
         recovered = found.to_plain() if found is not None else None
         render.emit({**outcome.to_plain(), "recovery": recovered})

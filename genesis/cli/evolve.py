@@ -144,11 +144,13 @@ def show_outcome(outcome: StudyOutcome) -> None:
         lines.append(("report", str(outcome.report)))
     for label, text in lines:
         out.print(f"{label:8} {text}", markup=False)
-    if result.leaderboard:
-        best = result.leaderboard[0]["id"]
-        out.print(f"next     genesis strategies explain {best}", markup=False)
-        out.print(f"         genesis runs show {result.run_id}", markup=False)
-        out.print("         genesis ui", markup=False)
+    steps = [f"genesis runs show {result.run_id}", "genesis ui"]
+    if result.leaderboard and result.leaderboard[0]["feasible"]:
+        steps.insert(0, f"genesis strategies explain {result.leaderboard[0]['id']}")
+    else:
+        out.print("no strategy met every constraint, so none was stored", markup=False)
+    for place, step in enumerate(steps):
+        out.print(f"{'' if place else 'next':8} {step}", markup=False)
 
 
 def leaderboard_table(rows: Any, limit: int = 10) -> Any:
@@ -179,5 +181,5 @@ def leaderboard_table(rows: Any, limit: int = 10) -> Any:
         for place, row in enumerate(rows[:limit], start=1)
     ]
     if not body:
-        return "no strategy met the constraints: see `genesis runs show` for the causes"
+        return "no leaderboard: the run did not finish, or no genome could be judged"
     return render.table(columns, body, title="leaderboard (searched bars, after costs)")

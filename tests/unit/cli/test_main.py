@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 from genesis.cli import main
+from genesis.cli.evolve import show_outcome
 from genesis.domain.errors import InterruptedRun, RefusedError
+from genesis.evolution.study import StudyResult
+from genesis.system.compose import StudyOutcome
 
 HEAVY = ("numpy", "pandas", "numba", "ray", "mlflow", "pyarrow", "deap", "sklearn", "yaml")
 
@@ -150,6 +153,19 @@ def test_home_comes_from_option_or_environment(
     assert main.dispatch(["--home", str(tmp_path / "option"), "doctor"]) == 0
     assert seen == [tmp_path / ".genesis", tmp_path / "env", tmp_path / "option"]
     capsys.readouterr()
+
+
+@pytest.mark.parametrize("feasible", [True, False])
+def test_only_a_stored_strategy_is_offered_for_explanation(
+    feasible: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row = {"id": "strat_0123", "family": "donchian", "fitness": 1.0, "feasible": feasible}
+    result = StudyResult("one", "finished", "a" * 64, "d" * 64, 96, 1.5, (row,))
+    show_outcome(StudyOutcome(result, None))
+    text = capsys.readouterr().out
+    assert ("genesis strategies explain strat_0123" in text) is feasible
+    assert ("none was stored" in text) is not feasible
+    assert "next     genesis " in text
 
 
 def test_runs_are_listed_when_their_families_are_gone(
