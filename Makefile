@@ -76,8 +76,8 @@ bench: $(DEV) ## Every figure of the project; one JSON object each.
 		echo "== $$script"; $(BIN)/python $$script || status=1; done; exit $$status
 
 lock: ## Write requirements/*.txt anew (needs uv).
-	$(COMPILE) --extra research --extra ml --extra ccxt --extra dev --extra build -o requirements/dev.txt
-	$(COMPILE) --extra research --extra ml --extra build -c requirements/dev.txt -o requirements/research.txt
+	$(COMPILE) --extra research --extra ccxt --extra dev --extra build -o requirements/dev.txt
+	$(COMPILE) --extra research --extra build -c requirements/dev.txt -o requirements/research.txt
 	$(COMPILE) -c requirements/dev.txt -o requirements/base.txt
 
 clean: ## Remove the environment and every cache; keeps .genesis.

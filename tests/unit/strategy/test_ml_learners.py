@@ -53,7 +53,7 @@ def planted(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_machine_solves_the_problem_of_scikit_learn() -> None:
-    svm = pytest.importorskip("sklearn.svm", reason="scikit-learn (extra ml) is missing")
+    svm = pytest.importorskip("sklearn.svm", reason="scikit-learn is missing")
     rng = np.random.default_rng(2)
     for n, k, c in ((60, 3, 0.5), (200, 8, 1.0), (120, 15, 2.0)):
         x = rng.normal(size=(n, k))
