@@ -232,6 +232,9 @@ class RayExecutor:
         now = time.monotonic()
         for actor in tuple(self._actors):
             if actor.deadline <= now:
+                # Its answer may lie here since, if the driver was busy with a unit of its own.
+                self._read(actor, board, results)
+            if actor.deadline <= now and actor in self._actors:
                 limit = self._timeout_s if actor.ready else START_TIMEOUT_S
                 self._replace(actor, board, f"gave no answer in {limit:g} s", "timeout")
         return results
