@@ -25,13 +25,10 @@ class StudyProgress:
     ----------
     out : Console
         Where to print; a console without a terminal gets plain lines.
-    executor : str
-        Name of the executor, shown beside the number of workers.
     """
 
-    def __init__(self, out: Console, executor: str = "") -> None:
+    def __init__(self, out: Console) -> None:
         self._out = out
-        self._executor = executor
         self._live: Live | None = None
         self._best: list[float] = []
 
@@ -90,7 +87,7 @@ class StudyProgress:
         grid.add_row(
             "speed",
             f"{number(metrics.evaluations_per_s, 0)} evaluations/s   "
-            f"{metrics.workers} {self._executor} worker{'s' if metrics.workers != 1 else ''} "
+            f"{metrics.workers} worker{'s' if metrics.workers != 1 else ''} "
             f"{percent(metrics.worker_efficiency, 0)} busy",
         )
         if metrics.failures or metrics.faults:

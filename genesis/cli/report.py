@@ -32,7 +32,7 @@ def report(
     from genesis.system.compose import write_study_report
 
     found = load_run(run, home_of(ctx))
-    path = write_study_report(found, home_of(ctx), out)
+    path = write_study_report(found, out)
     if as_json:
         render.emit({"run_id": found.id, "report": str(path)})
     else:

@@ -91,7 +91,7 @@ def start_study(
         notify(text)
 
     clock = SystemClock()
-    writer = _ReportWriter(workspace.home, note)
+    writer = _ReportWriter(note)
     tracker = build_tracker(config, workspace, note)
     told = [*listeners, writer, *([tracker] if tracker is not None else [])]
     executor = build_executor(config)
@@ -151,8 +151,7 @@ def build_tracker(
 class _ReportWriter:
     """Listener that writes the HTML report before the tracker collects the artefacts."""
 
-    def __init__(self, home: Path, note: Callable[[str], None]) -> None:
-        self._home = home
+    def __init__(self, note: Callable[[str], None]) -> None:
         self._note = note
         self._run: Run | None = None
         self.path: Path | None = None
@@ -169,32 +168,29 @@ class _ReportWriter:
         assert self._run is not None
         try:
             # Read anew: the run's files were completed after it was announced.
-            self.path = write_study_report(Run(self._run.folder), self._home)
+            self.path = write_study_report(Run(self._run.folder))
         except Exception as error:
             # The study is done and safe; a page that cannot be drawn must not fail it.
             cause = error.what if isinstance(error, GenesisError) else repr(error)
             self._note(f"no report: {cause}; `genesis report {result.run_id}` tries again")
 
 
-def write_study_report(run: Run, home: Path, path: Path | None = None) -> Path:
+def write_study_report(run: Run, path: Path | None = None) -> Path:
     """Write the HTML report of a run.
 
     Parameters
     ----------
     run : Run
-    home : Path
-        Workspace whose store holds the run's dataset.
     path : Path, optional
         File to write; ``report.html`` in the run's folder by default.
 
     Raises
     ------
-    InputError
-        If the run has no leaderboard yet.
+    StorageError
+        If a file of the run cannot be read or the page cannot be written.
     """
     from genesis.evolution.report import write_report
 
-    del home
     target = path or run.folder / REPORT
     write_report(run, target)
     return target
