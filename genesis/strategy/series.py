@@ -11,6 +11,7 @@ from genesis.strategy.cache import NodeCache
 from genesis.strategy.node import FIELDS, OPS, Array, Node
 
 _NO_STATE = np.zeros(0)
+_BESIDE_BARS = ("funding", "sentiment")
 
 
 def fold(node: Node) -> float:
@@ -31,8 +32,13 @@ def fold(node: Node) -> float:
     return float(out[0])
 
 
-def field_array(panel: Panel, symbol: int, node: Node) -> Array:
-    """Array of a field node, of the traded symbol or of the one the node names.
+def field_array(
+    panel: Panel, symbol: int, node: Node, start: int = 0, stop: int | None = None
+) -> Array:
+    """Bars ``start`` to ``stop`` of a field node, of the traded symbol or of the one it names.
+
+    Every field is NaN where its symbol has no bar. Funding and sentiment are known there too, but
+    a bar that does not exist must not advance a kernel that reads them.
 
     Raises
     ------
@@ -45,8 +51,9 @@ def field_array(panel: Panel, symbol: int, node: Node) -> Array:
     if name not in FIELDS:
         raise StrategyError(f"unknown field '{name}'", fix=f"use {', '.join(FIELDS)}")
     place = symbol if len(node.params) == 1 else panel.index_of(str(node.params[1]))
-    found: Array = getattr(panel.symbols[place], name)
-    return found
+    member = panel.symbols[place]
+    found: Array = getattr(member, name)[start:stop]
+    return np.where(member.valid[start:stop], found, np.nan) if name in _BESIDE_BARS else found
 
 
 class SeriesEvaluator:

@@ -149,7 +149,7 @@ class BlockRunner:
             )
         start = self.bars
         block = {
-            node.text: field_array(self._panel, self._symbol, node)[start:stop]
+            node.text: field_array(self._panel, self._symbol, node, start, stop)
             for node, _ in self._fields
         }
         return self.feed(block, stop - start)

@@ -104,6 +104,21 @@ def test_a_missing_bar_is_as_if_it_did_not_exist(
     assert np.all(missing == -1) if node.boolean else np.all(np.isnan(missing))
 
 
+@pytest.mark.parametrize("field", [M.funding, M.sentiment])
+def test_what_is_known_without_bars_does_not_count_missing_ones(
+    random_panel: MakePanel, field: Node
+) -> None:
+    panel = random_panel(BARS, 2, 0.2, ("BTCUSDT",))
+    whole, node = panel.symbols[0], sma(field, 5)
+    column = getattr(whole, field.text)
+    assert np.isfinite(column).all()
+    result = evaluate(panel, node)
+    compact = BlockRunner([node]).feed({field.text: column[whole.valid]})[0]
+    assert same_bits(result[whole.valid], compact)
+    assert np.isnan(result[~whole.valid]).all()
+    assert same_bits(blocks(panel, node, [1, 50, 51, 200]), result)
+
+
 @pytest.mark.parametrize("name", OWN)
 def test_warm_up_ends_where_it_says_and_nothing_is_infinite(
     random_panel: MakePanel, name: str

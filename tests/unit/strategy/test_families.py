@@ -60,7 +60,7 @@ def market(funding: bool = True) -> Panel:
         first=int(np.argmax(valid)),
         last=BARS - 1 - int(np.argmax(valid[::-1])),
         funding_due=np.where(np.arange(BARS) % 8 == 0, rate, 0.0),
-        funding=np.where(valid, rate, np.nan) if funding else np.full(BARS, np.nan),
+        funding=rate if funding else np.full(BARS, np.nan),
         sentiment=np.full(BARS, np.nan),
         has_funding=funding,
     )
