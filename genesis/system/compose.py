@@ -115,9 +115,20 @@ def start_study(
 
 
 def build_executor(config: StudyConfig) -> Executor:
-    """Executor that a configuration asks for."""
+    """Executor that a configuration asks for.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot work, or no Ray cluster is at the configured address: told here, before a run
+        is begun.
+    """
     from genesis.evolution.executors.select import choose
 
+    if config.executor.address is not None:
+        from genesis.evolution.executors.ray_session import check_reachable
+
+        check_reachable(config.executor.address)
     evolution = config.evolution
     return choose(
         config.executor.kind,

@@ -189,11 +189,13 @@ def test_wrong_ray_address(studied: Studied, tmp_path: Path, shell: Cli) -> None
     home, _ = studied
     config = tmp_path / "tiny.yaml"
     config.write_text(CONFIG)
+    before = _files(home)
     line = ("evolve", str(config), "--run", "ray", "--ray-address", "127.0.0.1:1", "--json")
     answer = shell(home, *line, timeout=120)
-    assert answer.code in (1, 2), answer.out + answer.err
+    assert answer.code == 2, answer.out + answer.err
     assert "127.0.0.1:1" in answer.error["what"]
     assert answer.error["fix"]
+    assert _files(home) == before, "nothing is left behind"
 
 
 def test_full_disk_at_a_checkpoint(

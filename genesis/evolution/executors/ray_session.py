@@ -70,7 +70,7 @@ class RaySession:
         self._own_token = False
         self._connected = False
         if address is not None:
-            _check_reachable(address)
+            check_reachable(address)
         if "ray" in sys.modules and sys.modules["ray"].is_initialized():
             # The program's own connection: it is used and left alone.
             self.ray = sys.modules["ray"]
@@ -163,8 +163,14 @@ def _has_token() -> bool:
     return (Path.home() / ".ray" / "auth_token").is_file()
 
 
-def _check_reachable(address: str) -> None:
-    """Fail within seconds where Ray itself would retry for minutes."""
+def check_reachable(address: str) -> None:
+    """Fail within seconds where Ray itself would retry for minutes.
+
+    Raises
+    ------
+    ConfigError
+        If the address is malformed, nobody listens there, or there is no token.
+    """
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if not host or not port.isdigit() or not 0 < int(port) < 65536:
         raise ConfigError(
