@@ -11,6 +11,7 @@ import pytest
 
 from genesis.cli.main import dispatch
 from genesis.domain.errors import DataError, InfrastructureError
+from genesis.domain.timeline import format_ts
 from genesis.market.dataset import DatasetSpec, load, parse
 from genesis.market.sources.fetch import fetch, source_for
 from genesis.market.sources.hyperliquid import HyperliquidSource
@@ -65,6 +66,24 @@ def test_second_fetch_continues_and_changes_nothing_old(tmp_path: Path) -> None:
     assert after.take(slice(0, len(before))).content_hash == before.content_hash
     snapshots = [r for r in venue.requests[asked:] if r["type"] == "candleSnapshot"]
     assert snapshots[0]["req"]["startTime"] == before.ts_ms[-1]
+
+
+def test_a_series_that_was_left_too_long_says_what_is_missing(tmp_path: Path) -> None:
+    store, spec = BarStore(tmp_path), parse("hyperliquid:BTC:1h")
+    venue = venues.HyperliquidVenue(NOW, first_ms=NOW - 100 * HOUR_MS)
+    with venues.serving(venue) as url:
+        source, clock = source_of(venue, url)
+        (first,) = fetch(store, source, spec, clock, funding=False)
+        venue.now_ms = clock.start_ms = NOW + 6_000 * HOUR_MS
+        (later,) = fetch(store, source, spec, clock, funding=False)
+        (again,) = fetch(store, source, spec, clock, funding=False)
+    bars = store.read_bars("hyperliquid", "BTC", "1h")
+    assert bars is not None
+    oldest = FORMING + (6_000 - 4_999) * HOUR_MS
+    assert oldest in bars.ts_ms
+    assert first.note == again.note == ""
+    assert format_ts(FORMING) in later.note
+    assert format_ts(oldest - HOUR_MS) in later.note
 
 
 def test_span_is_respected_and_missing_history_is_said(tmp_path: Path) -> None:

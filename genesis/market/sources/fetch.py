@@ -10,7 +10,7 @@ import numpy as np
 
 from genesis.domain.clock import Clock
 from genesis.domain.errors import InputError
-from genesis.domain.timeline import DAY_MS, interval_ms
+from genesis.domain.timeline import DAY_MS, format_ts, interval_ms
 from genesis.market.bars import Bars, FundingRates
 from genesis.market.dataset_spec import DatasetSpec
 from genesis.market.sources.network import Sleep
@@ -166,7 +166,18 @@ def _fetch_symbol(
         note = "the venue has no closed bar in that span"
     elif spec.start_ms is not None and first >= spec.start_ms + interval_ms(spec.interval):
         note = "the venue serves nothing earlier"
+    elif spec.start_ms is None and held is not None and now_held is not None:
+        note = _hole_after(int(held.ts_ms[-1]), now_held, interval_ms(spec.interval))
     return FetchResult(symbol, bars, rates, first, last, note)
+
+
+def _hole_after(stamp: int, bars: Bars, length: int) -> str:
+    """Say so if a continued series does not go on with the bar after the last one it had."""
+    later = bars.ts_ms[bars.ts_ms > stamp]
+    if not later.size or int(later[0]) == stamp + length:
+        return ""
+    span = f"{format_ts(stamp + length)} to {format_ts(int(later[0]) - length)}"
+    return f"bars are missing that the venue no longer serves: {span}"
 
 
 def _fetch_funding(
