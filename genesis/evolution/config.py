@@ -234,6 +234,12 @@ def load_config(path: Path) -> StudyConfig:
 def parse_config(text: str, name: str = "configuration", folder: Path | None = None) -> StudyConfig:
     """Read a study's YAML text; see `load_config`."""
     raw, lines = read_yaml(text, name)
+    return _config_of(raw, name, folder, lines)
+
+
+def _config_of(
+    raw: dict[str, Any], name: str, folder: Path | None, lines: dict[str, int]
+) -> StudyConfig:
     problems: list[Problem] = []
     clean = check_shape(StudyConfig, raw, "", problems)
     if problems:
@@ -267,4 +273,6 @@ def with_overrides(config: StudyConfig, **values: Any) -> StudyConfig:
         for block in blocks:
             place = place[block]
         place[last] = value
-    return parse_config(write_yaml(plain), "command line")
+    # The way through YAML makes plain values of whatever was given; its lines mean nothing.
+    raw, _ = read_yaml(write_yaml(plain), "command line")
+    return _config_of(raw, "command line", None, {})

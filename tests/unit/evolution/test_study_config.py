@@ -141,6 +141,11 @@ def test_wrong_dataset_is_told(old: str, new: str, expected: str) -> None:
     assert expected in _message(GOOD.replace(old, new))
 
 
+def test_the_command_line_has_no_lines() -> None:
+    with pytest.raises(ConfigError, match=r"^command line: evolution\.generations cannot be 0"):
+        with_overrides(parse_config(GOOD), evolution__generations=0)
+
+
 def test_all_problems_at_once_with_their_lines() -> None:
     text = GOOD.replace("taker: 4.5e-4", "taker: -1") + "evolution:\n  generations: 0\n  x: 1\n"
     message = _message(text)
