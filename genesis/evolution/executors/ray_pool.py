@@ -19,6 +19,8 @@ _IN_FLIGHT = 2
 _MAX_START_FAILURES = 3
 _JOIN_SECONDS = 30.0
 _STORE_BYTES = 192 << 20
+_PLACE_SECONDS = 1200.0
+"""Start of a worker on an attached cluster: its autoscaler may have to bring up a machine first."""
 
 
 class _Actor:
@@ -36,12 +38,12 @@ class _Actor:
         Instant of `time.monotonic` at which it counts as hung; infinite while idle.
     """
 
-    def __init__(self, label: str, handle: Any, starting: Any) -> None:
+    def __init__(self, label: str, handle: Any, starting: Any, timeout_s: float) -> None:
         self.label = label
         self.handle = handle
         self.starting: Any | None = starting
         self.units: dict[Any, WorkUnit] = {}
-        self.deadline = time.monotonic() + START_TIMEOUT_S
+        self.deadline = time.monotonic() + timeout_s
 
     @property
     def ready(self) -> bool:
@@ -101,6 +103,7 @@ class RayExecutor:
         self._wanted = workers
         self._memory = memory_per_worker
         self._timeout_s = timeout_s
+        self._start_timeout_s = START_TIMEOUT_S if address is None else _PLACE_SECONDS
         self._entry = evaluator
         self._session: RaySession | None = None
         self._actors: list[_Actor] = []
@@ -190,7 +193,7 @@ class RayExecutor:
             options["memory"] = self._memory
         handle = ray.remote(**options)(RayWorker).remote(label)
         starting = handle.prepare.remote(self._reference, self._entry)
-        return _Actor(label, handle, starting)
+        return _Actor(label, handle, starting, self._start_timeout_s)
 
     def _await_actors(self) -> None:
         """Wait for all actors; once one is ready, the others may still come a little later."""
@@ -235,9 +238,16 @@ class RayExecutor:
                 # Its answer may lie here since, if the driver was busy with a unit of its own.
                 self._read(actor, board, results)
             if actor.deadline <= now and actor in self._actors:
-                limit = self._timeout_s if actor.ready else START_TIMEOUT_S
-                self._replace(actor, board, f"gave no answer in {limit:g} s", "timeout")
+                self._overdue(actor, board)
         return results
+
+    def _overdue(self, actor: _Actor, board: UnitBoard) -> None:
+        """Replace an actor that gives no answer; while others work, one may wait for a place."""
+        if not actor.ready and any(other.ready for other in self._actors):
+            actor.deadline = time.monotonic() + self._start_timeout_s
+            return
+        limit = self._timeout_s if actor.ready else self._start_timeout_s
+        self._replace(actor, board, f"gave no answer in {limit:g} s", "timeout")
 
     def _read(self, actor: _Actor, board: UnitBoard, results: list[UnitResult]) -> None:
         """Take everything that an actor has answered so far.
