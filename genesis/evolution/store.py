@@ -104,7 +104,7 @@ class StoredStrategy:
                 fix="export it again from the workspace that bred it",
             )
         try:
-            return StoredStrategy(
+            record = StoredStrategy(
                 strategy=load_strategy(body["strategy"]),
                 parents=tuple(body["parents"]),
                 lineage=tuple(body["lineage"]),
@@ -114,6 +114,13 @@ class StoredStrategy:
             )
         except KeyError as error:
             raise StrategyError(f"the stored strategy lacks the key {error}") from None
+        if record.id != body.get("id"):
+            raise StrategyError(
+                f"the stored strategy {body.get('id')} is not what its id says",
+                why=f"its rules and policy have the id {record.id}",
+                fix="export it again from the workspace that bred it",
+            )
+        return record
 
     def details(self) -> list[tuple[str, dict[str, Any]]]:
         """Titled blocks of key and value, for people."""

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from genesis.domain.canonical import content_hash
 from genesis.domain.errors import InputError, RefusedError, StorageError, StrategyError
 from genesis.evolution import files
 from genesis.evolution.run import Run, list_runs, load_run
@@ -183,6 +184,11 @@ def test_changed_strategy_is_refused(tmp_path: Path) -> None:
     text = path.read_text()
     path.write_text(text.replace('"trials": 7', '"trials": 1'))
     with pytest.raises(StrategyError, match="was changed after it was written"):
+        store.get("strat_")
+    other = {k: v for k, v in json.loads(text).items() if k != "digest"}
+    other |= {"id": "strat_000000000000"}
+    path.write_text(json.dumps(other | {"digest": content_hash(other)}))
+    with pytest.raises(StrategyError, match="not what its id says"):
         store.get("strat_")
     path.write_text(text.replace('"schema": 1', '"schema": 9', 1))
     with pytest.raises(StrategyError, match="known schema"):
