@@ -87,9 +87,16 @@ class HyperliquidVenue:
 
 
 class BinanceVenue:
-    """`exchangeInfo`, `klines` and `fundingRate` of USDT perpetuals."""
+    """`exchangeInfo`, `klines` and `fundingRate` of USDT perpetuals.
 
-    def __init__(self, now_ms: int, first_ms: int) -> None:
+    With `newest` a page of funding holds a span's newest rows instead of its oldest, as Bybit's.
+    """
+
+    def __init__(
+        self, now_ms: int, first_ms: int, *, funding_hours: int = 8, newest: bool = False
+    ) -> None:
+        self.funding_ms = funding_hours * HOUR_MS
+        self.newest = newest
         self.now_ms = now_ms
         self.first_ms = first_ms
         self.requests: list[tuple[str, dict[str, str]]] = []
@@ -106,12 +113,12 @@ class BinanceVenue:
             return rows[: min(int(query["limit"]), 1_000)]
         if path == "/fapi/v1/fundingRate":
             low, high = int(query["startTime"]), int(query["endTime"])
-            first = -(-max(low, self.first_ms) // (8 * HOUR_MS)) * 8 * HOUR_MS
+            first = -(-max(low, self.first_ms) // self.funding_ms) * self.funding_ms
             rows = [
                 {"symbol": "BTCUSDT", "fundingTime": ts, "fundingRate": "0.00010000"}
-                for ts in range(first, high + 1, 8 * HOUR_MS)
+                for ts in range(first, high + 1, self.funding_ms)
             ]
-            return rows[:100]
+            return rows[-100:] if self.newest else rows[:100]
         raise AssertionError(f"unexpected request {path}")
 
     def kline(self, ts: int) -> list[Any]:

@@ -47,6 +47,25 @@ def test_bars_and_funding_over_many_pages(tmp_path: Path, symbol: str) -> None:
     assert panel.symbols[0].has_funding
 
 
+@pytest.mark.parametrize("newest", [False, True])
+@pytest.mark.parametrize("hours", [1, 8])
+def test_funding_is_whole_whichever_end_a_page_keeps(
+    tmp_path: Path, hours: int, newest: bool
+) -> None:
+    start = FORMING - 200 * hours * HOUR_MS
+    venue = venues.BinanceVenue(NOW, first_ms=start, funding_hours=hours, newest=newest)
+    store, clock = BarStore(tmp_path), venues.ManualClock(NOW)
+    spec = DatasetSpec("binance_perp", ("BTCUSDT",), "1h", start, None)
+    with venues.serving(venue) as url:
+        (result,) = fetch(store, source_for("binance_perp", clock, clock.sleep, url), spec, clock)
+    rates = store.read_funding("binance_perp", "BTCUSDT")
+    assert rates is not None
+    assert result.funding == len(rates) >= 200
+    assert (np.diff(rates.ts_ms) == hours * HOUR_MS).all()
+    assert rates.ts_ms[0] - start < hours * HOUR_MS
+    assert FORMING - rates.ts_ms[-1] < hours * HOUR_MS
+
+
 def test_unknown_symbol_exchange_and_interval(tmp_path: Path) -> None:
     clock = venues.ManualClock(NOW)
     with pytest.raises(InputError, match="no exchange 'binanse' is known - did you mean 'binance"):

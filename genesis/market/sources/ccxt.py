@@ -25,6 +25,11 @@ EXCHANGES = {
     "coinbase_spot": "coinbase",
 }
 _PAGE_BARS = 1_000
+# The smallest page of funding rates among exchanges, what fits in one of rates settled every 8
+# hours (90 rows), and what does whatever the period (96 rows of hourly ones).
+_FUNDING_PAGE = 100
+_FUNDING_WINDOW_MS = 30 * DAY_MS
+_SHORT_WINDOW_MS = 4 * DAY_MS
 _GRACE_MS = 2_000
 _DEFAULT_SPAN_MS = 365 * DAY_MS
 
@@ -131,23 +136,25 @@ class CcxtSource:
         market = self._market(symbol)
         if not market.get("swap") or not self._exchange.has.get("fetchFundingRateHistory"):
             return
-        cursor, newest = start_ms, -1
+        cursor, window = start_ms, _FUNDING_WINDOW_MS
         while cursor <= end_ms:
-            since = cursor
+            since, until = cursor, min(cursor + window - 1, end_ms)
             rows = self._read(
-                lambda since=since: self._exchange.fetch_funding_rate_history(
-                    market["symbol"], since, None, {"until": end_ms}
+                lambda since=since, until=until: self._exchange.fetch_funding_rate_history(
+                    market["symbol"], since, None, {"until": until}
                 )
             )
+            # A full page may be cut at either end: some exchanges serve a span's newest rows only.
+            if len(rows) >= _FUNDING_PAGE and window > _SHORT_WINDOW_MS:
+                window = _SHORT_WINDOW_MS
+                continue
             stamps = np.array([int(row["timestamp"]) for row in rows], dtype=np.int64)
             rates = np.array([float(row["fundingRate"]) for row in rows], dtype=np.float64)
-            order = np.argsort(stamps, kind="stable")
-            stamps, rates = stamps[order], rates[order]
-            fresh = (stamps > newest) & (stamps <= end_ms)
-            if not np.any(fresh):
-                return
-            newest = cursor = int(stamps[fresh][-1])
-            yield FundingRates(whole_hours(stamps[fresh]), rates[fresh])
+            stamps, first = np.unique(stamps, return_index=True)
+            inside = (stamps >= since) & (stamps <= until)
+            if np.any(inside):
+                yield FundingRates(whole_hours(stamps[inside]), rates[first][inside])
+            cursor = until + 1
 
     def _market(self, symbol: str) -> dict[str, Any]:
         if not self._exchange.markets:
