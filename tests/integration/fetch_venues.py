@@ -90,11 +90,19 @@ class BinanceVenue:
     """`exchangeInfo`, `klines` and `fundingRate` of USDT perpetuals.
 
     With `newest` a page of funding holds a span's newest rows instead of its oldest, as Bybit's.
+    Candles are looked for in `span_bars` bars from the start only, few as Coinbase's.
     """
 
     def __init__(
-        self, now_ms: int, first_ms: int, *, funding_hours: int = 8, newest: bool = False
+        self,
+        now_ms: int,
+        first_ms: int,
+        *,
+        funding_hours: int = 8,
+        newest: bool = False,
+        span_bars: int = 10_000,
     ) -> None:
+        self.span_ms = span_bars * HOUR_MS
         self.funding_ms = funding_hours * HOUR_MS
         self.newest = newest
         self.now_ms = now_ms
@@ -109,6 +117,7 @@ class BinanceVenue:
             first = max(int(query["startTime"]), self.first_ms)
             first = -(-first // HOUR_MS) * HOUR_MS
             stop = min(int(query.get("endTime", self.now_ms)), self.now_ms)
+            stop = min(stop, int(query["startTime"]) + self.span_ms - 1)
             rows = [self.kline(ts) for ts in range(first, stop + 1, HOUR_MS)]
             return rows[: min(int(query["limit"]), 1_000)]
         if path == "/fapi/v1/fundingRate":

@@ -66,6 +66,19 @@ def test_funding_is_whole_whichever_end_a_page_keeps(
     assert FORMING - rates.ts_ms[-1] < hours * HOUR_MS
 
 
+def test_first_bars_after_empty_pages_are_found(tmp_path: Path) -> None:
+    listed = FORMING - 1_550 * HOUR_MS
+    venue = venues.BinanceVenue(NOW, first_ms=listed, span_bars=300)
+    store, clock = BarStore(tmp_path), venues.ManualClock(NOW)
+    spec = DatasetSpec("binance_perp", ("BTCUSDT",), "1h", FORMING - 2_000 * HOUR_MS, None)
+    with venues.serving(venue) as url:
+        source = source_for("binance_perp", clock, clock.sleep, url)
+        fetch(store, source, spec, clock, funding=False)
+    bars = store.read_bars("binance_perp", "BTCUSDT", "1h")
+    assert bars is not None
+    assert bars.ts_ms.tolist() == list(range(listed, FORMING, HOUR_MS))
+
+
 def test_unknown_symbol_exchange_and_interval(tmp_path: Path) -> None:
     clock = venues.ManualClock(NOW)
     with pytest.raises(InputError, match="no exchange 'binanse' is known - did you mean 'binance"):

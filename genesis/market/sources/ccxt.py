@@ -25,6 +25,8 @@ EXCHANGES = {
     "coinbase_spot": "coinbase",
 }
 _PAGE_BARS = 1_000
+# What an empty page surely covered: exchanges cut the 1,000 bars asked for to as few as these.
+_LEAST_BARS = 100
 # The smallest page of funding rates among exchanges, what fits in one of rates settled every 8
 # hours (90 rows), and what does whatever the period (96 rows of hourly ones).
 _FUNDING_PAGE = 100
@@ -123,7 +125,9 @@ class CcxtSource:
             yield bars.take((bars.ts_ms >= cursor) & (bars.ts_ms <= last))
             # An empty page is a time before listing or an outage, not the end.
             reached = int(bars.ts_ms[-1]) if len(bars) else -1
-            cursor = (reached if reached >= cursor else cursor + (_PAGE_BARS - 1) * length) + length
+            cursor = (
+                reached if reached >= cursor else cursor + (_LEAST_BARS - 1) * length
+            ) + length
 
     def funding(self, symbol: str, start_ms: int, end_ms: int) -> Iterator[FundingRates]:
         """Settled rates with stamps in ``[start_ms, end_ms]``; nothing for a spot market.
