@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,11 +24,17 @@ import pytest
 from genesis.domain.canonical import array_hash, content_hash
 from genesis.domain.errors import ConfigError, InfrastructureError
 from genesis.domain.instrument import Instrument
+from genesis.evolution.config import parse_config
 from genesis.evolution.executors.inline import InlineExecutor
 from genesis.evolution.executors.ray_pool import RayExecutor
 from genesis.evolution.executors.ray_session import RaySession
+from genesis.evolution.run import load_run
+from genesis.evolution.study import run_study
 from genesis.evolution.work import StudyJob, UnitResult, WorkUnit
 from genesis.market.panel import ARRAYS, Panel, SymbolSeries
+from genesis.market.sources.synthetic import SynthSpec, synthesize
+from genesis.market.store import BarStore
+from genesis.system.clock import SystemClock
 
 FAKES = Path(__file__).resolve().parents[1] / "contract" / "executors"
 FAKE = "fake_evaluator:FakeEvaluator"
@@ -169,7 +175,7 @@ def importable_evaluators(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("importable_evaluators")
-def test_a_study_outlives_one_of_two_nodes(
+def test_units_outlive_one_of_two_nodes(
     head: str, start_node: Callable[..., Node], token: Path
 ) -> None:
     second = start_node(f"--address={head}", "--node-ip-address=127.0.0.1")
@@ -198,6 +204,54 @@ def test_a_study_outlives_one_of_two_nodes(
     finally:
         executor.close()
     assert psutil.pid_exists(_gcs_pid(head)), "the cluster was not ours to end"
+
+
+STUDY = """
+schema: 1
+name: two-nodes
+dataset: {venue: synth, symbols: [SYN1, SYN2, SYN3], interval: 4h, funding: none}
+split: {folds: 2}
+seeds: {families: [ema_cross, donchian]}
+evolution: {population_size: 12, generations: 4, islands: 2, migration_every: 1}
+constraints: {min_trades: 20, min_trades_per_fold: 2, min_sharpe_2x: null}
+"""
+
+
+class _LosesANode(RayExecutor):
+    """Attached to two nodes, of which it kills one in the middle of the third batch."""
+
+    def __init__(self, address: str, victim: Node) -> None:
+        super().__init__(address, workers=2, timeout_s=120.0)
+        self.victim = victim
+        self.batches = 0
+        self.places: set[str] = set()
+
+    def run(self, units: Sequence[WorkUnit]) -> Iterator[UnitResult]:
+        self.batches += 1
+        for number, result in enumerate(super().run(units)):
+            yield result
+            if self.batches == 3 and number == 0:
+                self.places = {a["NodeID"] for a in _actor_states()}
+                self.victim.kill()
+
+
+@pytest.mark.slow
+def test_a_study_on_two_nodes_outlives_one(
+    head: str, start_node: Callable[..., Node], tmp_path: Path
+) -> None:
+    second = start_node(f"--address={head}", "--node-ip-address=127.0.0.1")
+    store = BarStore(tmp_path / "data")
+    for one in synthesize(SynthSpec(assets=3, bars=1500, interval="4h", seed=2)):
+        store.write_bars("synth", one.symbol, "4h", one.bars)
+    config, clock = parse_config(STUDY), SystemClock()
+    executor = _LosesANode(head, second)
+    on_ray = run_study(config, tmp_path, clock=clock, executor=executor, run_id="ray")
+    assert len(executor.places) == 2, "each node has one worker"
+    assert executor.stats.failures.get("worker died", 0) >= 1
+    inline = run_study(config, tmp_path, clock=clock, executor=InlineExecutor(), run_id="inline")
+    assert on_ray.archive_hash == inline.archive_hash
+    heads = {load_run(name, tmp_path).study["ledger_head"] for name in ("ray", "inline")}
+    assert len(heads) == 1
 
 
 def _actor_states() -> list[dict[str, str]]:
