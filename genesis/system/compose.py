@@ -221,8 +221,8 @@ def sync_runs(workspace: Workspace, run_id: str | None = None) -> Mapping[str, S
         If the run is unknown.
     """
     from genesis.evolution.run import load_run
-    from genesis.evolution.tracking import ship
-    from genesis.evolution.tracking.spool import leftovers
+    from genesis.evolution.tracking import ShipReport, ship
+    from genesis.evolution.tracking.spool import Spool, leftovers
     from genesis.evolution.tracking.target import target_of
 
     if run_id is not None:
@@ -231,6 +231,11 @@ def sync_runs(workspace: Workspace, run_id: str | None = None) -> Mapping[str, S
         names = leftovers(workspace.spool) if workspace.spool.is_dir() else []
     reports = {}
     for name in names:
+        if not (workspace.runs / name).is_dir():
+            # Removed by the user; it must not keep the others from being shipped.
+            why = f"the folder of run {name} is gone; the next study tracked there ships it"
+            reports[name] = ShipReport(0, Spool(workspace.spool, name).pending(), why)
+            continue
         config = load_run(name, workspace.home).config
         if not config.tracking.enabled:
             raise InputError(f"run {name} was started without tracking")

@@ -13,6 +13,8 @@ from genesis.cli import main
 from genesis.cli.evolve import show_outcome
 from genesis.domain.errors import InterruptedRun, RefusedError
 from genesis.evolution.study import StudyResult
+from genesis.evolution.tracking import ShipReport
+from genesis.evolution.tracking.spool import Spool
 from genesis.system.compose import StudyOutcome
 
 HEAVY = ("numpy", "pandas", "numba", "ray", "mlflow", "pyarrow", "deap", "sklearn", "yaml")
@@ -182,6 +184,32 @@ def test_runs_are_listed_when_their_families_are_gone(
     assert main.dispatch(["--home", str(tmp_path), "runs", "list", "--json"]) == 0
     (row,) = _output(capsys)["runs"]  # type: ignore[misc]
     assert (row["run_id"], row["generations"]) == ("one", 7)
+
+
+def test_a_removed_run_does_not_keep_others_from_being_shipped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("gone", "here"):
+        Spool(tmp_path / "spool", name).append({"kind": "start", "key": name})
+    folder = tmp_path / "runs" / "here"
+    folder.mkdir(parents=True)
+    folder.joinpath("config.yaml").write_text(
+        "schema: 1\nname: here\ndataset: {venue: v, symbols: [A], interval: 1h}\n"
+    )
+    folder.joinpath("study.json").write_text(json.dumps({"status": "finished", "created_ms": 0}))
+    shipped: list[str] = []
+
+    def ship(_: Path, __: object, runs: list[str]) -> ShipReport:
+        shipped.extend(runs)
+        return ShipReport(1, 0)
+
+    monkeypatch.setattr("genesis.evolution.tracking.ship", ship)
+    assert main.dispatch(["--home", str(tmp_path), "runs", "sync", "--json"]) == 1
+    assert shipped == ["here"]
+    error = _output(capsys)["error"]
+    assert isinstance(error, dict)
+    assert "1 tracking events are still waiting, 1 were shipped" in error["what"]
+    assert "run gone is gone" in error["why"]
 
 
 def test_completion_is_generated(monkeypatch: pytest.MonkeyPatch) -> None:
