@@ -13,7 +13,7 @@ from genesis.backtest.report_data import Candles, ReportData, TradeMark
 from genesis.backtest.result import METRICS, VALID, BlockResult
 from genesis.backtest.setup import EvaluationSetup
 from genesis.domain.timeline import format_ts
-from genesis.market.panel import Panel
+from genesis.market.panel import Panel, partly_funded
 from genesis.strategy.explain import sentence
 from genesis.strategy.strategy import NEVER, Strategy
 
@@ -89,6 +89,14 @@ def unfunded_warning(symbols: Sequence[str]) -> list[str]:
     return [f"No funding series for {', '.join(symbols)}: positions there pay and receive none."]
 
 
+def partly_funded_warning(shares: Mapping[str, float]) -> list[str]:
+    """The sentence that names symbols whose funding series has gaps, or nothing."""
+    if not shares:
+        return []
+    named = ", ".join(f"{symbol} ({share:.0%})" for symbol, share in shares.items())
+    return [f"Funding is known for a part of the bars only: {named}. None is paid on the others."]
+
+
 def _row(block: BlockResult) -> dict[str, float]:
     if block.status[0] != VALID:
         return {}
@@ -103,6 +111,7 @@ def _costs(metrics: Mapping[str, float]) -> dict[str, float]:
 
 def _warnings(panel: Panel, done: PortfolioBacktest) -> list[str]:
     found = unfunded_warning([s.symbol for s in panel.symbols if not s.has_funding])
+    found += partly_funded_warning(partly_funded(panel))
     liquidated = [s.symbol for s in done.symbols if s.liquidated]
     if liquidated:
         found.append(f"{done.strategy.id} is liquidated on {', '.join(liquidated)}.")

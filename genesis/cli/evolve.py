@@ -145,10 +145,10 @@ def show_outcome(outcome: StudyOutcome) -> None:
     for label, text in lines:
         out.print(f"{label:8} {text}", markup=False)
     steps = [f"genesis runs show {result.run_id}", "genesis ui"]
-    if result.leaderboard and result.leaderboard[0]["feasible"]:
+    if result.leaderboard:
         steps.insert(0, f"genesis strategies explain {result.leaderboard[0]['id']}")
-    else:
-        out.print("no strategy met every constraint, so none was stored", markup=False)
+    if not any(row["feasible"] for row in result.leaderboard):
+        out.print("no strategy met every constraint of the study", markup=False)
     for place, step in enumerate(steps):
         out.print(f"{'' if place else 'next':8} {step}", markup=False)
 

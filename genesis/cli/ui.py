@@ -51,8 +51,14 @@ def ui(
     try:
         code = process.wait()
     except KeyboardInterrupt:
-        process.wait(timeout=20)  # the terminal sent the signal to it as well
+        try:
+            process.wait(timeout=20)  # the terminal sent the signal to it as well
+        except subprocess.TimeoutExpired:
+            process.kill()
         return
+    finally:
+        if process.poll() is None:
+            process.terminate()
     if code not in (0, 130, -2):
         raise InfrastructureError(
             f"MLflow ended with exit code {code}", why="its own messages are above"

@@ -106,7 +106,7 @@ def records_of(
     facts: Mapping[str, Any],
     objectives: Sequence[str],
 ) -> list[StoredStrategy]:
-    """Records of the feasible survivors for the strategy store.
+    """Records of the survivors for the strategy store.
 
     Parameters
     ----------
@@ -129,10 +129,10 @@ def records_of(
             measures={**item.measures, "fitness": item.entry.score.fitness},
             trials=ledger.trials,
             ledger_head=ledger.head,
+            feasible=item.entry.score.feasible,
             **facts,
         )
         for item in ranked
-        if item.entry.score.feasible
     ]
 
 

@@ -14,7 +14,7 @@ from genesis.evolution.brood import StudyIdentity, families_of
 from genesis.evolution.config import StudyConfig
 from genesis.evolution.identity import code_hash, versions
 from genesis.market.dataset import DatasetSpec, load, split_sealed
-from genesis.market.panel import Panel
+from genesis.market.panel import Panel, partly_funded
 from genesis.market.store import BarStore
 from genesis.strategy.genome import default_genome, express, repair, warmup_bars
 from genesis.strategy.registry import SeedRegistry
@@ -93,6 +93,7 @@ class StudyMaterial:
             "searched_ms": list(self.searched_span),
             "sealed_ms": list(self.sealed_span),
             "unfunded_symbols": [s.symbol for s in self.search.symbols if not s.has_funding],
+            "partly_funded": partly_funded(self.search),
             "generations": config.evolution.generations,
             "seed": config.evolution.seed,
             "versions": versions(),

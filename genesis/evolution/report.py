@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from genesis.backtest.report import Page
-from genesis.backtest.report_build import unfunded_warning
+from genesis.backtest.report_build import partly_funded_warning, unfunded_warning
 from genesis.backtest.report_data import ReportData
 from genesis.backtest.report_page import number, render, write_page
 from genesis.domain.timeline import format_ts
@@ -94,6 +94,7 @@ def study_page(run: Run, backtests: Sequence[ReportData] | None = None) -> str:
     _study_figures(page, run, metrics, trials, entries, causes)
     lineages = _lineages(page, strategies, board, trials)
     warnings += unfunded_warning(run.study.get("unfunded_symbols") or ())
+    warnings += partly_funded_warning(run.study.get("partly_funded") or {})
     warnings += [w for data in backtests for w in data.warnings]
     return render(
         "study.html.j2",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,8 @@ class StoredStrategy:
         Objective name to value, on the searched bars.
     measures : mapping
         Numbers of the full backtest on the searched bars.
+    feasible : bool
+        Whether it met every constraint of its study; one that did not is kept to be looked at.
     trials : int
         Trials that the search made; any later statistic must count them.
     ledger_head : str
@@ -59,6 +61,7 @@ class StoredStrategy:
     cell: str = ""
     objectives: Mapping[str, float] = field(default_factory=dict)
     measures: Mapping[str, Any] = field(default_factory=dict)
+    feasible: bool = True
     trials: int = 0
     ledger_head: str = ""
 
@@ -128,6 +131,7 @@ class StoredStrategy:
             "run": self.run_id,
             "dataset": self.dataset,
             "cell": self.cell,
+            "constraints": "met" if self.feasible else "not met",
             "parents": ", ".join(p[:12] for p in self.parents) or "none",
             "ancestors": len(self.lineage),
             "trials of the search": self.trials,
@@ -158,6 +162,7 @@ _PLAIN = (
     "dataset",
     "genome",
     "cell",
+    "feasible",
     "trials",
     "ledger_head",
 )
@@ -178,6 +183,8 @@ class StrategyStore:
     def put(self, record: StoredStrategy) -> Path:
         """Store a strategy; the same strategy of a later study replaces the record.
 
+        The count of trials never falls: whoever found it with less effort did so later.
+
         Raises
         ------
         StorageError
@@ -188,6 +195,8 @@ class StrategyStore:
         except OSError as error:
             raise StorageError(f"cannot make {self.root}", why=str(error)) from None
         path = self.root / f"{record.id}.json"
+        if path.exists():
+            record = replace(record, trials=max(record.trials, self._read(path).trials))
         write_json(path, record.to_plain())
         return path
 

@@ -138,3 +138,23 @@ class Panel:
             ts_ms=self.ts_ms[start:stop],
             symbols=tuple(s.sliced(start, stop) for s in self.symbols),
         )
+
+
+WELL_FUNDED = 0.99
+
+
+def partly_funded(panel: Panel) -> dict[str, float]:
+    """Symbols whose funding series leaves more than 1 % of their bars without a known rate.
+
+    Returns
+    -------
+    dict
+        Symbol to the share of its valid bars at whose close a rate is known.
+    """
+    found = {}
+    for series in panel.symbols:
+        if series.has_funding and series.valid.any():
+            share = float(np.isfinite(series.funding[series.valid]).mean())
+            if share < WELL_FUNDED:
+                found[series.symbol] = share
+    return found

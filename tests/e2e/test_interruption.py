@@ -32,7 +32,14 @@ def _until_generation(process: subprocess.Popen[str], number: int) -> list[str]:
 
 def _start(home: Path, config: Path, run: str) -> subprocess.Popen[str]:
     line = command(home, "evolve", str(config), "--run", run, "--json")
-    return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        line,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A job in the background of a shell ignores Ctrl-C, and so would what it starts.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
 
 
 @pytest.mark.parametrize("executor", ["local", "processes"])

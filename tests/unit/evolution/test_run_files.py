@@ -178,6 +178,13 @@ def test_store_round_trip_and_prefixes(tmp_path: Path) -> None:
     assert other.get(first.id).trials == 7
 
 
+def test_the_count_of_trials_never_falls(tmp_path: Path) -> None:
+    store = StrategyStore(tmp_path)
+    for trials in (900, 7, 50):
+        store.put(StoredStrategy(_strategy(5), run_id=f"r{trials}", trials=trials))
+    assert (store.list()[0].run_id, store.list()[0].trials) == ("r50", 900)
+
+
 def test_changed_strategy_is_refused(tmp_path: Path) -> None:
     store = StrategyStore(tmp_path)
     path = store.put(StoredStrategy(_strategy(5), trials=7))
