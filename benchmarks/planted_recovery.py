@@ -1,9 +1,10 @@
 """How much of a known optimum the search recovers, beside random search of equal budget.
 
 A switching trend is planted into GARCH-t markets (4h bars, two years searched). The best candidate
-of a study is judged on fresh bars of the same law, as are the known rules; recovery is the ratio
-to the best of them. Known are channel breakouts around the optimum of that family, and the best
-genome that a long search over all rule families found on 300,000 other bars of the law. The random
+of a study is judged on fresh bars of the same law, as are the known rules, and recovery is the
+ratio of the Sharpe ratios, given twice: to the optimum of the family that fits the plant (channel
+breakouts), and to the best rule known at all, which a long search over every rule family found on
+300,000 other bars of the law. The random
 arm draws as many genomes from the same families and picks its best by the same rule.
 
     python benchmarks/planted_recovery.py                  # 20 seeds, 1 and 4 assets
@@ -140,15 +141,19 @@ def one_study(assets: int, seed: int, evaluations: int, ml_share: float) -> dict
         evaluator.forget(symbol)
     ratios = combine(blocks).symbol_sharpe
     best = int(np.nanargmax(ratios[2:]))
-    optimum = float(ratios[2 + best])
+    optimum = float(np.nanmax(ratios[2:-1]))
+    best_known = float(ratios[2 + best])
     return {
         "assets": assets,
         "seed": seed,
         "evaluations": result.evaluations,
         "optimum": optimum,
-        "optimum_rule": names[best],
+        "best_known": best_known,
+        "best_known_rule": names[best],
         "search": float(np.nan_to_num(ratios[0])) / optimum,
         "random": float(np.nan_to_num(ratios[1])) / optimum,
+        "search_of_best_known": float(np.nan_to_num(ratios[0])) / best_known,
+        "random_of_best_known": float(np.nan_to_num(ratios[1])) / best_known,
         "family": chosen[0].family,
         "family_random": chosen[1].family,
     }
@@ -162,8 +167,11 @@ def percentile(values: list[float], share: float) -> float:
 
 def summary(rows: list[dict[str, Any]]) -> dict[str, float]:
     """Recovery of both arms for one number of assets."""
-    figures: dict[str, float] = {"optimum_sharpe": mean(r["optimum"] for r in rows)}
-    for arm in ("search", "random"):
+    figures: dict[str, float] = {
+        "optimum_sharpe": mean(r["optimum"] for r in rows),
+        "best_known_sharpe": mean(r["best_known"] for r in rows),
+    }
+    for arm in ("search", "random", "search_of_best_known", "random_of_best_known"):
         values = [r[arm] for r in rows]
         figures[f"{arm}_median"] = median(values)
         figures[f"{arm}_mean"] = mean(values)
@@ -214,7 +222,7 @@ def main() -> int:
     report = {
         "name": "planted_recovery",
         "value": round(four["search_median"], 4),
-        "unit": "share of the known optimum's Sharpe ratio, median",
+        "unit": "share of the best breakout's true Sharpe ratio, median, four assets",
         "reference": round(four["random_median"], 4),
         "ratio": round(four["search_median"] / max(four["random_median"], 1e-9), 3),
         "figures": figures,
