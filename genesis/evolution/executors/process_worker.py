@@ -147,12 +147,23 @@ class WorkerProcess:
         """Whether bytes wait for room in the socket."""
         return bool(self._outgoing)
 
+    def admit(self) -> None:
+        """Note that it has answered the job, and is idle."""
+        self.ready = True
+        self.deadline = float("inf")
+
     def give(self, unit: WorkUnit, timeout_s: float) -> None:
         """Hand over a unit; its time runs from when it comes first."""
         if not self.units:
             self.deadline = time.monotonic() + timeout_s
         self.units.append(unit)
         self._send(pack(unit_message(unit)))
+
+    def take_back(self) -> list[WorkUnit]:
+        """Forget the units, returning them in the order given; for a process that will go."""
+        units = list(self.units)
+        self.units.clear()
+        return units
 
     def answered(self, message: dict[str, Any], timeout_s: float) -> UnitResult:
         """Take a result message for the first unit and start the next one's time.
