@@ -9,7 +9,7 @@ from typing import Any
 
 from genesis.backtest.accounting import ENGINES
 from genesis.costs.model import CostModel
-from genesis.domain.errors import ConfigError, did_you_mean
+from genesis.domain.errors import ConfigError, refuse_unknown_keys
 from genesis.domain.instrument import Instrument
 
 
@@ -90,13 +90,7 @@ class EvaluationSetup:
         ConfigError
             For an unknown key or a value out of range.
         """
-        known = [f.name for f in fields(cls)]
-        for name in value:
-            if name not in known:
-                raise ConfigError(
-                    f"unknown key evaluation.{name}{did_you_mean(name, known)}",
-                    fix=f"use {', '.join(known)}",
-                )
+        refuse_unknown_keys("evaluation", value, [f.name for f in fields(cls)])
         rest = {k: v for k, v in value.items() if k != "costs"}
         costs = value.get("costs", CostModel())
         return cls(

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from genesis.domain.errors import ConfigError, did_you_mean
+from genesis.domain.errors import ConfigError, refuse_unknown_keys
 from genesis.domain.jit import kernel
 
 COST_MULTIPLES = (1.0, 1.5, 2.0)
@@ -86,13 +86,7 @@ class CostModel:
         ConfigError
             For an unknown key or a value out of range.
         """
-        known = [f.name for f in fields(cls)]
-        for name in value:
-            if name not in known:
-                raise ConfigError(
-                    f"unknown key costs.{name}{did_you_mean(name, known)}",
-                    fix=f"use {', '.join(known)}",
-                )
+        refuse_unknown_keys("costs", value, [f.name for f in fields(cls)])
         return cls(**value)
 
 

@@ -17,7 +17,7 @@ A leaf tells the caller what to do next. Refused orders are values, not exceptio
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class GenesisError(Exception):
@@ -103,3 +103,19 @@ def did_you_mean(word: str, allowed: Iterable[str]) -> str:
     """Return ``" - did you mean 'x'?"`` for the closest allowed word, or an empty string."""
     close = difflib.get_close_matches(word, list(allowed), n=1, cutoff=0.6)
     return f" - did you mean '{close[0]}'?" if close else ""
+
+
+def refuse_unknown_keys(section: str, given: Iterable[str], known: Sequence[str]) -> None:
+    """Check the keys of a configuration section.
+
+    Raises
+    ------
+    ConfigError
+        Naming the first key that is not known, and those that are.
+    """
+    for name in given:
+        if name not in known:
+            raise ConfigError(
+                f"unknown key {section}.{name}{did_you_mean(name, known)}",
+                fix=f"use {', '.join(known)}",
+            )

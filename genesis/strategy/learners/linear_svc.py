@@ -21,13 +21,13 @@ from genesis.strategy.learners.samples import (
     FEATURES,
     decided,
     gather,
+    register_learner,
     stacked,
     standardise,
     store,
-    warmup,
     whole,
 )
-from genesis.strategy.node import Array, Op, Scalar, register
+from genesis.strategy.node import Array, Scalar
 
 Floats = npt.NDArray[np.float64]
 Params = tuple[Scalar, ...]
@@ -287,31 +287,19 @@ def _state_size(params: Params) -> int:
     return _HEADER + (window + horizon) * (k + 1) + 2 + 3 * k
 
 
-def _lookback(params: Params) -> int:
-    return warmup(int(params[1]), int(params[2]), int(params[6]))
-
-
 def _cost(params: Params) -> float:
     k, window, _, members, folds, _, refit = (float(p) for p in params[:-1])
     # Measured: a few Newton steps a fit, each a rank-one update per violating sample.
     return 4.0 * k + (members + folds) * 1.6 * window * (k + 2.0) * (0.5 * k + 4.0) / refit
 
 
-register(
-    Op(
-        name="svc",
-        args="n" * (FEATURES + 1),
-        params=NAMES,
-        boolean=False,
-        run=_run,
-        state_size=_state_size,
-        lookback=_lookback,
-        settle=lambda p: _lookback(p) + int(p[6]),
-        cost=_cost,
-        sentence=(
-            "the {horizon}-bar outlook of a linear classifier on {features} features,"
-            " refitted every {refit} bars on the last {window}"
-        ),
-        check=_check,
-    )
+register_learner(
+    "svc",
+    NAMES,
+    "the {horizon}-bar outlook of a linear classifier on {features} features,"
+    " refitted every {refit} bars on the last {window}",
+    run=_run,
+    check=_check,
+    state_size=_state_size,
+    cost=_cost,
 )

@@ -21,14 +21,14 @@ from genesis.strategy.learners.samples import (
     FEATURES,
     decided,
     gather,
+    register_learner,
     sort_order,
     stacked,
     standardise,
     store,
-    warmup,
     whole,
 )
-from genesis.strategy.node import Array, Op, Scalar, register
+from genesis.strategy.node import Array, Scalar
 
 Floats = npt.NDArray[np.float64]
 Params = tuple[Scalar, ...]
@@ -336,31 +336,19 @@ def _state_size(params: Params) -> int:
     return _HEADER + samples + model + trees * nodes * 4
 
 
-def _lookback(params: Params) -> int:
-    return warmup(int(params[3]), int(params[4]), int(params[6]))
-
-
 def _cost(params: Params) -> float:
     components, depth, trees, window, _, _, refit, _ = (float(p) for p in params[:-1])
     fit = FEATURES**2 * (window + 400.0) + trees * depth * (components * 6.0 + 4.0) * window
     return 1.2 * fit / refit + trees * depth * 3.0 + components * FEATURES
 
 
-register(
-    Op(
-        name="quantile_forest",
-        args="n" * (FEATURES + 1),
-        params=NAMES,
-        boolean=False,
-        run=_run,
-        state_size=_state_size,
-        lookback=_lookback,
-        settle=lambda p: _lookback(p) + int(p[6]),
-        cost=_cost,
-        sentence=(
-            "the {horizon}-bar forecast of {trees} random trees on {components} principal"
-            " components (quantile {quantile}), refitted every {refit} bars on the last {window}"
-        ),
-        check=_check,
-    )
+register_learner(
+    "quantile_forest",
+    NAMES,
+    "the {horizon}-bar forecast of {trees} random trees on {components} principal"
+    " components (quantile {quantile}), refitted every {refit} bars on the last {window}",
+    run=_run,
+    check=_check,
+    state_size=_state_size,
+    cost=_cost,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,13 +10,60 @@ import numpy.typing as npt
 
 from genesis.domain.errors import StrategyError
 from genesis.domain.jit import kernel
-from genesis.strategy.node import Array, Scalar
+from genesis.strategy.node import Array, Op, Scalar, register
 
 Floats = npt.NDArray[np.float64]
 Params = tuple[Scalar, ...]
 
 FEATURES = 15
 """Feature operands of every learner; the last operand is the price that labels are made of."""
+
+
+def register_learner(
+    name: str,
+    params: tuple[str, ...],
+    sentence: str,
+    *,
+    run: Callable[[Sequence[Array | float], Params, Floats, Array], None],
+    check: Callable[[Params], None],
+    state_size: Callable[[Params], int],
+    cost: Callable[[Params], float],
+) -> Op:
+    """Add a learner to the primitives.
+
+    Its first prediction comes with its first fit, and it has settled one refit later.
+
+    Parameters
+    ----------
+    name, params, sentence, run, check, state_size, cost
+        As in `genesis.strategy.node.Op`; ``window``, ``horizon`` and ``refit`` are among the
+        parameters.
+
+    Raises
+    ------
+    StrategyError
+        If the name is taken.
+    """
+    window, horizon, refit = (params.index(key) for key in ("window", "horizon", "refit"))
+
+    def lookback(values: Params) -> int:
+        return warmup(int(values[window]), int(values[horizon]), int(values[refit]))
+
+    return register(
+        Op(
+            name=name,
+            args="n" * (FEATURES + 1),
+            params=params,
+            boolean=False,
+            run=run,
+            state_size=state_size,
+            lookback=lookback,
+            settle=lambda values: lookback(values) + int(values[refit]),
+            cost=cost,
+            sentence=sentence,
+            check=check,
+        )
+    )
 
 
 def stacked(inputs: Sequence[Array | float], features: int, bars: int) -> tuple[Floats, Floats]:
