@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,9 @@ from genesis.market.panel import Panel, partly_funded
 from genesis.market.store import BarStore
 from genesis.strategy.genome import default_genome, express, repair, warmup_bars
 from genesis.strategy.registry import SeedRegistry
+
+LEAST_FOLD_BARS = 50
+"""Fewest bars a fold may have: the ratio of a handful of bars says nothing about a strategy."""
 
 
 def dataset_spec(config: StudyConfig) -> DatasetSpec:
@@ -136,7 +140,8 @@ def study_material(config: StudyConfig, home: Path) -> StudyMaterial:
 
 
 def check_length(config: StudyConfig, registry: SeedRegistry, search: Panel) -> None:
-    """Refuse a dataset on which no chosen family could ever signal."""
+    """Refuse a dataset that cannot hold the folds, or on which no chosen family could signal."""
+    check_folds(config, search)
     limit = int(config.constraints.max_warmup * search.bars)
     names = [name for part in families_of(config, registry, search) for name in part]
     if not names:
@@ -156,4 +161,33 @@ def check_length(config: StudyConfig, registry: SeedRegistry, search: Panel) -> 
             f" of which {limit} may be warm-up",
             why=f"'{least}' needs the fewest, {needs[least]} bars, before its first signal",
             fix="use a longer span or a shorter interval, or raise constraints.max_warmup",
+        )
+
+
+def check_folds(config: StudyConfig, search: Panel) -> None:
+    """Refuse a searched part whose folds hold too few bars, or fewer than the trades asked for.
+
+    A symbol opens at most one trade a bar, so that a fold of b bars and s symbols holds at most
+    b·s trades; what needs more than that could never be feasible.
+
+    Raises
+    ------
+    DataError
+    """
+    folds, limits, symbols = config.split.folds, config.constraints, len(search.symbols)
+    needs = {
+        f"{folds} folds want {LEAST_FOLD_BARS} bars each": folds * LEAST_FOLD_BARS,
+        f"constraints.min_trades_per_fold {limits.min_trades_per_fold} in {folds} folds": folds
+        * math.ceil(limits.min_trades_per_fold / symbols),
+        f"constraints.min_trades {limits.min_trades}": math.ceil(limits.min_trades / symbols),
+    }
+    reason = max(needs, key=lambda name: needs[name])
+    if search.bars < needs[reason]:
+        raise DataError(
+            f"the dataset is too short for a study: {search.bars} bars are searched,"
+            f" at least {needs[reason]} are needed",
+            why=reason
+            if reason.endswith("each")
+            else f"{reason} cannot fit: a symbol opens at most one trade a bar",
+            fix="use a longer span or a shorter interval, or lower split.folds or the constraints",
         )

@@ -174,6 +174,11 @@ def test_refusals_leave_nothing_behind(home: Path) -> None:
         _run(_config(home, dataset__symbols=["SYN9"]), home, "four")
     with pytest.raises(DataError, match="shorter than the warm-up"):
         _run(_config(home, constraints__max_warmup=0.001), home, "five")
+    with pytest.raises(DataError, match="1200 bars are searched, at least 3200 are needed"):
+        _run(_config(home, split__folds=64), home, "short")
+    with pytest.raises(DataError, match="1200 bars are searched, at least 1300 are needed") as few:
+        _run(_config(home, constraints__min_trades_per_fold=1300), home, "trades")
+    assert "min_trades_per_fold 1300 in 2 folds cannot fit" in few.value.why
     span = {"dataset__from": "2010-01-01", "dataset__to": "2010-02-01"}
     with pytest.raises(DataError, match="no 4h bar"):
         _run(_config(home, **span), home, "six")
