@@ -11,6 +11,8 @@ from genesis.cli import render
 from genesis.cli.options import Json, home_of
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from genesis.evolution.config import StudyConfig
     from genesis.system.compose import StudyOutcome
 
@@ -133,7 +135,7 @@ def show_outcome(outcome: StudyOutcome) -> None:
     """Print the leaderboard, where things are and what to do next."""
     result = outcome.result
     out = render.console()
-    out.print(leaderboard_table(result.leaderboard))
+    show_leaderboard(out, result.leaderboard)
     out.print(
         f"{result.evaluations:,} evaluations in {render.duration(result.seconds)}"
         f"   archive {result.archive_hash[:12]}   dataset {result.dataset_hash[:12]}",
@@ -151,6 +153,13 @@ def show_outcome(outcome: StudyOutcome) -> None:
         out.print("no strategy met every constraint of the study", markup=False)
     for place, step in enumerate(steps):
         out.print(f"{'' if place else 'next':8} {step}", markup=False)
+
+
+def show_leaderboard(out: Console, rows: Any) -> None:
+    """Print the leaderboard and what its marks mean."""
+    out.print(leaderboard_table(rows))
+    if not all(row.get("feasible", True) for row in rows):
+        out.print(render.UNMET_LEGEND, markup=False)
 
 
 def leaderboard_table(rows: Any, limit: int = 10) -> Any:
@@ -171,7 +180,7 @@ def leaderboard_table(rows: Any, limit: int = 10) -> Any:
             str(place),
             str(row["id"]),
             str(row["family"]),
-            render.number(row.get("fitness")),
+            render.marked(render.number(row.get("fitness")), met=row.get("feasible", True)),
             render.number(row.get("sharpe")),
             render.number(row.get("sharpe_2x")),
             render.percent(row.get("total_return")),

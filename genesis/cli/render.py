@@ -14,6 +14,7 @@ from rich.table import Table
 from genesis.domain.errors import GenesisError
 
 SCHEMA = 1
+UNMET_LEGEND = "* does not meet every constraint of its study; ranked behind all that do"
 _PIPE_WIDTH = 240
 
 
@@ -83,6 +84,11 @@ def number(value: Any, digits: int = 2) -> str:
     if isinstance(value, float):
         return f"{value:.{digits}f}" if math.isfinite(value) else "-"
     return str(value)
+
+
+def marked(text: str, *, met: bool) -> str:
+    """Text with an asterisk where the constraints are not met; see `UNMET_LEGEND`."""
+    return text if met else f"{text}*"
 
 
 def percent(value: Any, digits: int = 1) -> str:

@@ -82,7 +82,7 @@ def show(
 
         genesis runs show crypto_perps_1h-20250131-120000 --json
     """
-    from genesis.cli.evolve import leaderboard_table
+    from genesis.cli.evolve import show_leaderboard
     from genesis.evolution.run import load_run
 
     found = load_run(run, home_of(ctx))
@@ -105,7 +105,7 @@ def show(
     if failures:
         text = ", ".join(f"{cause} {count:,}" for cause, count in sorted(failures.items()))
         out.print(f"{'invalid genomes':17} {text}", markup=False)
-    out.print(leaderboard_table(found.leaderboard_records()))
+    show_leaderboard(out, found.leaderboard_records())
     if summary["status"] in ("interrupted", "failed"):
         out.print(f"go on with: genesis evolve --resume {found.id}", markup=False)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -49,7 +50,7 @@ def list_(
     records = [_summary(record) for record in _store(ctx).list()]
     if run is not None:
         records = [record for record in records if str(record["run_id"]).startswith(run)]
-    records.sort(key=lambda r: (-(r["fitness"] if r["fitness"] is not None else -1e9), r["id"]))
+    records.sort(key=_rank)
     if as_json:
         render.emit({"strategies": records})
         return
@@ -63,7 +64,7 @@ def list_(
         (
             r["id"],
             r["family"],
-            render.number(r["fitness"]),
+            render.marked(render.number(r["fitness"]), met=r["feasible"]),
             render.number(r["sharpe"]),
             render.number(r["trades"], 0),
             str(r["run_id"] or "-"),
@@ -71,6 +72,8 @@ def list_(
         for r in records
     ]
     out.print(render.table(columns, rows))
+    if not all(r["feasible"] for r in records):
+        out.print(render.UNMET_LEGEND, markup=False)
 
 
 @app.command("show")
@@ -175,12 +178,18 @@ def _store(ctx: typer.Context, *, create: bool = False) -> StrategyStore:
     return StrategyStore(workspace.strategies)
 
 
+def _rank(summary: dict[str, Any]) -> tuple[bool, float, str]:
+    fitness = summary["fitness"]
+    return not summary["feasible"], math.inf if fitness is None else -fitness, summary["id"]
+
+
 def _summary(record: StoredStrategy) -> dict[str, Any]:
     measures = record.measures
     return {
         "id": record.id,
         "family": record.strategy.family,
         "fitness": next(iter(record.objectives.values()), None),
+        "feasible": record.feasible,
         "sharpe": measures.get("sharpe"),
         "trades": measures.get("trades"),
         "dataset": record.dataset,

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -168,6 +169,39 @@ def test_the_first_of_the_leaderboard_is_offered_for_explanation(
     assert "genesis strategies explain strat_0123" in text
     assert ("no strategy met every constraint" in text) is not feasible
     assert "next     genesis " in text
+    assert ("1.00*" in text) is not feasible
+    assert ("* does not meet" in text) is not feasible
+
+
+def _stored(home: Path, spans: dict[int, dict[str, Any]]) -> list[str]:
+    """Store one strategy a moving average's span; returns their ids."""
+    from genesis.evolution.store import StoredStrategy, StrategyStore
+    from genesis.strategy.language import Market, ema
+    from genesis.strategy.strategy import PolicyParams, Rules, Strategy
+
+    close, ids = Market().close, []
+    for span, facts in spans.items():
+        strategy = Strategy(Rules(long=close > ema(close, span)), PolicyParams(), "custom")
+        ids.append(StrategyStore(home / "strategies").put(StoredStrategy(strategy, **facts)).stem)
+    return ids
+
+
+def test_strategies_that_miss_a_constraint_are_marked_and_last(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    unmet, met = _stored(
+        tmp_path,
+        {
+            5: {"objectives": {"sharpe": 9.0}, "feasible": False},
+            10: {"objectives": {"sharpe": 1.0}, "feasible": True},
+        },
+    )
+    assert main.dispatch(["--home", str(tmp_path), "strategies", "list"]) == 0
+    text = capsys.readouterr().out
+    assert text.index(met) < text.index(unmet)
+    assert "9.00*" in text
+    assert "1.00*" not in text
+    assert "* does not meet every constraint" in text
 
 
 def test_runs_are_listed_when_their_families_are_gone(
