@@ -47,7 +47,8 @@ class PortfolioBacktest:
         Share of symbols in position after each bar, signed by side.
     metrics : dict of str to float
         The names of `genesis.backtest.result.METRICS` with ratios of the portfolio's bar returns,
-        and ``annual_return`` and ``daily_sharpe`` (on daily marks, as in the search).
+        and ``annual_return``, and on daily marks as in the search ``daily_sharpe`` and, at 1.5
+        and 2 times fees and slippage, ``daily_sharpe_1_5x`` and ``daily_sharpe_2x``.
     symbols : tuple of SymbolBacktest
     blocks : tuple of BlockResult
         The same numbers that the search saw, one row each.
@@ -158,7 +159,8 @@ def _numbers(
         values[name] = float(sum(valid)) / len(blocks)
     ordered = {name: values[name] for name in METRICS}
     ordered["annual_return"] = m.annual_return(returns, periods)
-    ordered["daily_sharpe"] = float(
-        np.nan_to_num(m.sharpe(np.diff(marks, prepend=0.0), marks_per_year(panel.interval_ms)))
-    )
+    stops, yearly = day_stops(panel.ts_ms) - 1, marks_per_year(panel.interval_ms)
+    for name, net in zip(("", "_1_5x", "_2x"), nets, strict=True):
+        daily = np.diff(np.cumsum(net)[stops], prepend=0.0)
+        ordered[f"daily_sharpe{name}"] = float(np.nan_to_num(m.sharpe(daily, yearly)))
     return ordered

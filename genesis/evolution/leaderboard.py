@@ -36,9 +36,10 @@ def survivors(
 ) -> list[Ranked]:
     """Best entry of each cell, feasible ones first, at most `MOST_SURVIVORS`.
 
-    Genomes that express to the same strategy appear once. The first `LENGTH`, which make the
-    leaderboard, are backtested again bar by bar; the others keep the numbers of the search, whose
-    ``resolution`` is days.
+    Genomes that express to the same strategy appear once. A name means the same in every row:
+    ``sharpe`` and ``max_drawdown`` are the portfolio's on daily marks, as the search computed
+    them. The first `LENGTH`, which make the leaderboard, are backtested again bar by bar and carry
+    those numbers as well; see `full_measures`.
     """
     ranked: dict[str, Ranked] = {}
     for entry in archive.elites():
@@ -47,20 +48,37 @@ def survivors(
         strategy = registry.express(entry.candidate.genome)
         if strategy.id in ranked:
             continue
-        measures: dict[str, Any]
+        measures = search_measures(entry.score.measures)
         if len(ranked) < LENGTH:
-            measures = full_measures(panel, strategy, setup)
-        else:
-            measures = {name: _plain(value) for name, value in entry.score.measures.items()}
-            measures["resolution"] = "days"
+            measures |= full_measures(panel, strategy, setup)
         ranked[strategy.id] = Ranked(entry, strategy, measures)
     return list(ranked.values())
 
 
+def search_measures(measures: Mapping[str, float]) -> dict[str, Any]:
+    """Numbers of the search; the ratios that it averages over symbols say so in their names."""
+    names = {"sharpe_1_5x": "symbol_sharpe_1_5x", "sharpe_2x": "symbol_sharpe_2x"}
+    return {names.get(name, name): _plain(value) for name, value in measures.items()}
+
+
 def full_measures(panel: Panel, strategy: Strategy, setup: EvaluationSetup) -> dict[str, Any]:
-    """Numbers of a strategy's portfolio on every bar; what does not exist is null."""
+    """Numbers of a strategy's portfolio on every bar; what does not exist is null.
+
+    The Sharpe ratios of its daily marks are ``sharpe``, ``sharpe_1_5x`` and ``sharpe_2x`` (at
+    multiples of fees and slippage); those of its bars, its drawdown at every bar and the composite
+    fitness of both are prefixed ``bar_``.
+    """
     found: Mapping[str, float] = backtest_strategy(panel, strategy, setup).metrics
-    return {**{name: _plain(value) for name, value in found.items()}, "resolution": "bars"}
+    return {_full_name(name): _plain(value) for name, value in found.items()}
+
+
+def _full_name(name: str) -> str:
+    if name.startswith("daily_"):
+        return name.removeprefix("daily_")
+    return f"bar_{name}" if name in _PER_BAR else name
+
+
+_PER_BAR = ("sharpe", "sharpe_1_5x", "sharpe_2x", "sortino", "calmar", "max_drawdown", "fitness")
 
 
 def _plain(value: float) -> float | None:

@@ -131,7 +131,27 @@ def _check_files(home: Path, result: StudyResult) -> None:
     entry = next(e for e in run.archive_records() if e["key"] == best["key"])
     assert best["trades"] == entry["measures"]["trades"]
     assert best["total_return"] == pytest.approx(entry["measures"]["total_return"], rel=1e-9)
-    assert best["measures"]["daily_sharpe"] == pytest.approx(entry["measures"]["sharpe"], rel=1e-9)
+    assert best["sharpe"] == pytest.approx(entry["measures"]["sharpe"], rel=1e-9)
+    assert best["measures"]["bar_sharpe"] != pytest.approx(best["sharpe"], rel=1e-6)
+    assert best["sharpe_2x"] < best["sharpe"]
+    assert best["max_drawdown"] == pytest.approx(entry["measures"]["max_drawdown"], rel=1e-9)
+    assert best["measures"]["bar_max_drawdown"] >= best["max_drawdown"]
+
+
+def test_survivors_carry_one_kind_of_sharpe_ratio(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("genesis.evolution.leaderboard.LENGTH", 1)
+    _run(_config(home), home, "one")
+    searched = {e["key"]: e["measures"] for e in load_run("one", home).archive_records()}
+    stored = StrategyStore(home / "strategies").list()
+    assert sum("bar_sharpe" in record.measures for record in stored) == 1 < len(stored)
+    for record in stored:
+        expected = searched[record.genome]
+        for name in ("sharpe", "max_drawdown", "trades", "total_return"):
+            assert record.measures[name] == pytest.approx(expected[name], rel=1e-9), name
+        # Averaged over symbols by the search, hence under another name than the portfolio's.
+        assert record.measures["symbol_sharpe_2x"] == expected["sharpe_2x"]
 
 
 @pytest.mark.parametrize("stop", [0, 1])
