@@ -36,7 +36,7 @@ StrategyId = Annotated[
 @app.command("list")
 def list_(
     ctx: typer.Context,
-    run: Annotated[str | None, typer.Option(help="Only strategies of this run.")] = None,
+    run: Annotated[str | None, typer.Option(help="Only strategies that this run found.")] = None,
     as_json: Json = False,
 ) -> None:
     """List the stored strategies, best first.
@@ -47,16 +47,22 @@ def list_(
 
         genesis strategies list --run demo --json
     """
-    records = [_summary(record) for record in _store(ctx).list()]
-    if run is not None:
-        records = [record for record in records if str(record["run_id"]).startswith(run)]
+    stored = _store(ctx).list()
+    records = [
+        _summary(record)
+        for record in stored
+        if run is None or any(name.startswith(run) for name in record.finders)
+    ]
     records.sort(key=_rank)
     if as_json:
         render.emit({"strategies": records})
         return
     out = render.console()
     if not records:
-        out.print("no strategies yet: genesis demo, or genesis evolve CONFIG", markup=False)
+        nothing = "no strategies yet: genesis demo, or genesis evolve CONFIG"
+        if stored:
+            nothing = f"no strategy was found by a run '{run}': genesis runs list shows the runs"
+        out.print(nothing, markup=False)
         return
     columns = [("strategy", "left"), ("family", "left"), ("fitness", "right")]
     columns += [("Sharpe", "right"), ("trades", "right"), ("run", "left")]
@@ -194,4 +200,5 @@ def _summary(record: StoredStrategy) -> dict[str, Any]:
         "trades": measures.get("trades"),
         "dataset": record.dataset,
         "run_id": record.run_id,
+        "also_found_by": list(record.also_found_by),
     }

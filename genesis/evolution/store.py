@@ -26,7 +26,9 @@ class StoredStrategy:
     ----------
     strategy : Strategy
     run_id : str or None
-        The study that found it.
+        The study that found it first.
+    also_found_by : tuple of str
+        Later studies that came to the same strategy, in order.
     study_hash, dataset_hash, config_hash, code_hash : str
     genome : str
         Key of its genome in the study's ledger.
@@ -64,6 +66,7 @@ class StoredStrategy:
     feasible: bool = True
     trials: int = 0
     ledger_head: str = ""
+    also_found_by: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
@@ -78,6 +81,7 @@ class StoredStrategy:
             "strategy": dump_strategy(self.strategy),
             "lineage": [dict(row) for row in self.lineage],
             "parents": list(self.parents),
+            "also_found_by": list(self.also_found_by),
             "objectives": dict(self.objectives),
             "measures": dict(self.measures),
         }
@@ -110,6 +114,8 @@ class StoredStrategy:
             record = StoredStrategy(
                 strategy=load_strategy(body["strategy"]),
                 parents=tuple(body["parents"]),
+                # Records that were written before a second finder was noted have none.
+                also_found_by=tuple(body.get("also_found_by", ())),
                 lineage=tuple(body["lineage"]),
                 objectives=body["objectives"],
                 measures=body["measures"],
@@ -125,10 +131,30 @@ class StoredStrategy:
             )
         return record
 
+    @property
+    def finders(self) -> tuple[str, ...]:
+        """Every run that found it, the first one first; none for a record without a run."""
+        return ((self.run_id,) if self.run_id is not None else ()) + self.also_found_by
+
+    def seen_again(self, later: StoredStrategy) -> StoredStrategy:
+        """Return the record as it is after a later find of the same strategy.
+
+        Run, hashes, lineage and measures stay those of the first find. The count of trials never
+        falls: whoever found it with less effort did so later.
+        """
+        known = self.finders
+        others = dict.fromkeys(name for name in later.finders if name not in known)
+        return replace(
+            self,
+            trials=max(self.trials, later.trials),
+            also_found_by=(*self.also_found_by, *others),
+        )
+
     def details(self) -> list[tuple[str, dict[str, Any]]]:
         """Titled blocks of key and value, for people."""
         origin = {
             "run": self.run_id,
+            "also found by": ", ".join(self.also_found_by) or "none",
             "dataset": self.dataset,
             "cell": self.cell,
             "constraints": "met" if self.feasible else "not met",
@@ -181,9 +207,9 @@ class StrategyStore:
         self.root = root
 
     def put(self, record: StoredStrategy) -> Path:
-        """Store a strategy; the same strategy of a later study replaces the record.
+        """Store a strategy; of one that is stored already the first finder's record stays.
 
-        The count of trials never falls: whoever found it with less effort did so later.
+        See `StoredStrategy.seen_again` for what a later find adds.
 
         Raises
         ------
@@ -196,7 +222,7 @@ class StrategyStore:
             raise StorageError(f"cannot make {self.root}", why=str(error)) from None
         path = self.root / f"{record.id}.json"
         if path.exists():
-            record = replace(record, trials=max(record.trials, self._read(path).trials))
+            record = self._read(path).seen_again(record)
         write_json(path, record.to_plain())
         return path
 

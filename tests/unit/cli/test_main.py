@@ -204,6 +204,22 @@ def test_strategies_that_miss_a_constraint_are_marked_and_last(
     assert "* does not meet every constraint" in text
 
 
+def test_strategies_are_listed_by_every_run_that_found_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for run in ("r2", "r3"):
+        _stored(tmp_path, {5: {"run_id": run}})
+    command = ["--home", str(tmp_path), "strategies", "list"]
+    for run in ("r2", "r3"):
+        assert main.dispatch([*command, "--run", run, "--json"]) == 0
+        (row,) = _output(capsys)["strategies"]  # type: ignore[misc]
+        assert (row["run_id"], row["also_found_by"]) == ("r2", ["r3"])
+    assert main.dispatch([*command, "--run", "r4"]) == 0
+    text = capsys.readouterr().out
+    assert "no strategies yet" not in text
+    assert "'r4'" in text
+
+
 def test_runs_are_listed_when_their_families_are_gone(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

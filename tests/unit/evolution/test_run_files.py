@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -180,9 +181,21 @@ def test_store_round_trip_and_prefixes(tmp_path: Path) -> None:
 
 def test_the_count_of_trials_never_falls(tmp_path: Path) -> None:
     store = StrategyStore(tmp_path)
-    for trials in (900, 7, 50):
+    for trials in (7, 900, 50):
         store.put(StoredStrategy(_strategy(5), run_id=f"r{trials}", trials=trials))
-    assert (store.list()[0].run_id, store.list()[0].trials) == ("r50", 900)
+    assert store.list()[0].trials == 900
+
+
+def test_the_first_finder_keeps_the_record(tmp_path: Path) -> None:
+    store = StrategyStore(tmp_path)
+    first = StoredStrategy(_strategy(5), run_id="r1", genome="g1", code_hash="c1", trials=7)
+    store.put(first)
+    for run_id in ("r2", "r1", "r3", "r2"):  # resumed runs store theirs again
+        later = StoredStrategy(_strategy(5), run_id=run_id, genome="g", code_hash="c2", trials=9)
+        store.put(later)
+    expected = replace(first, trials=9, also_found_by=("r2", "r3"))
+    assert store.list() == (expected,)
+    assert store.list()[0].finders == ("r1", "r2", "r3")
 
 
 def test_changed_strategy_is_refused(tmp_path: Path) -> None:
