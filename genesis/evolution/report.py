@@ -176,17 +176,19 @@ def _tiles(
     if not metrics:
         return [("Trials", number(len(trials)))]
     last = metrics[-1]
-    speeds = [m["evaluations"] for m in metrics]
     elapsed = last.get("elapsed_s") or 0.0
-    total = speeds[-1] + (last.get("random_evaluations") or 0)
+    # Apart, since the console and `genesis runs` count the search alone.
+    search, random_arm = last["evaluations"], last.get("random_evaluations") or 0
+    total = search + random_arm
     best = _flat(board[0]).get("fitness") if board else last.get("best")
     return [
         ("Generations", number(int(last["generation"]) + 1)),
         ("Best fitness", number(best)),
         ("Random search", number(last.get("random_best"))),
         ("Trials", number(len(trials))),
-        ("Evaluations", number(total)),
-        ("Evaluations a second", number(total / elapsed if elapsed else None)),
+        ("Evaluations, search", number(search)),
+        ("Evaluations, random arm", number(random_arm)),
+        ("Evaluations a second, both", number(total / elapsed if elapsed else None)),
         ("Archive cells", number(last.get("archive_cells"))),
         ("Workers", number(last.get("workers"))),
         ("Elapsed", f"{elapsed:,.0f} s"),

@@ -118,6 +118,15 @@ def test_a_study_page_has_every_part_and_no_credentials(pages: dict[str, Path]) 
     assert "a" * 64 in text
 
 
+def test_evaluations_are_counted_by_arm(tmp_path: Path) -> None:
+    run = Run(samples.sample_run(tmp_path, generations=2))  # 64 and 8 a generation
+    text = write_report(run, tmp_path / "page.html", backtests=()).read_text(encoding="utf-8")
+    tiles = dict(re.findall(r"<dt>(Evaluations[^<]*)</dt><dd>([^<]*)</dd>", text))
+    assert tiles["Evaluations, search"] == "128"
+    assert tiles["Evaluations, random arm"] == "16"
+    assert "Evaluations" not in tiles
+
+
 def test_candles_are_shared_by_the_strategies(pages: dict[str, Path]) -> None:
     data = data_of(pages["study"])
     assert set(data["candles"]) == {f"C{s}USDT" for s in range(4)}
