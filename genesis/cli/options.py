@@ -15,7 +15,16 @@ SeedPaths = Annotated[
 
 
 def home_of(ctx: typer.Context) -> Path:
-    """Workspace folder that the root command chose."""
+    """Workspace folder that the root command chose; it need not exist yet.
+
+    Raises
+    ------
+    InputError
+        If it is something else than a folder.
+    """
+    from genesis.system.workspace import Workspace
+
     home = ctx.find_root().obj
     assert isinstance(home, Path)
+    Workspace(home).require_folder()
     return home

@@ -47,6 +47,19 @@ class Workspace:
         """What still has to reach the tracking server."""
         return self.home / "spool"
 
+    def require_folder(self) -> None:
+        """Refuse a path at which something else than a folder is; nothing at all is fine.
+
+        Raises
+        ------
+        InputError
+        """
+        if self.home.exists() and not self.home.is_dir():
+            raise InputError(
+                f"the workspace {self.home} is not a folder",
+                fix="give another one with --home or GENESIS_HOME",
+            )
+
     def open(self) -> Workspace:
         """Create the folders that are missing, readable by their owner alone.
 
@@ -57,11 +70,7 @@ class Workspace:
         StorageError
             If a folder cannot be created or written.
         """
-        if self.home.exists() and not self.home.is_dir():
-            raise InputError(
-                f"the workspace {self.home} is not a folder",
-                fix="give another one with --home or GENESIS_HOME",
-            )
+        self.require_folder()
         fresh = not self.home.exists()
         try:
             for folder in (self.home, *(self.home / name for name in FOLDERS)):

@@ -158,6 +158,19 @@ def test_home_comes_from_option_or_environment(
     capsys.readouterr()
 
 
+@pytest.mark.parametrize("command", [("runs", "list"), ("strategies", "list"), ("report", "one")])
+def test_a_home_that_is_a_file_is_bad_input(
+    command: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
+    assert main.dispatch(["--home", str(file), *command, "--json"]) == 2
+    error = _output(capsys)["error"]
+    assert isinstance(error, dict)
+    assert "is not a folder" in error["what"]
+    assert "--home" in error["fix"]
+
+
 @pytest.mark.parametrize("feasible", [True, False])
 def test_the_first_of_the_leaderboard_is_offered_for_explanation(
     feasible: bool, capsys: pytest.CaptureFixture[str]
