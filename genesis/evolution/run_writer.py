@@ -177,6 +177,18 @@ class RunWriter:
         self._study["updated_ms"] = self._clock.now_ms()
         write_json(self.folder / STUDY, self._study)
 
+    def progress(self, generations: int) -> str:
+        """Words on what of a study of so many generations is on disk and what is missing."""
+        if not self.checkpoint.exists():
+            return "no generation was whole yet, so it will begin anew"
+        done = int(read_json(self.checkpoint)["generation"]) + 1
+        # The archive is written once the search is over, which a budget may end early.
+        if done < generations and not (self.folder / ARCHIVE).exists():
+            return f"{done} of {generations} generations are whole and saved"
+        ranked = (self.folder / LEADERBOARD).exists()
+        missing = "the report is" if ranked else "the leaderboard and the report are"
+        return f"the search is complete and saved, only {missing} missing"
+
     def add_metrics(self, metrics: EvolutionMetrics) -> None:
         """Append a generation."""
         append_lines(self.folder / METRICS, [metrics.to_plain()])

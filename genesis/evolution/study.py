@@ -141,7 +141,8 @@ def run_study(
         except KeyboardInterrupt:
             writer.update(status="interrupted")
             raise InterruptedRun(
-                f"the run '{writer.run_id}' was interrupted; its last whole generation is saved",
+                f"the run '{writer.run_id}' was interrupted;"
+                f" {writer.progress(config.evolution.generations)}",
                 fix=f"go on with: genesis evolve --resume {writer.run_id}",
             ) from None
         except BaseException as error:

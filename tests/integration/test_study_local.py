@@ -174,6 +174,30 @@ def test_interruption_and_resume(home: Path, stop: int) -> None:
     assert _run(config, home, "parts", resume=True).archive_hash == whole.archive_hash
 
 
+@pytest.mark.parametrize(
+    ("when", "words"),
+    [
+        ("on_start", "no generation was whole yet"),
+        ("generation 0", "1 of 3 generations are whole and saved"),
+        ("generation 2", "search is complete and saved, only the leaderboard and the report are"),
+        ("on_finish", "search is complete and saved, only the report is missing"),
+    ],
+)
+def test_an_interrupted_run_says_what_is_saved(home: Path, when: str, words: str) -> None:
+    config = _config(home)
+    listener = Listener(int(when[-1]) if when.startswith("generation") else None)
+
+    def stop(_: Any) -> None:
+        raise KeyboardInterrupt
+
+    if when.startswith("on_"):
+        setattr(listener, when, stop)
+    with pytest.raises(InterruptedRun, match=words):
+        _run(config, home, "parts", listeners=[listener])
+    assert _run(config, home, "parts", resume=True).status == "finished"
+    assert load_run("parts", home).leaderboard_records()
+
+
 def test_refusals_leave_nothing_behind(home: Path) -> None:
     config = _config(home)
     _run(config, home, "one")
