@@ -12,6 +12,8 @@ from genesis.cli.options import Json, home_of
 
 if TYPE_CHECKING:
     from genesis.backtest.portfolio import PortfolioBacktest
+    from genesis.market.dataset_spec import DatasetSpec
+    from genesis.market.panel import Panel
     from genesis.strategy.strategy import Strategy
     from genesis.system.workspace import Workspace
 
@@ -35,11 +37,16 @@ def backtest(
     slippage: Annotated[float, typer.Option(help="Slippage of market orders and stops.")] = 2e-4,
     leverage: Annotated[float, typer.Option(help="Sets the liquidation price.")] = 3.0,
     report: Annotated[Path | None, typer.Option(help="Write an HTML report here.")] = None,
+    open_sealed: Annotated[
+        bool,
+        typer.Option("--open-sealed", help="Use bars that a study sealed too; it is recorded."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Backtest a strategy with real costs, funding and liquidation.
 
-    Each symbol trades with an equal share of the reference capital; nothing compounds.
+    Each symbol trades with an equal share of the reference capital; nothing compounds. Bars that
+    a study of this workspace sealed are left out unless --open-sealed is given.
 
     Examples:
 
@@ -63,13 +70,18 @@ def backtest(
         costs=CostModel(taker=taker, maker=maker, slippage=slippage), leverage=leverage
     )
     panel = datasets.load(BarStore(workspace.data), spec)
+    panel, sealed_from, notice = _honour_seals(
+        workspace, panel, spec, chosen.id, open_sealed=open_sealed
+    )
     result = backtest_strategy(panel, chosen, setup)
     if report is not None:
         _write_report(panel, chosen, setup, result, report)
     payload = {
         "strategy": chosen.id,
-        "dataset": spec.text,
+        "dataset": panel.name,
         "dataset_hash": panel.dataset_hash,
+        "sealed_from": sealed_from,
+        "notice": notice,
         "metrics": dict(result.metrics),
         "symbols": _by_symbol(result),
         "without_funding": [s.symbol for s in panel.symbols if not s.has_funding],
@@ -126,6 +138,49 @@ def read_document(file: Path) -> Any:
         ) from None
 
 
+def _honour_seals(
+    workspace: Workspace, panel: Panel, spec: DatasetSpec, strategy: str, *, open_sealed: bool
+) -> tuple[Panel, str | None, str | None]:
+    """Bars that may be used, when the sealed ones begin, and what to tell the user.
+
+    Raises
+    ------
+    RefusedError
+        If every bar of the dataset lies in or behind a sealed span.
+    """
+    from dataclasses import replace
+
+    from genesis.domain.errors import RefusedError
+    from genesis.domain.timeline import format_ts
+    from genesis.evolution.seals import SealRegistry, sealed_bases
+    from genesis.market.dataset import load
+    from genesis.market.store import BarStore
+    from genesis.system.clock import SystemClock
+
+    registry = SealRegistry(workspace.home / "seals.json")
+    start = int(panel.ts_ms[0])
+    span = (start, int(panel.ts_ms[-1]) + panel.interval_ms)
+    reached = registry.reached(sealed_bases(panel), span)
+    if not reached:
+        return panel, None, None
+    first = reached[0].start_ms
+    since, who = format_ts(first), ", ".join(sorted({seal.study for seal in reached}))
+    if open_sealed:
+        registry.open_sealed(strategy, spec.text, reached, SystemClock())
+        return panel, since, f"bars from {since} on, sealed by {who}, were opened; it is recorded"
+    last = first - panel.interval_ms  # open time of the last bar that closes before the seal
+    if last < start:
+        raise RefusedError(
+            f"every bar of {spec.text} is sealed by {who}",
+            why=f"{reached[0].base} is sealed from {since} to {format_ts(reached[0].end_ms)}",
+            fix="choose a span outside that, or look at the sealed bars on purpose and on record"
+            " with --open-sealed",
+        )
+    # Read again, so that name and hash are those of the bars that are used.
+    cut = load(BarStore(workspace.data), replace(spec, end_ms=last))
+    return cut, since, f"ends before {since}: later bars are sealed by {who} (--open-sealed)"
+
+
 def _by_symbol(result: PortfolioBacktest) -> dict[str, dict[str, Any]]:
     """Measures of each symbol with its status, ``valid`` or why there are none."""
     from genesis.backtest.result import METRICS, STATUS
@@ -169,6 +224,8 @@ def _show(strategy: Strategy, payload: dict[str, Any]) -> None:
             out.print(f"{name}: {payload['symbols'][name]['reason']}", markup=False)
     if payload["without_funding"]:
         out.print(f"no funding: {', '.join(payload['without_funding'])}", markup=False)
+    if payload["notice"]:
+        out.print(payload["notice"], markup=False)
     out.print(f"dataset {payload['dataset_hash'][:12]}", markup=False)
     if payload["report"]:
         out.print(f"report  {payload['report']}", markup=False)

@@ -3,6 +3,8 @@
 A span belongs to a base asset and a stretch of time, across venues and intervals, because BTC on
 another exchange or at another interval is the same market. A study that asks for the same seal
 again (same base, same start or earlier) is not refused: it keeps the span sealed too.
+
+Who looks at a sealed span on purpose leaves a record of it beside the seals, under ``openings``.
 """
 
 from __future__ import annotations
@@ -10,11 +12,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
+from genesis.domain.clock import Clock
 from genesis.domain.errors import RefusedError
-from genesis.domain.timeline import format_ts
+from genesis.domain.timeline import DAY_MS, format_ts
 from genesis.evolution.files import read_json, write_json
 from genesis.market.atomic_file import exclusive
+from genesis.market.panel import Panel
 
 SCHEMA = 1
 
@@ -28,6 +33,25 @@ class Seal:
     end_ms: int
     study: str
     dataset: str
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A look at sealed bars: which strategy, on which dataset, when, and whose seals."""
+
+    strategy: str
+    dataset: str
+    ts_ms: int
+    studies: tuple[str, ...]
+
+
+def sealed_bases(panel: Panel) -> list[str]:
+    """Names under which a panel's symbols are sealed.
+
+    Synthetic assets share names, not markets, with real ones.
+    """
+    prefix = "synth:" if panel.venue == "synth" else ""
+    return [prefix + series.instrument.base for series in panel.symbols]
 
 
 class SealRegistry:
@@ -44,9 +68,56 @@ class SealRegistry:
 
     def seals(self) -> list[Seal]:
         """All registered spans in the order of their registration."""
+        return [Seal(**row) for row in self._document()["seals"]]
+
+    def openings(self) -> list[Opening]:
+        """Every look at sealed bars, in order."""
+        rows = self._document().get("openings", [])
+        return [Opening(**{**row, "studies": tuple(row["studies"])}) for row in rows]
+
+    def reached(self, bases: Sequence[str], span: tuple[int, int]) -> list[Seal]:
+        """Seals on any of the bases that a span ``[start, end)`` overlaps, earliest first."""
+        hits = [
+            seal
+            for seal in self.seals()
+            if seal.base in bases and seal.start_ms < span[1] and span[0] < seal.end_ms
+        ]
+        return sorted(hits, key=lambda seal: (seal.start_ms, seal.base, seal.study))
+
+    def open_sealed(
+        self, strategy: str, dataset: str, seals: Sequence[Seal], clock: Clock
+    ) -> Opening:
+        """Put on record that a strategy is about to be tried on sealed bars.
+
+        Parameters
+        ----------
+        strategy : str
+            Its id.
+        dataset : str
+            Spelling of the dataset.
+        seals : sequence of Seal
+            The seals that are opened.
+        clock : Clock
+            Gives the record its time.
+
+        Raises
+        ------
+        StorageError
+            If the record cannot be written; nothing may be looked at then.
+        """
+        studies = tuple(sorted({seal.study for seal in seals}))
+        opening = Opening(strategy, dataset, clock.now_ms(), studies)
+        with exclusive(self.path.with_suffix(".lock")):
+            document = self._document()
+            document.setdefault("openings", []).append(asdict(opening))
+            write_json(self.path, document)
+        return opening
+
+    def _document(self) -> dict[str, Any]:
         if not self.path.exists():
-            return []
-        return [Seal(**row) for row in read_json(self.path)["seals"]]
+            return {"schema": SCHEMA, "seals": []}
+        document: dict[str, Any] = read_json(self.path)
+        return document
 
     def register(
         self,
@@ -80,18 +151,19 @@ class SealRegistry:
             If the searched span overlaps a span of another study on one of the bases.
         """
         with exclusive(self.path.with_suffix(".lock")):
-            known = self.seals()
-            _refuse_overlap(known, study, set(bases), searched)
+            document = self._document()
+            known = [Seal(**row) for row in document["seals"]]
+            _refuse_overlap(known, study, set(bases), searched, sealed[1])
             own = [Seal(base, sealed[0], sealed[1], study, dataset) for base in sorted(set(bases))]
             new = [seal for seal in own if seal not in known]
             if new and sealed[0] < sealed[1]:
-                rows = [asdict(seal) for seal in (*known, *new)]
-                write_json(self.path, {"schema": SCHEMA, "seals": rows})
+                document["seals"] += [asdict(seal) for seal in new]
+                write_json(self.path, document)
             return own
 
 
 def _refuse_overlap(
-    known: Sequence[Seal], study: str, bases: set[str], searched: tuple[int, int]
+    known: Sequence[Seal], study: str, bases: set[str], searched: tuple[int, int], end_ms: int
 ) -> None:
     hits = [
         seal
@@ -109,5 +181,19 @@ def _refuse_overlap(
         f"the searched part reaches into data sealed by {', '.join(who)}",
         why=f"{first.base} is sealed from {format_ts(first.start_ms)} to"
         f" {format_ts(first.end_ms)}; the study would search to {format_ts(searched[1])}",
-        fix=f"end the dataset so that its searched part stops by {format_ts(first.start_ms)}",
+        fix=f"{_earlier_end(first.start_ms, searched, end_ms)}or, for data that has nothing to do"
+        f" with {', '.join(who)}, work in another workspace: genesis --home FOLDER evolve CONFIG",
     )
+
+
+def _earlier_end(seal_ms: int, searched: tuple[int, int], end_ms: int) -> str:
+    """Latest whole day on which the dataset may end, so that its searched part stops in time."""
+    start = searched[0]
+    if seal_ms <= start:
+        return "choose a dataset whose searched part lies outside that span, "
+    # The searched part keeps its share of the dataset; a day less covers the rounding to bars.
+    whole = (seal_ms - start) * (end_ms - start) // (searched[1] - start)
+    day = (start + whole) // DAY_MS * DAY_MS - DAY_MS
+    if day <= start:
+        return f"end the dataset so that its searched part stops by {format_ts(seal_ms)}, "
+    return f"end the dataset by {format_ts(day)[:10]} (dataset.to), "

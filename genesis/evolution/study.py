@@ -30,7 +30,7 @@ from genesis.evolution.metrics import EvolutionMetrics
 from genesis.evolution.pool import GeneticStrategyPool
 from genesis.evolution.run import Run
 from genesis.evolution.run_writer import RunWriter, new_run_id
-from genesis.evolution.seals import SealRegistry
+from genesis.evolution.seals import SealRegistry, sealed_bases
 from genesis.evolution.store import StrategyStore
 from genesis.evolution.trials import TrialLedger
 from genesis.evolution.work import Executor, StudyJob
@@ -259,12 +259,11 @@ def _finish(
 
 
 def _seal(material: StudyMaterial, home: Path, run_id: str) -> None:
-    """Seal the tail. Synthetic assets share names, not markets, with real ones."""
-    prefix = "synth:" if material.panel.venue == "synth" else ""
+    """Seal the tail."""
     SealRegistry(home / "seals.json").register(
         run_id,
         material.panel.name,
-        [prefix + s.instrument.base for s in material.panel.symbols],
+        sealed_bases(material.panel),
         material.searched_span,
         material.sealed_span,
     )

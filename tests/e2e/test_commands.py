@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from genesis.domain.timeline import format_ts, interval_ms
+from genesis.evolution.seals import SealRegistry
 from tests.e2e.command_line import CONFIG, Answer, Cli
 
 Studied = tuple[Path, Answer]
@@ -99,7 +102,6 @@ def test_backtest_of_a_stored_and_an_exported_strategy(
     page = tmp_path / "backtest.html"
     whole = cli(home, "backtest", best, *dataset, "--report", str(page), "--json").json["backtest"]
     assert whole["strategy"] == best
-    assert whole["dataset_hash"] == answer.json["dataset_hash"]
     assert set(whole["symbols"]) == {"SYN1", "SYN2"}
     assert best in page.read_text()
     file = tmp_path / "best.json"
@@ -109,6 +111,40 @@ def test_backtest_of_a_stored_and_an_exported_strategy(
     dear = cli(home, "backtest", best, *dataset, "--taker", "0.005", "--json").json["backtest"]
     assert dear["metrics"]["total_return"] < whole["metrics"]["total_return"]
     assert "total return" in cli(home, "backtest", best, *dataset).out
+
+
+def test_a_backtest_leaves_sealed_bars_alone_unless_told(
+    studied: Studied, tmp_path: Path, cli: Cli
+) -> None:
+    home = shutil.copytree(studied[0], tmp_path / "home")
+    best = studied[1].json["leaderboard"][0]["id"]
+    options = ("--funding", "none", "--dataset")
+    registry = SealRegistry(home / "seals.json")
+    seals = registry.seals()
+    start = format_ts(seals[0].start_ms)
+    cut = cli(home, "backtest", best, *options, "synth:SYN1,SYN2:4h", "--json").json["backtest"]
+    assert cut["sealed_from"] == start
+    assert "first" in cut["notice"]
+    assert cut["dataset_hash"] != studied[1].json["dataset_hash"]
+    last = format_ts(seals[0].start_ms - interval_ms("4h"))
+    assert cut["dataset"] == f"synth:SYN1,SYN2:4h:..{last}"
+    again = cli(home, "backtest", best, *options, cut["dataset"], "--json").json["backtest"]
+    assert again["metrics"] == cut["metrics"]
+    assert again["notice"] is None
+    assert f"ends before {start}" in cli(home, "backtest", best, *options, "synth:SYN1:4h").out
+    refused = cli(home, "backtest", best, *options, f"synth:SYN2:4h:{start}..", "--json")
+    assert refused.code == 3
+    assert "--open-sealed" in refused.error["fix"]
+    assert registry.openings() == []
+    for count in (1, 2):
+        line = (*options, "synth:SYN1,SYN2:4h", "--open-sealed", "--json")
+        whole = cli(home, "backtest", best, *line).json["backtest"]
+        assert whole["dataset_hash"] == studied[1].json["dataset_hash"]
+        assert whole["sealed_from"] == start
+        openings = registry.openings()
+        assert [(o.strategy, o.dataset) for o in openings] == [(best, "synth:SYN1,SYN2:4h")] * count
+    assert openings[-1].studies == ("first",)
+    assert registry.seals() == seals
 
 
 def test_seeds(tmp_path: Path, cli: Cli) -> None:

@@ -6,6 +6,7 @@ import errno
 import fcntl
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -15,10 +16,11 @@ import pytest
 
 from genesis.domain.canonical import content_hash
 from genesis.domain.errors import InputError, RefusedError, StorageError, StrategyError
+from genesis.domain.timeline import DAY_MS, parse_ts
 from genesis.evolution import files
 from genesis.evolution.run import Run, list_runs, load_run
 from genesis.evolution.run_writer import RunWriter, new_run_id
-from genesis.evolution.seals import SealRegistry
+from genesis.evolution.seals import Opening, SealRegistry
 from genesis.evolution.store import StoredStrategy, StrategyStore
 from genesis.strategy.language import Market, ema
 from genesis.strategy.strategy import PolicyParams, Rules, Strategy
@@ -149,6 +151,46 @@ def test_seals_refuse_others_who_reach_in(tmp_path: Path) -> None:
     with pytest.raises(RefusedError, match="sealed by one"):
         seals.register("five", "x:ETH:1h", ["ETH"], (99, 120), (120, 130))
     seals.register("six", "x:ETH:1h", ["ETH"], (100, 120), (120, 130))
+
+
+class FakeClock:
+    def __init__(self, now: int) -> None:
+        self._now = now
+
+    def now_ms(self) -> int:
+        return self._now
+
+    def monotonic(self) -> float:
+        return 0.0
+
+
+def test_openings_outlive_later_seals(tmp_path: Path) -> None:
+    seals = SealRegistry(tmp_path / "seals.json")
+    seals.register("one", "v:BTC:1h", ["BTC"], (0, 80), (80, 100))
+    reached = seals.reached(["BTC", "SOL"], (10, 81))
+    assert [seal.study for seal in reached] == ["one"]
+    assert seals.reached(["BTC"], (10, 80)) == seals.reached(["ETH"], (0, 100)) == []
+    opening = seals.open_sealed("strat_1", "v:BTC:1h", reached, FakeClock(42))
+    seals.register("two", "v:ETH:1h", ["ETH"], (0, 80), (80, 100))
+    assert seals.openings() == [opening] == [Opening("strat_1", "v:BTC:1h", 42, ("one",))]
+    assert len(seals.seals()) == 2
+
+
+def test_a_refused_study_is_told_every_way_out(tmp_path: Path) -> None:
+    seals, start = SealRegistry(tmp_path / "seals.json"), parse_ts("2023-01-01")
+    seals.register("one", "v:BTC:1h", ["BTC"], (0, start), (start, start + 100 * DAY_MS))
+    began = start - 100 * DAY_MS
+    # 160 days of 200 are searched
+    longer = (began, began + 160 * DAY_MS), (began + 160 * DAY_MS, began + 200 * DAY_MS)
+    with pytest.raises(RefusedError) as caught:
+        seals.register("two", "v:BTC:4h", ["BTC"], *longer)
+    fix = caught.value.fix
+    assert "--home" in fix
+    assert "with one," in fix
+    end = parse_ts(re.findall(r"\d{4}-\d\d-\d\d", fix)[0]) + DAY_MS
+    searched = began + (end - began) * 4 // 5
+    seals.register("two", "v:BTC:4h", ["BTC"], (began, searched), (searched, end))
+    assert 0 <= start - searched <= 2 * DAY_MS
 
 
 def _strategy(n: int) -> Strategy:
