@@ -143,7 +143,7 @@ def test_a_backtest_leaves_sealed_bars_alone_unless_told(
         assert whole["sealed_from"] == start
         openings = registry.openings()
         assert [(o.strategy, o.dataset) for o in openings] == [(best, "synth:SYN1,SYN2:4h")] * count
-    assert openings[-1].studies == ("first",)
+    assert "first" in openings[-1].studies
     assert registry.seals() == seals
 
 
