@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -26,8 +28,6 @@ def ui(
 
         genesis ui --port 5001
     """
-    import subprocess
-
     from genesis.domain.errors import InfrastructureError, InputError
     from genesis.evolution.tracking import ui_command
 
@@ -47,22 +47,59 @@ def ui(
             fix=f"choose another: genesis ui --port {port + 1}",
         )
     render.console().print(f"MLflow on http://{host}:{port}  (Ctrl-C ends it)", markup=False)
-    process = subprocess.Popen(command)
     try:
-        code = process.wait()
+        code = run_group(command)
     except KeyboardInterrupt:
-        try:
-            process.wait(timeout=20)  # the terminal sent the signal to it as well
-        except subprocess.TimeoutExpired:
-            process.kill()
         return
-    finally:
-        if process.poll() is None:
-            process.terminate()
-    if code not in (0, 130, -2):
+    if code != 0:
         raise InfrastructureError(
             f"MLflow ended with exit code {code}", why="its own messages are above"
         )
+
+
+def run_group(command: Sequence[str], grace_s: float = 10.0) -> int:
+    """Run a command in a process group of its own and leave nothing of the group behind.
+
+    A server starts workers that outlive it when only the server is told to stop.
+
+    Parameters
+    ----------
+    command : sequence of str
+    grace_s : float
+        Seconds between asking the group to end and killing it.
+
+    Returns
+    -------
+    int
+        The command's exit code.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        On SIGINT or SIGTERM, after the group has ended.
+    """
+    import os
+    import signal
+    import subprocess
+    from types import FrameType
+
+    def interrupt(_: int, __: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    process = subprocess.Popen(command, start_new_session=True)
+    try:
+        return process.wait()
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=grace_s)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        signal.signal(signal.SIGTERM, before)
 
 
 def _taken(host: str, port: int) -> bool:
