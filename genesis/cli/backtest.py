@@ -59,11 +59,17 @@ def backtest(
     from genesis.backtest.evaluator import EvaluationSetup
     from genesis.backtest.portfolio import backtest_strategy
     from genesis.costs.model import CostModel
+    from genesis.domain.errors import InputError
     from genesis.market import dataset as datasets
     from genesis.market.store import BarStore
     from genesis.system.workspace import Workspace
 
     workspace = Workspace(home_of(ctx))
+    if report is not None and not report.absolute().parent.is_dir():
+        raise InputError(
+            f"the folder {report.absolute().parent} does not exist",
+            fix="make it first, or write the report elsewhere",
+        )
     chosen = find_strategy(workspace, strategy)
     spec = datasets.parse(dataset, funding=funding)
     setup = EvaluationSetup(

@@ -97,7 +97,7 @@ def _packages(_: Workspace) -> Check:
         except metadata.PackageNotFoundError:
             missing.append(name)
     if missing:
-        fix = "pip install 'genesis[research]', or `make setup` in the repository"
+        fix = "`make setup` in the repository"
         return Check("packages", "fail", f"not installed: {', '.join(missing)}", fix)
     return Check("packages", "ok", ", ".join(found))
 
@@ -112,7 +112,10 @@ def _extras(_: Workspace) -> Check:
     if not missing:
         return Check("extras", "ok", ", ".join(OPTIONAL))
     names = ", ".join(package for package, _ in missing)
-    fix = f"pip install 'genesis[{','.join(extra for _, extra in missing)}]' if you need them"
+    fix = (
+        "if you need them, in the repository: .venv/bin/python -m pip install -e"
+        f" '.[{','.join(extra for _, extra in missing)}]'"
+    )
     return Check("extras", "warn", f"not installed: {names}", fix)
 
 

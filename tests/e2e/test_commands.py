@@ -111,6 +111,11 @@ def test_backtest_of_a_stored_and_an_exported_strategy(
     dear = cli(home, "backtest", best, *dataset, "--taker", "0.005", "--json").json["backtest"]
     assert dear["metrics"]["total_return"] < whole["metrics"]["total_return"]
     assert "total return" in cli(home, "backtest", best, *dataset).out
+    nowhere = tmp_path / "nowhere" / "page.html"
+    refused = cli(home, "backtest", best, *dataset, "--report", str(nowhere), "--json")
+    assert refused.code == 2
+    assert "does not exist" in refused.error["what"]
+    assert not nowhere.parent.exists()
 
 
 def test_a_backtest_leaves_sealed_bars_alone_unless_told(

@@ -108,7 +108,7 @@ def test_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = venues.ManualClock(NOW)
     with pytest.raises(InputError, match="needs ccxt") as caught:
         source_for("kraken", clock, clock.sleep)
-    assert "genesis[ccxt]" in caught.value.fix
+    assert ".[ccxt]" in caught.value.fix
 
 
 def test_synthetic_venue_cannot_be_fetched() -> None:

@@ -147,7 +147,9 @@ def _import_ray() -> ModuleType:
         from ray import _raylet
     except ImportError as error:
         raise ConfigError(
-            "Ray is not installed", why=str(error), fix="pip install 'genesis[research]'"
+            "Ray is not installed",
+            why=str(error),
+            fix="in the repository: .venv/bin/python -m pip install -e '.[research]'",
         ) from error
     # Ray reads mode and token when it is imported; they may have changed since.
     native: Any = _raylet  # an extension without type stubs

@@ -201,7 +201,8 @@ def _library(venue: str) -> Any:
     except ImportError as error:
         raise InputError(
             f"fetching from '{venue}' needs ccxt, which is not installed",
-            fix="pip install 'genesis[ccxt]', or fetch from hyperliquid, or import files",
+            fix="in the repository: .venv/bin/python -m pip install -e '.[ccxt]'; or fetch from"
+            " hyperliquid, or import files",
         ) from error
 
 
