@@ -170,12 +170,9 @@ def test_openings_outlive_later_seals(tmp_path: Path) -> None:
     reached = seals.reached(["BTC", "SOL"], (10, 81))
     assert [seal.study for seal in reached] == ["one"]
     assert seals.reached(["BTC"], (10, 80)) == seals.reached(["ETH"], (0, 100)) == []
-    clock = factory.StepClock()
-    opening = seals.open_sealed("strat_1", "v:BTC:1h", reached, clock)
+    opening = seals.open_sealed("strat_1", "v:BTC:1h", reached, FakeClock(42))
     seals.register("two", "v:ETH:1h", ["ETH"], (0, 80), (80, 100))
-    assert (
-        seals.openings() == [opening] == [Opening("strat_1", "v:BTC:1h", opening.ts_ms, ("one",))]
-    )
+    assert seals.openings() == [opening] == [Opening("strat_1", "v:BTC:1h", 42, ("one",))]
     assert len(seals.seals()) == 2
 
 
