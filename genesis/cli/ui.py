@@ -76,7 +76,7 @@ def run_group(command: Sequence[str], grace_s: float = 10.0) -> int:
     Raises
     ------
     KeyboardInterrupt
-        On SIGINT or SIGTERM, after the group has ended.
+        On SIGINT, SIGTERM or SIGHUP, after the group has ended.
     """
     import os
     import signal
@@ -86,12 +86,14 @@ def run_group(command: Sequence[str], grace_s: float = 10.0) -> int:
     def interrupt(_: int, __: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    ends = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, interrupt) for number in ends}
     process = subprocess.Popen(command, start_new_session=True)
     try:
         return process.wait()
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        for number in ends:  # a second Ctrl-C must not leave the work half done
+            signal.signal(number, signal.SIG_IGN)
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
@@ -99,7 +101,8 @@ def run_group(command: Sequence[str], grace_s: float = 10.0) -> int:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _taken(host: str, port: int) -> bool:

@@ -23,7 +23,7 @@ RUNNER = (
 )
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_to_the_command_alone_ends_the_whole_group(
     number: signal.Signals, tmp_path: Path
 ) -> None:
