@@ -231,7 +231,16 @@ def list_data(
 
         genesis data list --venue hyperliquid --json
     """
-    series = [one for one in _store(ctx).list() if venue is None or one.venue == venue]
+    from genesis.domain.errors import InputError, did_you_mean
+
+    stored = _store(ctx).list()
+    venues = sorted({one.venue for one in stored})
+    if venue is not None and stored and venue not in venues:
+        raise InputError(
+            f"no series of a venue '{venue}' is stored{did_you_mean(venue, venues)}",
+            fix=f"use one of {', '.join(venues)}",
+        )
+    series = [one for one in stored if venue is None or one.venue == venue]
     if as_json:
         render.emit({"series": [data_view.series(one) for one in series]})
         return

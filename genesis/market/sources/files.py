@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,9 @@ from genesis.market.quality import check, clean, dominant_spacing, require_stora
 from genesis.market.series_file import WriteResult
 from genesis.market.sources.columns import SUFFIXES, read_columns
 from genesis.market.store import BarStore
+
+_VENUE = re.compile(r"[A-Za-z0-9][\w.-]*")
+_SYMBOL = re.compile(r"[A-Za-z0-9@][\w.:/-]*")
 
 _BAR_COLUMNS = ("open", "high", "low", "close", "volume")
 
@@ -263,4 +267,11 @@ def _named(
             fix="add --venue binance_perp --symbol BTCUSDT (and --interval 1h if it is not told "
             "by the bars)",
         )
+    for what, name, pattern in (("venue", venue, _VENUE), ("symbol", symbol, _SYMBOL)):
+        if not pattern.fullmatch(name) or ".." in name:
+            raise DataError(
+                f"'{name}' is no name for a {what}",
+                why="a dataset is written venue:SYM,SYM:interval, and both name folders",
+                fix="use letters, digits and . _ - (symbols also / and :)",
+            )
     return ImportItem(path, "funding" if funding else "bars", venue, symbol, interval)

@@ -55,6 +55,9 @@ def test_import_list_and_check(shell: Shell, csv: Path) -> None:
     (series,) = payload["series"]
     assert (series["venue"], series["symbol"], series["rows"]) == ("mine", "BTC", 20)
     assert len(series["content_hash"]) == 64
+    code, _, err = shell("list", "--venue", "mime")
+    assert code == 2
+    assert "did you mean 'mine'" in err
     for target in ([], ["mine:BTC:1h"], [str(csv)]):
         code, payload = shell.json("check", *target)
         assert code == 0

@@ -232,6 +232,9 @@ def test_plans_that_cannot_work(tmp_path: Path) -> None:
         ([tmp_path], {"venue": "v", "symbol": "B"}, "name a single file"),
         ([tmp_path / "x.csv"], {}, "needs a venue and a symbol"),
         ([tmp_path / "x.csv"], {"venue": "v"}, "needs a venue and a symbol"),
+        ([tmp_path / "x.csv"], {"venue": "../v", "symbol": "A"}, "no name for a venue"),
+        ([tmp_path / "x.csv"], {"venue": "a,b", "symbol": "A"}, "no name for a venue"),
+        ([tmp_path / "x.csv"], {"venue": "v", "symbol": "A/../B"}, "no name for a symbol"),
     ]
     for paths, options, message in cases:
         with pytest.raises(DataError) as caught:
