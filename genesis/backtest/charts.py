@@ -258,11 +258,6 @@ def mark_traces(level: Mapping[str, Any], marks: Mapping[str, Any]) -> list[Figu
     return traces
 
 
-def candle_figure(level: Mapping[str, Any], marks: Mapping[str, Any]) -> Figure:
-    """Candles with the trades of their span."""
-    return {"data": [candle_trace(level), *mark_traces(level, marks)], "layout": CANDLE_LAYOUT}
-
-
 def _mark_text(marks: Mapping[str, Any], place: int, what: str) -> str:
     side = "long" if marks["side"][place] > 0 else "short"
     if what == "entry":

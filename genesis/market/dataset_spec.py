@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from genesis.domain.errors import DataError
 from genesis.domain.timeline import DAY_MS, INTERVALS, format_ts, interval_ms, parse_ts
@@ -107,10 +107,6 @@ class DatasetSpec:
             funding,
             sentiment,
         )
-
-    def with_funding(self, funding: str) -> DatasetSpec:
-        """The same selection with another rule for symbols without a funding series."""
-        return replace(self, funding=funding)
 
 
 def parse(text: str, *, funding: str = "required", sentiment: bool | str = True) -> DatasetSpec:

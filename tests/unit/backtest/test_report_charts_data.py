@@ -11,10 +11,11 @@ import pytest
 from genesis.backtest.charts import (
     MAX_MARKS,
     OVERVIEW_CANDLES,
-    candle_figure,
     candle_levels,
+    candle_trace,
     cost_figure,
     drawdown,
+    mark_traces,
     monthly_returns,
     paint,
     thin,
@@ -108,14 +109,14 @@ def test_marks_outside_the_span_are_not_drawn() -> None:
     ]
     levels, marks = candle_levels(candles), trade_marks(trades)
     names = {
-        name: [t["name"] for t in candle_figure(level, marks)["data"]]
+        name: [t["name"] for t in [candle_trace(level), *mark_traces(level, marks)]]
         for name, level in levels.items()
     }
     assert names == {
         "all": ["price", "long entry", "short entry", "long exit"],
         "recent": ["price", "short entry"],
     }
-    text = candle_figure(levels["all"], marks)["data"][3]["text"]
+    text = mark_traces(levels["all"], marks)[2]["text"]
     assert text == ["leave long (target), +1.000% of capital"]
 
 

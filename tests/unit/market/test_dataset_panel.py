@@ -203,7 +203,7 @@ def test_hash_changes_with_the_content(store: BarStore, change: str) -> None:
     elif change == "span":
         spec = replace(spec, end_ms=START + 8 * HOUR_MS)
     elif change == "funding_rule":
-        spec = spec.with_funding("constant:0.0")
+        spec = replace(spec, funding="constant:0.0")
     elif change == "value":
         edited = bars_at([3])
         edited.volume[0] = 9.0
