@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from genesis.strategy.node import OPS, Node, number_text
 from genesis.strategy.series import fold
 from genesis.strategy.strategy import STOP_BOUNDS, TARGET_BOUNDS, PolicyParams, Strategy
@@ -41,6 +43,9 @@ _RULES = {
 }
 
 
+_ONE = re.compile(r"(?<![\d.])1 bars\b")
+
+
 def phrase(node: Node) -> str:
     """Words for a node, for example ``the 20-bar EMA of the close is above the open``."""
     if node.op == "const":
@@ -65,7 +70,8 @@ def phrase(node: Node) -> str:
     args = node.args
     if node.op == "mul" and args[1].op == "const":
         args = (args[1], args[0])
-    return op.sentence.format(*(_operand(a, node) for a in args), **params)
+    words = op.sentence.format(*(_operand(a, node) for a in args), **params)
+    return _ONE.sub("1 bar", words)
 
 
 def _operand(node: Node, parent: Node) -> str:
@@ -110,9 +116,10 @@ def _policy_sentences(policy: PolicyParams) -> list[str]:
         text = "; ".join(levels)
         lines.append(f"{text[0].upper()}{text[1:]} (ATR of {policy.atr_window} bars).")
     if policy.time_stop > 0:
-        lines.append(f"A position is closed after {policy.time_stop} bars.")
+        lines.append(_ONE.sub("1 bar", f"A position is closed after {policy.time_stop} bars."))
     if policy.cooldown > 0:
-        lines.append(f"After an exit it waits {policy.cooldown} bars before it enters again.")
+        wait = f"After an exit it waits {policy.cooldown} bars before it enters again."
+        lines.append(_ONE.sub("1 bar", wait))
     return lines
 
 

@@ -19,6 +19,7 @@ from genesis.strategy.language import (
 )
 from genesis.strategy.node import OPS, Node, const
 from genesis.strategy.strategy import PolicyParams, Rules, Strategy
+from genesis.strategy.text import parse
 
 M = Market()
 OWN = sorted(n for n, op in OPS.items() if op.run.__module__.startswith(primitives.__name__))
@@ -86,3 +87,8 @@ def test_rules_that_cannot_fire_are_said_so() -> None:
     assert "closed after 9 bars" in words
     unknown = (const(1.0) / const(0.0)) > const(0.0)
     assert sentence(Strategy(Rules(long=unknown), PolicyParams())).startswith("No rule can fire")
+
+
+def test_one_bar_is_singular_and_eleven_are_not() -> None:
+    assert phrase(parse("lag(high,1)")).endswith("1 bar ago")
+    assert phrase(parse("lag(high,11)")).endswith("11 bars ago")
