@@ -80,8 +80,10 @@ class TrialLedger:
 
     Parameters
     ----------
-    path : Path
-        JSON lines file; made when missing, a torn last line is cut off.
+    path : Path or None
+        JSON lines file; made when missing, a torn last line is cut off. None keeps chain and
+        counts in memory only, for a search that is run again on surrogate markets: nothing is
+        written and `rows` is empty.
 
     Raises
     ------
@@ -89,15 +91,15 @@ class TrialLedger:
         If the chain is broken: a row was changed, dropped or inserted.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | None) -> None:
         self.path = path
-        self.torn_bytes = cut_torn_tail(path)
+        self.torn_bytes = cut_torn_tail(path) if path is not None else 0
         self.head = GENESIS
         self.size = 0
         self._rows: dict[tuple[Any, ...], str] = {}
         self._heads = [GENESIS]
         self.roles: Counter[str] = Counter()
-        for row in read_lines(path):
+        for row in self.rows():
             claimed = str(row.pop("hash", ""))
             text = canonical_json(row)
             if linked(self.head, text) != claimed:
@@ -136,7 +138,7 @@ class TrialLedger:
                     why="the machine, a library or a user family differs from the earlier sitting",
                     fix="resume where the run began, or start a new run",
                 )
-        if new:
+        if new and self.path is not None:
             append_lines(self.path, [{**row, "hash": link} for row, link, _ in new])
         for row, link, digest in new:
             self._take(row, link, digest)
@@ -144,6 +146,8 @@ class TrialLedger:
 
     def rows(self, stop: int | None = None) -> Iterable[dict[str, Any]]:
         """Rows in order, the first ``stop`` of them."""
+        if self.path is None:
+            return
         for at, row in enumerate(read_lines(self.path)):
             if stop is not None and at >= stop:
                 return

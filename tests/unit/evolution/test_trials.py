@@ -110,3 +110,16 @@ def test_lottery_is_stored_and_not_counted(tmp_path: Path) -> None:
     ledger.append([_trial("a", role=role) for role in roles])
     assert ledger.size == 5
     assert ledger.trials == 3
+
+
+def test_a_ledger_in_memory_keeps_chain_and_counts(tmp_path: Path) -> None:
+    written, kept = TrialLedger(tmp_path / "t.jsonl"), TrialLedger(None)
+    for ledger in (written, kept):
+        ledger.append([_trial("a"), _trial("b", role="surrogate")])
+        ledger.append([_trial("a"), _trial("c", 1)])
+    assert (kept.head, kept.size, kept.trials) == (written.head, 3, 2)
+    assert kept.head_at(2) == written.head_at(2)
+    assert list(kept.rows()) == []
+    with pytest.raises(StorageError, match="another result"):
+        kept.append([_trial("a", fitness=2.0)])
+    assert [p.name for p in tmp_path.iterdir()] == ["t.jsonl"]
