@@ -22,6 +22,7 @@ PLANTS: dict[str, str] = {
     "trend_low_vol": "trend of +-strength a bar, only while volatility is below its median",
     "conjunction": "trend that pays only in calm bars with negative funding, else a third against",
     "decoy": "volume tells the direction of its own bar: worth nothing without the next bar",
+    "drift": "constant drift of strength a bar: what buying and holding earns, and nothing else",
 }
 
 SWITCH_PROBABILITY = 1.0 / 120.0
@@ -84,6 +85,8 @@ def drift_of(kind: str, strength: float, hidden: Hidden) -> tuple[Floats, Floats
     none = np.zeros(hidden.shocks.size)
     if kind == "trend":
         return strength * hidden.trend_state, none, 0.0
+    if kind == "drift":
+        return none + strength, none, 0.0
     if kind == "trend_low_vol":
         return np.where(hidden.quiet, strength, 0.0) * hidden.trend_state, none, 0.0
     if kind == "conjunction":

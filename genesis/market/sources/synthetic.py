@@ -105,7 +105,8 @@ class SynthSpec:
     alpha, beta : float
         GARCH(1,1): reaction to the last squared shock, and persistence.
     dof : float
-        Degrees of freedom of the shocks, above 2; they are scaled to unit variance.
+        Degrees of freedom of the shocks, above 2; they are scaled to unit variance. A billion of
+        them is the normal law to within 1e-4 of a shock.
     correlation : float
         Of the shocks between any two assets, in [0, 1).
     plants : tuple of Plant
@@ -140,7 +141,7 @@ class SynthSpec:
                 ("sigma must be above 0 and below 0.2", 0 < self.sigma < 0.2),
                 ("alpha and beta must not be negative", self.alpha >= 0 and self.beta >= 0),
                 ("alpha + beta must be below 1", self.alpha + self.beta < 1),
-                ("dof must be above 2", self.dof > 2),
+                ("dof must be above 2 and finite", 2 < self.dof < math.inf),
                 ("correlation must be in [0, 1)", 0 <= self.correlation < 1),
                 ("substeps must be at least 1", self.substeps >= 1),
                 (f"the start must be on the {self.interval} grid", self.start_ms % length == 0),
