@@ -2,7 +2,7 @@
 
 The numbers are those of `genesis.strategy.series.history_bars` and `work`. A search asks about
 thousands of expressions that share most of their nodes, and a fresh walk over each graph costs as
-much as the policy pass, so the answer of every node is kept.
+much as the policy pass, so the work of every node is kept.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class Needs:
     """Warm-up and work of expressions."""
 
     def __init__(self) -> None:
-        self._known: dict[str, tuple[int, dict[str, float]]] = {}
+        self._known: dict[str, dict[str, float]] = {}
 
     def of(self, nodes: Iterable[Node]) -> tuple[int, float]:
         """Warm-up and work of some expressions together.
@@ -36,25 +36,19 @@ class Needs:
         warm_up = 0
         costs: dict[str, float] = {}
         for node in nodes:
-            depth, parts = self._node(node)
-            warm_up = max(warm_up, depth)
-            costs.update(parts)
+            warm_up = max(warm_up, node.history)
+            costs.update(self._costs(node))
         return warm_up, sum(costs.values())
 
-    def _node(self, node: Node) -> tuple[int, dict[str, float]]:
+    def _costs(self, node: Node) -> dict[str, float]:
         found = self._known.get(node.text)
         if found is not None:
             return found
-        depth = 0
         costs: dict[str, float] = {}
         for arg in node.args:
-            below, parts = self._node(arg)
-            depth = max(depth, below)
-            costs.update(parts)
+            costs.update(self._costs(arg))
         op = OPS.get(node.op)
-        if op is not None:
-            depth += op.lookback(node.params)
-            if not node.constant:
-                costs[node.text] = op.cost(node.params)
-        self._known[node.text] = depth, costs
-        return depth, costs
+        if op is not None and not node.constant:
+            costs[node.text] = op.cost(node.params)
+        self._known[node.text] = costs
+        return costs

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from genesis.evolution.candidate import Candidate
 from genesis.evolution.config import StudyConfig
 from genesis.market.panel import Panel
-from genesis.strategy.genome import Genome, all_genes, repair
+from genesis.strategy.genome import Genome, legal_genes, repair
 from genesis.strategy.registry import SeedRegistry
 from genesis.strategy.trees import reduce_tree
 
@@ -68,7 +68,6 @@ def repaired(genome: Genome, registry: SeedRegistry, max_warmup: int) -> Genome:
     except MemoryError:
         raise
     except Exception:
-        specs = all_genes(registry.get(genome.family))
-        values = {name: spec.repair(genome.genes.get(name)) for name, spec in specs.items()}
+        genes = legal_genes(genome.genes, registry.get(genome.family))
         tree = reduce_tree(genome.filter) if genome.filter is not None else None
-        return Genome(genome.family, values, tree)
+        return Genome(genome.family, genes, tree)

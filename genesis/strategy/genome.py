@@ -8,10 +8,10 @@ Genes of the family go by their attribute name (``fast``), those of the position
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from genesis.domain.canonical import content_hash
 from genesis.domain.errors import StrategyError
@@ -26,6 +26,8 @@ from genesis.strategy.trees import reduce_tree
 
 if TYPE_CHECKING:
     from genesis.strategy.registry import SeedRegistry
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 SCHEMA = 1
 POLICY = "policy."
@@ -72,9 +74,25 @@ THRESHOLD_GENE = _named(
 FALLBACK_TIME_STOP = 112
 
 
-def all_genes(family: type[Seed]) -> dict[str, Gene[Any]]:
+def _remembered(function: F) -> F:
+    """Remember the latest answers of a function of a genome's parts.
+
+    Breeding asks for the same rules several times and evaluation once more for each symbol, and
+    most children share the genes of their rules with a parent.
+    """
+    # The stub of lru_cache refuses classes as arguments, and so does not keep the signature.
+    return cast(F, lru_cache(maxsize=4096)(function))
+
+
+@_remembered
+def all_genes(family: type[Seed]) -> Mapping[str, Gene[Any]]:
     """Genes of a genome of a family: its own, the policy's, and the filter threshold."""
     return {**family.genes(), **POLICY_GENES, THRESHOLD: THRESHOLD_GENE}
+
+
+def legal_genes(genes: Mapping[str, Any], family: type[Seed]) -> dict[str, Any]:
+    """Every gene of a family at its nearest legal value; a missing one at its default."""
+    return {name: spec.repair(genes.get(name)) for name, spec in all_genes(family).items()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,18 +207,46 @@ def express(genome: Genome, family: type[Seed]) -> Strategy:
     StrategyError
         If the family cannot write its rules.
     """
-    specs = all_genes(family)
-    values = {name: spec.repair(genome.genes.get(name)) for name, spec in specs.items()}
-    built = family(**{name: values[name] for name in family.genes()})
-    rules = written_rules(built, Market())
-    direction = values[POLICY + "direction"]
-    policy = PolicyParams(**{name.removeprefix(POLICY): values[name] for name in POLICY_GENES})
-    return Strategy(
-        _directed(rules, _filtered(rules, genome.filter, values[THRESHOLD]), direction),
-        policy,
-        family.family,
-        genome.plain(),
+    genes = legal_genes(genome.genes, family)
+    rules = _rules(genes, genome.filter, family)
+    return Strategy(rules, _policy(genes), family.family, genome.plain())
+
+
+def _own_genes(genes: Mapping[str, Any], family: type[Seed]) -> tuple[tuple[str, Any], ...]:
+    return tuple([(name, genes[name]) for name in family.genes() if name in genes])
+
+
+def _rules(genes: Mapping[str, Any], tree: Node | None, family: type[Seed]) -> Rules:
+    scored = tree is not None and not tree.boolean
+    return _joined_rules(
+        family,
+        _own_genes(genes, family),
+        genes[POLICY + "direction"],
+        tree,
+        genes[THRESHOLD] if scored else 0.0,
     )
+
+
+@_remembered
+def _joined_rules(
+    family: type[Seed],
+    own: tuple[tuple[str, Any], ...],
+    direction: str,
+    tree: Node | None,
+    threshold: float,
+) -> Rules:
+    rules = written_rules(family(**dict(own)), Market())
+    return _directed(rules, _filtered(rules, tree, threshold), direction)
+
+
+def _policy(genes: Mapping[str, Any]) -> PolicyParams:
+    return _policy_of(tuple([genes[name] for name in POLICY_GENES]))
+
+
+@_remembered
+def _policy_of(values: tuple[Any, ...]) -> PolicyParams:
+    names = [name.removeprefix(POLICY) for name in POLICY_GENES]
+    return PolicyParams(**dict(zip(names, values, strict=True)))
 
 
 def written_rules(built: Seed, market: Any) -> Rules:
@@ -280,85 +326,83 @@ def repair(genome: Genome, registry: SeedRegistry, max_warmup: int | None = None
         If the family is unknown or cannot write its rules.
     """
     family = registry.get(genome.family)
-    specs = all_genes(family)
-    values = {name: spec.repair(genome.genes.get(name)) for name, spec in specs.items()}
+    genes = legal_genes(genome.genes, family)
     tree = reduce_tree(genome.filter) if genome.filter is not None else None
-    current = Genome(genome.family, values, tree)
     for _ in range(_REPAIR_PASSES):
-        before = current
-        current = _with_orderings(current, family)
-        current = _with_exit(current, family)
+        before = dict(genes), tree
+        genes.update(_ordered(genes, family))
+        if _may_never_exit(genes, tree, family):
+            genes[POLICY + "time_stop"] = FALLBACK_TIME_STOP
         if max_warmup is not None:
-            current = _within_warmup(current, family, max_warmup)
-        current = _canonical(current, family)
-        if current.genes == before.genes and current.filter == before.filter:
+            tree = _shorten(genes, tree, family, max_warmup)
+        for name in _dormant(genes, tree, family):
+            genes[name] = all_genes(family)[name].default
+        if (genes, tree) == before:
             break
-    return current
+    return Genome(genome.family, genes, tree)
 
 
-def _with_orderings(genome: Genome, family: type[Seed]) -> Genome:
-    own = family.ordered({name: genome.genes[name] for name in family.genes()})
-    return replace(genome, genes={**genome.genes, **own})
+def _ordered(genes: Mapping[str, Any], family: type[Seed]) -> dict[str, Any]:
+    return family.ordered({name: genes[name] for name in family.genes()})
 
 
-def _with_exit(genome: Genome, family: type[Seed]) -> Genome:
-    """Give a time stop to a genome whose positions could otherwise stay open for ever."""
+def _may_never_exit(genes: Mapping[str, Any], tree: Node | None, family: type[Seed]) -> bool:
+    """Whether a position could stay open for ever."""
     exits = ("stop_atr", "target_atr", "trail_atr", "time_stop")
-    if any(genome.genes[POLICY + name] for name in exits):
-        return genome
-    rules = express(genome, family).rules
+    if any(genes[POLICY + name] for name in exits):
+        return False
+    rules = _rules(genes, tree, family)
     stuck_long = rules.long != NEVER and rules.exit_long == NEVER and rules.short == NEVER
     stuck_short = rules.short != NEVER and rules.exit_short == NEVER and rules.long == NEVER
-    if not (stuck_long or stuck_short):
-        return genome
-    return replace(genome, genes={**genome.genes, POLICY + "time_stop": FALLBACK_TIME_STOP})
+    return stuck_long or stuck_short
 
 
-def _within_warmup(genome: Genome, family: type[Seed], limit: int) -> Genome:
+def _shorten(
+    genes: dict[str, Any], tree: Node | None, family: type[Seed], limit: int
+) -> Node | None:
+    """Shorten windows among the genes until the warm-up fits; return the tree if it may stay."""
     specs = all_genes(family)
     stuck: set[str] = set()
-    if genome.filter is not None and history_bars(genome.filter) > limit:
-        genome = replace(genome, filter=None)
-    while warmup_bars(express(genome, family)) > limit:
+    if tree is not None and history_bars(tree) > limit:
+        tree = None
+    while _warmup(_rules(genes, tree, family), _policy(genes)) > limit:
         windows = sorted(
-            (-int(genome.genes[name]), name)
+            (-int(genes[name]), name)
             for name, spec in specs.items()
             if isinstance(spec, (Window, Levels)) and spec.unit == "bars" and name not in stuck
         )
         if not windows:
-            return replace(genome, filter=None)
+            return None
         name = windows[0][1]
         spec = specs[name]
-        shorter = spec.at(spec.index(genome.genes[name]) - 1)
-        changed = replace(genome, genes={**genome.genes, name: shorter})
-        changed = _with_orderings(changed, family)
-        if changed.genes[name] == genome.genes[name]:
+        shorter = {**genes, name: spec.at(spec.index(genes[name]) - 1)}
+        shorter.update(_ordered(shorter, family))
+        if shorter[name] == genes[name]:
             stuck.add(name)
         else:
-            genome = changed
-    return genome
-
-
-def _canonical(genome: Genome, family: type[Seed]) -> Genome:
-    specs = all_genes(family)
-    return replace(
-        genome,
-        genes={**genome.genes, **{n: specs[n].default for n in dormant_genes(genome, family)}},
-    )
+            genes.update(shorter)
+    return tree
 
 
 def dormant_genes(genome: Genome, family: type[Seed]) -> tuple[str, ...]:
     """Names of genes that have no effect at the genome's values, sorted."""
-    values = genome.genes
-    built = family(**{name: values[name] for name in family.genes() if name in values})
-    found = set(built.dormant())
-    if not values.get(POLICY + "vol_target"):
+    return tuple(sorted(_dormant(genome.genes, genome.filter, family)))
+
+
+def _dormant(genes: Mapping[str, Any], tree: Node | None, family: type[Seed]) -> set[str]:
+    found = set(_dormant_own(family, _own_genes(genes, family)))
+    if not genes.get(POLICY + "vol_target"):
         found.add(POLICY + "vol_window")
-    if not any(values.get(POLICY + name) for name in _ATR_RULES):
+    if not any(genes.get(POLICY + name) for name in _ATR_RULES):
         found.add(POLICY + "atr_window")
-    if genome.filter is None or genome.filter.boolean:
+    if tree is None or tree.boolean:
         found.add(THRESHOLD)
-    return tuple(sorted(found))
+    return found
+
+
+@_remembered
+def _dormant_own(family: type[Seed], own: tuple[tuple[str, Any], ...]) -> tuple[str, ...]:
+    return tuple(family(**dict(own)).dormant())
 
 
 _ATR_RULES = ("stop_atr", "target_atr", "trail_atr", "breakeven_atr")
@@ -383,8 +427,11 @@ def complexity(genome: Genome, registry: SeedRegistry) -> int:
 
 def warmup_bars(strategy: Strategy) -> int:
     """Bars before a strategy's first possible entry, its policy's windows included."""
-    policy = strategy.policy
-    needs = [history_bars(*(node for _, node in strategy.rules.named()))]
+    return _warmup(strategy.rules, strategy.policy)
+
+
+def _warmup(rules: Rules, policy: PolicyParams) -> int:
+    needs = [history_bars(*[node for _, node in rules.named()])]
     if any(getattr(policy, name) for name in _ATR_RULES):
         needs.append(policy.atr_window)
     if policy.vol_target:

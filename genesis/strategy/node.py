@@ -130,6 +130,8 @@ class Node:
         Nodes counted as a tree, constants included.
     constant : bool
         Whether the value is the same on every bar: a constant, or elementwise on constants.
+    history : int
+        Valid bars before the first one on which the node can be valid.
     """
 
     op: str
@@ -140,9 +142,11 @@ class Node:
     depth: int = field(init=False)
     size: int = field(init=False)
     constant: bool = field(init=False)
+    history: int = field(init=False)
 
     def __post_init__(self) -> None:
         boolean = False
+        history = 0
         constant = self.op == "const"
         if self.op == "const":
             text = number_text(self.params[0])
@@ -161,11 +165,13 @@ class Node:
             parts = [a.text for a in self.args] + [number_text(p) for p in self.params]
             text = f"{self.op}({','.join(parts)})"
             boolean = op.boolean
+            history = op.lookback(self.params) + max((a.history for a in self.args), default=0)
             constant = op.elementwise and all(a.constant for a in self.args)
         put = object.__setattr__
         put(self, "text", text)
         put(self, "boolean", boolean)
         put(self, "constant", constant)
+        put(self, "history", history)
         put(self, "depth", 1 + max((a.depth for a in self.args), default=0))
         put(self, "size", 1 + sum(a.size for a in self.args))
         if self.depth > MAX_DEPTH or self.size > MAX_NODES:

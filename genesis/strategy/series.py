@@ -161,7 +161,7 @@ def work(*nodes: Node) -> float:
 
 def history_bars(*nodes: Node) -> int:
     """Valid bars before the first one on which all these nodes can be valid."""
-    return max((_deepest(n, "lookback", {}) for n in nodes), default=0)
+    return max((n.history for n in nodes), default=0)
 
 
 def settle_bars(*nodes: Node) -> int:
@@ -170,13 +170,8 @@ def settle_bars(*nodes: Node) -> int:
     Equal to `history_bars` for windowed primitives; for recursive averages the start then weighs
     less than `genesis.strategy.primitives.SETTLED`.
     """
-    return max((_deepest(n, "settle", {}) for n in nodes), default=0)
-
-
-def _deepest(node: Node, measure: str, known: dict[str, int]) -> int:
-    found = known.get(node.text)
-    if found is None:
-        own = getattr(OPS[node.op], measure)(node.params) if node.op in OPS else 0
-        found = own + max((_deepest(a, measure, known) for a in node.args), default=0)
-        known[node.text] = found
-    return found
+    settled: dict[str, int] = {}
+    for node in unique_nodes(*nodes):
+        own = OPS[node.op].settle(node.params) if node.op in OPS else 0
+        settled[node.text] = own + max((settled[a.text] for a in node.args), default=0)
+    return max((settled[n.text] for n in nodes), default=0)
