@@ -46,7 +46,8 @@ def backtest(
     """Backtest a strategy with real costs, funding and liquidation.
 
     Each symbol trades with an equal share of the reference capital; nothing compounds. Bars that
-    a study of this workspace sealed are left out unless --open-sealed is given.
+    a study of this workspace sealed are left out unless --open-sealed is given. The first backtest
+    of a strategy on a dataset is registered as a trial of yours.
 
     Examples:
 
@@ -60,6 +61,7 @@ def backtest(
     from genesis.backtest.portfolio import backtest_strategy
     from genesis.costs.model import CostModel
     from genesis.domain.errors import InputError
+    from genesis.evolution.trial_count import register_backtest
     from genesis.market import dataset as datasets
     from genesis.market.store import BarStore
     from genesis.system.workspace import Workspace
@@ -80,6 +82,8 @@ def backtest(
         workspace, panel, spec, chosen.id, open_sealed=open_sealed
     )
     result = backtest_strategy(panel, chosen, setup)
+    # A look at data is a trial, and it is registered before anybody has looked.
+    register_backtest(workspace.home, chosen.id, panel)
     if report is not None:
         _write_report(panel, chosen, setup, result, report)
     payload = {

@@ -14,6 +14,8 @@ from genesis.domain.errors import DataError, InputError
 from genesis.evolution.brood import StudyIdentity, families_of
 from genesis.evolution.config import StudyConfig
 from genesis.evolution.identity import code_hash, versions
+from genesis.evolution.registration import bars_hash
+from genesis.evolution.seals import sealed_bases
 from genesis.market.dataset import DatasetSpec, load, split_sealed
 from genesis.market.panel import Panel, partly_funded
 from genesis.market.store import BarStore
@@ -94,6 +96,8 @@ class StudyMaterial:
             "dataset": self.panel.name,
             "bars": self.panel.bars,
             "searched_bars": self.search.bars,
+            "bases": sealed_bases(self.panel),
+            "searched_hash": bars_hash(self.search),
             "searched_ms": list(self.searched_span),
             "sealed_ms": list(self.sealed_span),
             "unfunded_symbols": [s.symbol for s in self.search.symbols if not s.has_funding],

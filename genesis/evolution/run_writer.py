@@ -95,6 +95,11 @@ class RunWriter:
                         self.folder.rmdir()
 
     @property
+    def created_ms(self) -> int:
+        """When the study began; it must have been begun or taken up here."""
+        return int(self._study["created_ms"])
+
+    @property
     def exists(self) -> bool:
         """Whether a study was begun under this id."""
         return (self.folder / STUDY).exists()
@@ -115,6 +120,12 @@ class RunWriter:
 
     def begin(self, config: StudyConfig, facts: dict[str, Any]) -> None:
         """Write the configuration and the study's hashes, status ``running``.
+
+        Parameters
+        ----------
+        config : StudyConfig
+        facts : dict
+            Of the study; ``created_ms`` is now unless it says otherwise.
 
         Raises
         ------

@@ -10,12 +10,12 @@ Who looks at a sealed span on purpose leaves a record of it beside the seals, un
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from genesis.domain.clock import Clock
-from genesis.domain.errors import RefusedError
+from genesis.domain.errors import RefusedError, StorageError
 from genesis.domain.timeline import DAY_MS, format_ts
 from genesis.evolution.files import read_json, write_json
 from genesis.market.atomic_file import exclusive
@@ -37,21 +37,50 @@ class Seal:
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """A look at sealed bars: which strategy, on which dataset, when, and whose seals."""
+    """A look at sealed bars.
+
+    Attributes
+    ----------
+    strategy, dataset : str
+        Which strategy, on which dataset.
+    ts_ms : int
+        When.
+    studies : tuple of str
+        Whose seals.
+    purpose : {"backtest", "gate"}
+        By hand, or by the gate that may be passed once.
+    bases : tuple of str
+    start_ms, end_ms : int
+        Span that was looked at; of a look by hand, from the first of the seals on.
+    numbers : mapping or None
+        What a gate's look gave, ``p`` among it; None until it is known.
+    """
 
     strategy: str
     dataset: str
     ts_ms: int
     studies: tuple[str, ...]
+    purpose: str = "backtest"
+    bases: tuple[str, ...] = ()
+    start_ms: int = 0
+    end_ms: int = 0
+    numbers: dict[str, Any] | None = None
+
+    @property
+    def p(self) -> float | None:
+        """P value of a gate's look; None for a look by hand or one that was not finished."""
+        return None if self.numbers is None else float(self.numbers["p"])
 
 
 def sealed_bases(panel: Panel) -> list[str]:
-    """Names under which a panel's symbols are sealed.
+    """Names under which a panel's symbols are sealed and their trials counted."""
+    return sealed_names(panel.venue, [series.instrument.base for series in panel.symbols])
 
-    Synthetic assets share names, not markets, with real ones.
-    """
-    prefix = "synth:" if panel.venue == "synth" else ""
-    return [prefix + series.instrument.base for series in panel.symbols]
+
+def sealed_names(venue: str, bases: Sequence[str]) -> list[str]:
+    """Names of a venue's base assets; synthetic ones share names, not markets, with real ones."""
+    prefix = "synth:" if venue == "synth" else ""
+    return [prefix + base for base in bases]
 
 
 class SealRegistry:
@@ -73,7 +102,29 @@ class SealRegistry:
     def openings(self) -> list[Opening]:
         """Every look at sealed bars, in order."""
         rows = self._document().get("openings", [])
-        return [Opening(**{**row, "studies": tuple(row["studies"])}) for row in rows]
+        return [_opening(row) for row in rows]
+
+    def openings_of(self, bases: Sequence[str], span: tuple[int, int]) -> list[Opening]:
+        """Every look at sealed bars of some bases within a span, in order.
+
+        A look by hand counts by the seals that it opened.
+        """
+        seals = self.seals()
+        wanted = set(bases)
+
+        def meets(opening: Opening) -> bool:
+            spans = [(set(opening.bases), opening.start_ms, opening.end_ms)]
+            if opening.purpose != "gate":
+                spans = [
+                    ({seal.base}, seal.start_ms, seal.end_ms)
+                    for seal in seals
+                    if seal.study in opening.studies
+                ]
+            return any(
+                held & wanted and start < span[1] and span[0] < end for held, start, end in spans
+            )
+
+        return [opening for opening in self.openings() if meets(opening)]
 
     def reached(self, bases: Sequence[str], span: tuple[int, int]) -> list[Seal]:
         """Seals on any of the bases that a span ``[start, end)`` overlaps, earliest first."""
@@ -106,12 +157,76 @@ class SealRegistry:
             If the record cannot be written; nothing may be looked at then.
         """
         studies = tuple(sorted({seal.study for seal in seals}))
-        opening = Opening(strategy, dataset, clock.now_ms(), studies)
+        return self._add(Opening(strategy, dataset, clock.now_ms(), studies))
+
+    def open_for_gate(
+        self,
+        strategy: str,
+        dataset: str,
+        bases: Sequence[str],
+        span: tuple[int, int],
+        clock: Clock,
+    ) -> Opening:
+        """Put on record that the sealed gate is about to try a strategy; `close` follows.
+
+        Raises
+        ------
+        StorageError
+            If the record cannot be written; nothing may be looked at then.
+        """
+        studies = tuple(sorted({seal.study for seal in self.reached(bases, span)}))
+        held = tuple(sorted(set(bases)))
+        return self._add(
+            Opening(strategy, dataset, clock.now_ms(), studies, "gate", held, span[0], span[1])
+        )
+
+    def close(self, opening: Opening, numbers: dict[str, Any]) -> Opening:
+        """Add what a gate's look gave to its record.
+
+        Raises
+        ------
+        StorageError
+            If the record is gone or cannot be written.
+        """
+        done = replace(opening, numbers=numbers)
+        with exclusive(self.path.with_suffix(".lock")):
+            document = self._document()
+            rows = document.get("openings", [])
+            places = [place for place, row in enumerate(rows) if _opening(row) == opening]
+            if not places:
+                raise StorageError(
+                    f"the record of opening sealed bars for {opening.strategy} is gone",
+                    why=f"{self.path} was changed meanwhile",
+                    fix="restore the file from a copy",
+                )
+            rows[places[0]] = asdict(done)
+            write_json(self.path, document)
+        return done
+
+    def _add(self, opening: Opening) -> Opening:
         with exclusive(self.path.with_suffix(".lock")):
             document = self._document()
             document.setdefault("openings", []).append(asdict(opening))
             write_json(self.path, document)
         return opening
+
+    def refuse_overlap(
+        self, study: str, bases: Sequence[str], searched: tuple[int, int], end_ms: int
+    ) -> None:
+        """Refuse what `register` would refuse, and write nothing.
+
+        Parameters
+        ----------
+        study, bases, searched
+            As for `register`.
+        end_ms : int
+            End of the dataset.
+
+        Raises
+        ------
+        RefusedError
+        """
+        _refuse_overlap(self.seals(), study, set(bases), searched, end_ms)
 
     def _document(self) -> dict[str, Any]:
         if not self.path.exists():
@@ -160,6 +275,12 @@ class SealRegistry:
                 document["seals"] += [asdict(seal) for seal in new]
                 write_json(self.path, document)
             return own
+
+
+def _opening(row: dict[str, Any]) -> Opening:
+    """Opening from its JSON form; rows of an earlier version lack the later keys."""
+    lists = {name: tuple(row.get(name, ())) for name in ("studies", "bases")}
+    return Opening(**{**row, **lists})
 
 
 def _refuse_overlap(

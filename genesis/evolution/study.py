@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import signal
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
-from types import FrameType
 from typing import Any, Protocol
 
 from genesis.domain.clock import Clock
@@ -28,9 +25,12 @@ from genesis.evolution.material import (
 )
 from genesis.evolution.metrics import EvolutionMetrics
 from genesis.evolution.pool import GeneticStrategyPool
+from genesis.evolution.register import TrialRegister
+from genesis.evolution.registration import STUDY, study_registration
 from genesis.evolution.run import Run
 from genesis.evolution.run_writer import RunWriter, new_run_id
-from genesis.evolution.seals import SealRegistry, sealed_bases
+from genesis.evolution.seals import SealRegistry
+from genesis.evolution.stopping import terminable
 from genesis.evolution.store import StrategyStore
 from genesis.evolution.trials import TrialLedger
 from genesis.evolution.work import Executor, StudyJob
@@ -128,16 +128,20 @@ def run_study(
     writer = RunWriter(home, run_id or new_run_id(config.name, home, clock), clock)
     if resume:
         writer.require_begun()  # raises before anything is made
-    with writer.held(), _terminable():
+    with writer.held(), terminable():
         facts = material.facts(config)
+        register = TrialRegister(home)
         if resume:
             writer.resume(facts)
+            facts["created_ms"] = writer.created_ms
         else:
             writer.require_new()  # or the run that has this id would get another seal
-            _seal(material, home, writer.run_id)
+            facts["created_ms"] = clock.now_ms()
+            _claim(material, home, writer.run_id, register, facts)
             writer.begin(config, facts)
+        record = partial(register.record, writer.run_id, facts)
         try:
-            return _run(config, home, clock, executor, listeners, writer, material)
+            return _run(config, home, clock, executor, listeners, writer, material, record)
         except KeyboardInterrupt:
             writer.update(status="interrupted")
             raise InterruptedRun(
@@ -160,6 +164,7 @@ def _run(
     listeners: Sequence[StudyListener],
     writer: RunWriter,
     material: StudyMaterial,
+    record: Callable[[TrialLedger], None],
 ) -> StudyResult:
     for listener in listeners:
         listener.on_start(Run(writer.folder))
@@ -173,6 +178,8 @@ def _run(
         )
     )
     ledger = TrialLedger(writer.trials)
+    # A sitting that was killed in mid-generation left trials that are not registered yet.
+    record(ledger)
     pool = GeneticStrategyPool(
         config,
         material.registry,
@@ -195,7 +202,9 @@ def _run(
     writer.cut_metrics(pool.generation)
 
     def keep(metrics: EvolutionMetrics) -> None:
-        # The checkpoint comes last: what it names is on disk by then.
+        # Trials are registered before anybody can look at them. The checkpoint comes last: what
+        # it names is on disk by then.
+        record(ledger)
         writer.add_metrics(metrics)
         save_checkpoint(writer.checkpoint, pool.state())
         writer.update(
@@ -258,15 +267,23 @@ def _finish(
     )
 
 
-def _seal(material: StudyMaterial, home: Path, run_id: str) -> None:
-    """Seal the tail."""
-    SealRegistry(home / "seals.json").register(
-        run_id,
-        material.panel.name,
-        sealed_bases(material.panel),
-        material.searched_span,
-        material.sealed_span,
-    )
+def _claim(
+    material: StudyMaterial,
+    home: Path,
+    run_id: str,
+    register: TrialRegister,
+    facts: dict[str, Any],
+) -> None:
+    """Seal the tail, and register that a study begins.
+
+    It is registered first: of a study that sealed data and is unknown to the register, nobody
+    could say how many trials it made. A refused one is not registered.
+    """
+    seals = SealRegistry(home / "seals.json")
+    bases, searched, sealed = facts["bases"], material.searched_span, material.sealed_span
+    seals.refuse_overlap(run_id, bases, searched, sealed[1])
+    register.add(study_registration(STUDY, run_id, facts))
+    seals.register(run_id, material.panel.name, bases, searched, sealed)
 
 
 def _mark_failed(writer: RunWriter, error: BaseException) -> None:
@@ -274,21 +291,3 @@ def _mark_failed(writer: RunWriter, error: BaseException) -> None:
         writer.update(status="failed", error=f"{type(error).__name__}: {error}".split("\n")[0])
     except (OSError, StorageError):
         return  # the first failure is the one to tell
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """Let SIGTERM stop a study like Ctrl-C does, where signals can be handled at all."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        del number, frame
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -84,6 +84,23 @@ class TrialLedger:
         JSON lines file; made when missing, a torn last line is cut off. None keeps chain and
         counts in memory only, for a search that is run again on surrogate markets: nothing is
         written and `rows` is empty.
+    look : bool
+        Only look: a torn last line, which a running study may be writing, is passed over, not
+        cut off. Nothing may be appended then.
+
+    Attributes
+    ----------
+    head : str
+        Hash of the chain.
+    size : int
+        Rows.
+    roles : Counter
+        Rows by role.
+    phenotypes : set of str
+        Behaviours of the valid counted trials: trials that differ in nothing but their spelling
+        are one look at the data.
+    genomes : set of str
+        Keys of every genome that was evaluated.
 
     Raises
     ------
@@ -91,14 +108,16 @@ class TrialLedger:
         If the chain is broken: a row was changed, dropped or inserted.
     """
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, *, look: bool = False) -> None:
         self.path = path
-        self.torn_bytes = cut_torn_tail(path) if path is not None else 0
+        self.torn_bytes = 0 if path is None or look else cut_torn_tail(path)
         self.head = GENESIS
         self.size = 0
         self._rows: dict[tuple[Any, ...], str] = {}
         self._heads = [GENESIS]
         self.roles: Counter[str] = Counter()
+        self.phenotypes: set[str] = set()
+        self.genomes: set[str] = set()
         for row in self.rows():
             claimed = str(row.pop("hash", ""))
             text = canonical_json(row)
@@ -169,6 +188,12 @@ class TrialLedger:
             )
         return self._heads[size]
 
+    def holds(self, head: str, size: int | None = None) -> bool:
+        """Whether a hash is on the chain, after ``size`` rows if that is given."""
+        if size is None:
+            return head in self._heads
+        return size < len(self._heads) and self._heads[size] == head
+
     @property
     def trials(self) -> int:
         """Rows whose role counts as a trial."""
@@ -178,6 +203,9 @@ class TrialLedger:
         self._rows[_name(row)] = digest
         self._heads.append(link)
         self.roles[str(row["role"])] += 1
+        self.genomes.add(str(row["genome"]))
+        if row["role"] in COUNTED and row["status"] == "valid":
+            self.phenotypes.add(str(row["phenotype"]))
         self.head = link
         self.size += 1
 

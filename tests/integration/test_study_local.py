@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -26,9 +27,14 @@ from genesis.domain.errors import (
 from genesis.evolution.config import StudyConfig, parse_config, with_overrides
 from genesis.evolution.executors.inline import InlineExecutor
 from genesis.evolution.metrics import EvolutionMetrics
+from genesis.evolution.register import TrialRegister
 from genesis.evolution.run import load_run
+from genesis.evolution.run_writer import RunWriter
+from genesis.evolution.seals import SealRegistry, sealed_bases
 from genesis.evolution.store import StrategyStore
-from genesis.evolution.study import StudyResult, run_study
+from genesis.evolution.study import StudyResult, run_study, search_panel
+from genesis.evolution.trial_count import count_trials
+from genesis.evolution.trials import TrialLedger
 from genesis.evolution.work import UnitResult, WorkUnit
 from genesis.market.sources.synthetic import Plant, SynthSpec, synthesize
 from genesis.market.store import BarStore
@@ -252,6 +258,81 @@ def test_full_disk_while_checkpointing(home: Path, monkeypatch: pytest.MonkeyPat
     assert json.loads((run.folder / "checkpoint.json").read_text())["generation"] == 0
     assert not list(run.folder.glob("*.part"))
     assert _run(config, home, "parts", resume=True).archive_hash == whole.archive_hash
+
+
+def _registered(home: Path) -> tuple[int, int, int]:
+    (row,) = TrialRegister(home).rows()
+    return row.trials, row.unique, row.ledger_size
+
+
+def test_trials_are_registered_before_anybody_looks(home: Path) -> None:
+    config = _config(home)
+    seen: list[tuple[int, int, int]] = []
+
+    class Looker(Listener):
+        def on_start(self, run: Any) -> None:
+            seen.append(_registered(home))
+
+        def on_generation(self, metrics: EvolutionMetrics) -> None:
+            ledger = TrialLedger(home / "runs" / "one" / "trials.jsonl", look=True)
+            assert _registered(home) == (ledger.trials, len(ledger.phenotypes), ledger.size)
+            seen.append(_registered(home))
+            super().on_generation(metrics)
+
+    with pytest.raises(InterruptedRun):
+        _run(config, home, "one", listeners=[Looker(1)])
+    assert seen[0] == (0, 0, 0)
+    assert 0 < seen[1][0] < seen[2][0] == _registered(home)[0]
+    # Killed between the register and the checkpoint: the generation is run again, and counts once.
+    checkpoint = home / "runs" / "one" / "checkpoint.json"
+    whole = _run(_config(home), home, "one", resume=True)
+    total = _registered(home)[0]
+    checkpoint.unlink()
+    again = _run(_config(home), home, "one", resume=True)
+    assert again.archive_hash == whole.archive_hash
+    assert _registered(home)[0] == total == load_run("one", home).study["trials"]
+    panel = search_panel(config, home)
+    span = (int(panel.ts_ms[0]), int(panel.ts_ms[-1]) + 1)
+    count = count_trials(home, sealed_bases(panel), span)
+    assert (count.total, count.unique) == _registered(home)[:2]
+    shutil.rmtree(home / "runs" / "one")
+    assert count_trials(home, sealed_bases(panel), span).total == total
+
+
+def test_a_study_is_registered_before_it_seals(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = _config(home)
+    panel = search_panel(config, home)
+    span = (int(panel.ts_ms[0]), int(panel.ts_ms[-1]) + 1)
+
+    def killed(self: SealRegistry, *_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SealRegistry, "register", killed)
+        with pytest.raises(KeyboardInterrupt):
+            _run(config, home, "early")
+    with monkeypatch.context() as patch:
+        patch.setattr(RunWriter, "begin", killed)
+        with pytest.raises(KeyboardInterrupt):
+            _run(config, home, "sealed")
+    assert not (home / "runs" / "sealed").exists()
+    assert SealRegistry(home / "seals.json").seals()
+    assert count_trials(home, sealed_bases(panel), span).total == 0
+    # One that the seals refuse leaves nothing.
+    before = (home / "register.jsonl").read_bytes()
+    with pytest.raises(RefusedError, match="sealed by sealed"):
+        _run(_config(home, split__sealed=0.1), home, "three")
+    assert (home / "register.jsonl").read_bytes() == before
+
+
+def test_a_resumed_study_refuses_a_cut_ledger(home: Path) -> None:
+    with pytest.raises(InterruptedRun):
+        _run(_config(home), home, "one", listeners=[Listener(1)])
+    path = home / "runs" / "one" / "trials.jsonl"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+    (home / "runs" / "one" / "checkpoint.json").unlink()
+    with pytest.raises(RefusedError, match="trial ledger of 'one' was cut or changed"):
+        _run(_config(home), home, "one", resume=True)
 
 
 def test_unknown_family_is_told(home: Path) -> None:
