@@ -212,7 +212,9 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
 
 
-def raise_problems(name: str, problems: list[Problem], lines: Mapping[str, int]) -> NoReturn:
+def raise_problems(
+    name: str, problems: list[Problem], lines: Mapping[str, int], example: str = EXAMPLE
+) -> NoReturn:
     """Raise one error that lists every problem with its line.
 
     Raises
@@ -226,9 +228,9 @@ def raise_problems(name: str, problems: list[Problem], lines: Mapping[str, int])
         where = f"{name}:{line}" if line else name
         texts.append(f"{where}: {problem.key} {problem.text}")
     if len(texts) == 1:
-        raise ConfigError(texts[0], fix=f"{EXAMPLE} documents every key")
+        raise ConfigError(texts[0], fix=f"{example} documents every key")
     raise ConfigError(
         f"{name} has {len(texts)} problems",
         why="\n  " + "\n  ".join(texts),
-        fix=f"{EXAMPLE} documents every key",
+        fix=f"{example} documents every key",
     )

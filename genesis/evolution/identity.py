@@ -18,15 +18,20 @@ _LIBRARIES = ("numpy", "numba", "deap", "vectorbt", "vectorbt-rust", "ray", "sci
 
 def code_hash(registry: SeedRegistry) -> str:
     """SHA-256 over the sources that results depend on, the user's families included."""
+    return content_hash([source_hash(*_PACKAGES), registry.source_hash()])
+
+
+def source_hash(*packages: str) -> str:
+    """SHA-256 over the sources of some packages that can change a number."""
     root = Path(__file__).resolve().parent.parent
     digest = hashlib.sha256()
-    for package in _PACKAGES:
+    for package in packages:
         for file in sorted((root / package).rglob("*.py")):
             name = file.relative_to(root).as_posix()
             if name.startswith(_WITHOUT) or file.name.startswith(("report", "charts")):
                 continue
             digest.update(name.encode() + b"\0" + file.read_bytes() + b"\0")
-    return content_hash([digest.hexdigest(), registry.source_hash()])
+    return digest.hexdigest()
 
 
 def versions() -> dict[str, str]:

@@ -47,7 +47,11 @@ class WorkUnit:
 
 @dataclass(frozen=True, slots=True)
 class UnitResult:
-    """The block's numbers and how they were obtained (which is never part of a result hash)."""
+    """The block's numbers and how they were obtained (which is never part of a result hash).
+
+    ``payload`` is the answer, as JSON, of units that ask for more than a block: see
+    `genesis.evidence.worker`.
+    """
 
     unit: int
     block: BlockResult
@@ -55,6 +59,7 @@ class UnitResult:
     worker: str
     cache_hits: int
     cache_misses: int
+    payload: str = ""
 
 
 @dataclass(slots=True)

@@ -74,6 +74,7 @@ def result_message(result: UnitResult) -> dict[str, Any]:
         "worker": result.worker,
         "cache_hits": result.cache_hits,
         "cache_misses": result.cache_misses,
+        "payload": result.payload,
         "reasons": list(block.reasons),
         "arrays": {name: _plain_array(getattr(block, name)) for name in _ARRAYS},
     }
@@ -89,6 +90,7 @@ def result_of(message: Mapping[str, Any]) -> UnitResult:
         worker=message["worker"],
         cache_hits=message["cache_hits"],
         cache_misses=message["cache_misses"],
+        payload=message["payload"],
     )
 
 

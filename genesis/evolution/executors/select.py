@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 
 from genesis.domain.errors import ConfigError, did_you_mean
+from genesis.evolution.executors.entry import UNIT_EVALUATOR
 from genesis.evolution.executors.inline import InlineExecutor
 from genesis.evolution.executors.process_worker import cores
 from genesis.evolution.work import Executor
@@ -22,6 +23,7 @@ def choose(
     address: str | None = None,
     timeout_s: float = 300.0,
     memory_per_worker: int | None = None,
+    evaluator: str = UNIT_EVALUATOR,
 ) -> Executor:
     """Executor for a study; not started.
 
@@ -43,6 +45,8 @@ def choose(
         Seconds that a unit may take.
     memory_per_worker : int, optional
         Bytes of private memory above which a worker is replaced.
+    evaluator : str
+        ``module:attribute`` of the class that evaluates units.
 
     Raises
     ------
@@ -64,11 +68,16 @@ def choose(
         with_ray = importlib.util.find_spec("ray") is not None
         kind = "local" if small or not with_ray else "ray"
     if kind == "local" and (workers == 1 or (small and workers is None)):
-        return InlineExecutor()
+        return InlineExecutor(evaluator=evaluator)
     if kind in ("local", "processes"):
         from genesis.evolution.executors.processes import ProcessExecutor
 
-        return ProcessExecutor(workers or cores(), timeout_s, worker_memory_bytes=memory_per_worker)
+        return ProcessExecutor(
+            workers or cores(),
+            timeout_s,
+            worker_memory_bytes=memory_per_worker,
+            evaluator=evaluator,
+        )
     from genesis.evolution.executors.ray_pool import RayExecutor
 
-    return RayExecutor(address, workers, memory_per_worker, timeout_s)
+    return RayExecutor(address, workers, memory_per_worker, timeout_s, evaluator=evaluator)

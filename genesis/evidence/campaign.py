@@ -1,0 +1,228 @@
+"""What is judged: a finished study, its trials, and the strategies that it brought forth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from genesis.domain.errors import InputError, RefusedError
+from genesis.evolution.brood import families_of
+from genesis.evolution.candidate import Score, preference
+from genesis.evolution.config import StudyConfig
+from genesis.evolution.material import StudyMaterial, study_material
+from genesis.evolution.run import Run
+from genesis.evolution.seals import sealed_bases
+from genesis.evolution.store import StoredStrategy, StrategyStore
+from genesis.evolution.trials import COUNTED, TrialLedger
+from genesis.evolution.work import StudyJob
+from genesis.market.panel import Panel
+from genesis.strategy.genome import Genome, from_plain
+
+_MIB = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A strategy that may be promoted: its record, its genome, its score in the search."""
+
+    record: StoredStrategy
+    genome: Genome
+    score: Score
+
+    @property
+    def id(self) -> str:
+        """Id of the strategy."""
+        return self.record.id
+
+
+class Campaign:
+    """A finished study with everything that its evidence is computed from.
+
+    Parameters
+    ----------
+    home : Path
+        Workspace.
+    run_id : str
+    config : StudyConfig
+    facts : mapping
+        ``study.json``.
+    trials : Path
+        The study's ledger.
+    folder : Path
+        Where the evidence is kept.
+
+    Raises
+    ------
+    RefusedError
+        If data, configuration, code or ledger are not those that the study ran with.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        run_id: str,
+        config: StudyConfig,
+        facts: dict[str, Any],
+        trials: Path,
+        folder: Path,
+    ) -> None:
+        self.home = home
+        self.run_id = run_id
+        self.config = config
+        self.facts = facts
+        self.folder = folder
+        self.material: StudyMaterial = study_material(config, home)
+        self._refuse_change()
+        self.ledger = TrialLedger(trials)
+        if self.ledger.head != facts.get("ledger_head"):
+            raise RefusedError(
+                f"the trial ledger of {run_id} is not the one that the study ended with",
+                why=f"its head is {self.ledger.head[:12]},"
+                f" the study wrote {str(facts.get('ledger_head'))[:12]}",
+                fix="restore trials.jsonl from a copy, or run the study again",
+            )
+
+    @staticmethod
+    def of_run(run: Run, home: Path) -> Campaign:
+        """Campaign of a run of the workspace.
+
+        Raises
+        ------
+        InputError
+            If the run is not finished.
+        """
+        if run.status != "finished":
+            raise InputError(
+                f"the run {run.id} is not finished ({run.status})",
+                fix=f"go on with it first: genesis evolve --resume {run.id}",
+            )
+        return Campaign(
+            home,
+            run.id,
+            run.config,
+            run.study,
+            run.folder / "trials.jsonl",
+            run.folder / "evidence",
+        )
+
+    def _refuse_change(self) -> None:
+        identity = self.material.identity
+        for name in ("config_hash", "dataset_hash", "code_hash"):
+            then, now = self.facts.get(name), getattr(identity, name)
+            if then != now:
+                what = name.removesuffix("_hash").replace("dataset", "data")
+                raise RefusedError(
+                    f"the {what} of {self.run_id} changed since the study ran",
+                    why=f"its {what} hash was {str(then)[:12]} and is {now[:12]} now: a rerun on"
+                    " surrogate markets would be another search",
+                    fix="run the study again with this version and data, and validate that run",
+                )
+
+    @property
+    def search(self) -> Panel:
+        """The searched part of the data."""
+        return self.material.search
+
+    @property
+    def bases(self) -> list[str]:
+        """Base assets, as seals and trial register name them."""
+        return sealed_bases(self.material.panel)
+
+    @cached_property
+    def job(self) -> StudyJob:
+        """Job of the study, as its executors got it."""
+        registry = self.material.registry
+        return StudyJob(
+            panel=self.search,
+            setup=self.material.setup.plain(),
+            seed_paths=self.config.seeds.paths,
+            families=tuple(chain(*families_of(self.config, registry, self.search))),
+            memory_bytes=self.config.evolution.ray_memory_per_worker * _MIB // 2,
+        )
+
+    @cached_property
+    def rerun_config(self) -> StudyConfig:
+        """Configuration of a rerun: the same search without its random arm, which is beside it."""
+        evolution = msgspec.structs.replace(self.config.evolution, random_arm=False)
+        return msgspec.structs.replace(self.config, evolution=evolution)
+
+    @cached_property
+    def trials(self) -> list[dict[str, Any]]:
+        """Rows of the ledger that count as trials."""
+        return [row for row in self.ledger.rows() if row["role"] in COUNTED]
+
+    @cached_property
+    def phenotypes(self) -> list[str]:
+        """Genome, as text, of each behaviour that the study tried, in order of first trial."""
+        seen: dict[str, str] = {}
+        for row in self.trials:
+            if row["status"] == "valid":
+                seen.setdefault(row["phenotype"], from_plain(row["plain"]).to_text())
+        return list(seen.values())
+
+    @cached_property
+    def best_fitness(self) -> float | None:
+        """Best fitness among feasible trials of the search, the statistic of the reruns."""
+        return self._best("search")
+
+    @cached_property
+    def best_random(self) -> float | None:
+        """The same of the random arm; None where there was none."""
+        return self._best("random")
+
+    def _best(self, role: str) -> float | None:
+        values = [
+            float(row["objectives"][0])
+            for row in self.trials
+            if row["role"] == role and row["status"] == "valid" and row["violation"] == 0.0
+        ]
+        return max(values, default=None)
+
+    def candidates(self, most: int, only: str | None = None) -> list[Candidate]:
+        """Feasible survivors of the search, best first.
+
+        Parameters
+        ----------
+        most : int
+            How many are judged.
+        only : str, optional
+            Id of the one strategy to be judged, whatever its place.
+
+        Raises
+        ------
+        RefusedError
+            If a stored strategy is not what the ledger's genome expresses.
+        """
+        found = []
+        for record in StrategyStore(self.home / "strategies").list():
+            if self.run_id not in record.finders or not record.feasible:
+                continue
+            if only is None or record.id == only:
+                row = self._row_of(record)
+                found.append(Candidate(record, from_plain(row["plain"]), Score.from_plain(row)))
+        found.sort(key=lambda c: preference(c.genome.key, c.score))
+        return found[:most]
+
+    def _row_of(self, record: StoredStrategy) -> dict[str, Any]:
+        """Row of the ledger in which a stored strategy was tried.
+
+        Another run may have found it first, perhaps as another genome: then the one that
+        expresses to it here is looked for.
+        """
+        express = self.material.registry.express
+        rows = {row["genome"]: row for row in self.trials if row["role"] == "search"}
+        first = rows.get(record.genome)
+        feasible = (r for r in rows.values() if r["status"] == "valid" and r["violation"] == 0.0)
+        for row in [first] if first is not None else feasible:
+            if express(from_plain(row["plain"])).id == record.id:
+                return row
+        raise RefusedError(
+            f"the ledger of {self.run_id} has no genome that expresses to {record.id}",
+            why="the strategy's file or the ledger was changed, or belongs to another run",
+            fix="restore them from a copy, or run the study again",
+        )

@@ -1,0 +1,221 @@
+"""The dossier: all that speaks for and against promoting a strategy, in one checked file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from genesis.domain.canonical import content_hash
+from genesis.domain.errors import RefusedError, StorageError
+from genesis.evidence.gates import PRODUCTION_HASH, GateResult, GatesFile, stopped_by
+from genesis.evolution.files import read_json, write_json
+from genesis.evolution.store import StoredStrategy, StrategyStore
+
+SCHEMA = 1
+REHEARSAL = "REHEARSAL"
+
+
+def dossier_folder(home: Path) -> Path:
+    """Folder that holds one dossier a strategy."""
+    return home / "dossiers"
+
+
+@dataclass(frozen=True, slots=True)
+class Dossier:
+    """Evidence on one strategy.
+
+    Attributes
+    ----------
+    strategy : str
+        Its id, a hash of its rules and policy.
+    facts : mapping
+        Everything else, as in the file: run, dataset, hashes, build, time, trials, gates, details.
+    digest : str
+        Content hash of all of it.
+    """
+
+    strategy: str
+    facts: Mapping[str, Any]
+    digest: str
+
+    @property
+    def passed(self) -> bool:
+        """Whether every gate that is a veto was passed."""
+        return bool(self.facts["passed"])
+
+    @property
+    def rehearsal(self) -> bool:
+        """Whether its gates were a rehearsal's."""
+        return bool(self.facts["gates_file"]["rehearsal"])
+
+    @property
+    def gates(self) -> list[dict[str, Any]]:
+        """Verdicts in the order of the gates."""
+        return list(self.facts["gates"])
+
+    def to_plain(self) -> dict[str, Any]:
+        """JSON form."""
+        return {**self.facts, "digest": self.digest}
+
+
+def make_dossier(
+    record: StoredStrategy,
+    gates: GatesFile,
+    results: Sequence[GateResult],
+    facts: Mapping[str, Any],
+) -> Dossier:
+    """Put a dossier together.
+
+    Parameters
+    ----------
+    record : StoredStrategy
+    gates : GatesFile
+    results : sequence of GateResult
+        Of every gate.
+    facts : mapping
+        Plain values: run, dataset, hashes, build, time, trials, details.
+    """
+    plain = {
+        "schema": SCHEMA,
+        "kind": "dossier",
+        "mark": REHEARSAL if gates.rehearsal else "",
+        "strategy": record.id,
+        "genome": record.genome,
+        "family": record.strategy.family,
+        "gates_file": {"name": gates.name, "rehearsal": gates.rehearsal, "hash": gates.hash},
+        "passed": not stopped_by(results),
+        "stopped_by": [result.gate.measure for result in stopped_by(results)],
+        "gates": [result.to_plain() for result in results],
+        **facts,
+    }
+    return Dossier(record.id, plain, content_hash(plain))
+
+
+def write_dossier(home: Path, dossier: Dossier) -> Path:
+    """Store a dossier; the one before it on the same strategy is replaced.
+
+    Raises
+    ------
+    StorageError
+    """
+    path = dossier_folder(home) / f"{dossier.strategy}.json"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise StorageError(f"cannot make {path.parent}", why=str(error)) from None
+    write_json(path, dossier.to_plain())
+    return path
+
+
+def read_dossier(path: Path) -> Dossier:
+    """Read a dossier.
+
+    Raises
+    ------
+    RefusedError
+        If it is none of a known schema, or was changed after it was written.
+    StorageError
+        If the file cannot be read.
+    """
+    plain = read_json(path)
+    if not isinstance(plain, dict) or plain.get("schema") != SCHEMA or "digest" not in plain:
+        raise RefusedError(
+            f"{path} is no dossier of a known schema", fix="make it again: genesis validate"
+        )
+    digest = plain.pop("digest")
+    if content_hash(plain) != digest:
+        raise RefusedError(
+            f"the dossier {path.name} was changed after it was written",
+            why="its content does not fit its digest",
+            fix=f"make it again: genesis validate {plain.get('strategy', 'STRATEGY')}",
+        )
+    return Dossier(str(plain["strategy"]), plain, str(digest))
+
+
+def promotable(home: Path, strategy: str) -> Dossier:
+    """Dossier of a strategy that may be promoted.
+
+    Raises
+    ------
+    RefusedError
+        Naming what is missing or does not match: no dossier, a gate and by how much, other gates,
+        another genome.
+    InputError
+        If there is no such strategy.
+    """
+    record = StrategyStore(home / "strategies").get(strategy)
+    path = dossier_folder(home) / f"{record.id}.json"
+    if not path.exists():
+        raise RefusedError(
+            f"{record.id} has no dossier", fix=f"make it: genesis validate {record.id}"
+        )
+    dossier = read_dossier(path)
+    _refuse_mismatch(dossier, record)
+    if not dossier.passed:
+        raise RefusedError(
+            f"{record.id} did not pass the gates", why="; ".join(shortfalls(dossier))
+        )
+    return dossier
+
+
+def _refuse_mismatch(dossier: Dossier, record: StoredStrategy) -> None:
+    known = {"strategy": record.id, "genome": record.genome}
+    for name, now in known.items():
+        if dossier.facts[name] != now:
+            raise RefusedError(
+                f"the dossier of {record.id} is about another {name}",
+                why=f"it names {str(dossier.facts[name])[:18]}, the store holds {now[:18]}",
+                fix=f"make it again: genesis validate {record.id}",
+            )
+    made_with = str(dossier.facts["gates_file"]["hash"])
+    if not dossier.rehearsal and made_with != PRODUCTION_HASH:
+        raise RefusedError(
+            f"the dossier of {record.id} was made with other gates",
+            why=f"their hash was {made_with[:12]}, that of this version's is"
+            f" {PRODUCTION_HASH[:12]}",
+            fix=f"make it again: genesis validate {record.id}",
+        )
+
+
+def shortfalls(dossier: Dossier) -> list[str]:
+    """Each veto in words: the gate, its value, what it needed."""
+    words = []
+    for gate in dossier.gates:
+        if gate["verdict"] in ("fail", "not reached"):
+            value = "not measured" if gate["value"] is None else f"{gate['value']:.4g}"
+            note = f" ({gate['note']})" if gate["note"] else ""
+            words.append(
+                f"{gate['stage']} {gate['measure']}: {value}, {gate['bound']}"
+                f" {gate['threshold']:g}{note}"
+            )
+    return words
+
+
+def all_dossiers(home: Path) -> list[Dossier]:
+    """Every dossier of a workspace, by strategy.
+
+    Raises
+    ------
+    RefusedError
+        If one was changed after it was written.
+    """
+    return [read_dossier(path) for path in sorted(dossier_folder(home).glob("strat_*.json"))]
+
+
+def promotable_dossiers(home: Path) -> list[Dossier]:
+    """Dossiers whose strategy passed every gate; rehearsals are among them, marked.
+
+    Raises
+    ------
+    RefusedError
+        If a dossier was changed, or is about another genome or other gates than are here.
+    """
+    found = []
+    for dossier in all_dossiers(home):
+        if dossier.passed:
+            record = StrategyStore(home / "strategies").get(dossier.strategy)
+            _refuse_mismatch(dossier, record)
+            found.append(dossier)
+    return found

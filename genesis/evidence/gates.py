@@ -1,0 +1,312 @@
+"""Gates as data: what is measured, what it must reach, and whether failing it is a veto.
+
+The file is read strictly and hashed. `configs/gates.yaml` is the only one that counts; a file that
+says ``rehearsal: true`` makes dossiers marked REHEARSAL, which never lead to real money.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from genesis.domain.canonical import content_hash
+from genesis.domain.errors import ConfigError, RefusedError, did_you_mean
+from genesis.evolution.configcheck import Problem, check_shape, raise_problems, read_yaml
+
+SCHEMA = 1
+EXAMPLE = "configs/gates.yaml"
+STAGES = ("G0", "G1", "G2", "G3")
+PRODUCTION = Path(__file__).resolve().parents[2] / "configs" / "gates.yaml"
+PRODUCTION_HASH = ""
+"""Hash of the production gates that this version was measured with (`docs/gates.md`)."""
+
+Count = Annotated[int, Meta(ge=1)]
+Share = Annotated[float, Meta(gt=0.0, lt=1.0)]
+
+MEASURES: dict[str, tuple[str, str]] = {
+    "prefix_invariance": ("G0", "orders that change when later bars are added"),
+    "accounting_error": ("G0", "relative difference of order cash flows and vectorbt's equity"),
+    "trades": ("G0", "closed trades on the searched bars, all symbols"),
+    "permutation_sign": ("G1", "p value of the search against sign-randomised markets"),
+    "permutation_shuffle": ("G1", "p value of the search against bar-shuffled markets"),
+    "lottery": ("G1", "share of lottery arms that the search's best strategy beats"),
+    "sample_spa": ("G1", "Hansen's SPA p value of the fixed sample of random strategies"),
+    "sample_pbo": ("G1", "probability of backtest overfitting of the fixed sample"),
+    "random_arm": ("G1", "best fitness of the search less that of its random arm"),
+    "deflated_sharpe": ("G2", "deflated Sharpe ratio, null variance, effective trials"),
+    "deflated_sharpe_ledger": ("G2", "deflated Sharpe ratio, variance of the trials, all trials"),
+    "track_record": ("G2", "MinTRL(0, 95 %) over the length of the searched data"),
+    "cpcv_p25": ("G2", "25th percentile of the Sharpe ratios of the CPCV paths"),
+    "walk_forward_efficiency": ("G2", "annualised return out of sample over in sample"),
+    "plateau_median": ("G2", "median Sharpe ratio of the grid neighbours over its own"),
+    "plateau_p10": ("G2", "10th percentile of the neighbours' Sharpe ratios"),
+    "noise_profitable": ("G2", "share of jittered markets with a profit"),
+    "trade_bootstrap": ("G2", "5th percentile of the bootstrapped mean over sd of trades"),
+    "without_top5": ("G2", "mean over sd of trades without the five best"),
+    "sharpe_2x": ("G2", "Sharpe ratio at twice fees and slippage"),
+    "replay_sharpe": ("G2", "mean Sharpe ratio of three disjoint windows, each replayed alone"),
+    "replay_consistency": ("G2", "1 - sd / |mean| of the three windows' Sharpe ratios"),
+    "correlation": ("G2", "highest correlation with a strategy that was promoted before"),
+    "sealed_psr": ("G3", "PSR(0) on the sealed bars less what the alpha left demands"),
+    "sealed_ratio": ("G3", "Sharpe ratio on the sealed bars over that on the searched bars"),
+}
+"""Every measure: its stage, and what it is."""
+
+
+class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the measures are taken.
+
+    Attributes
+    ----------
+    surrogates : int
+        Markets a kind of surrogate (B).
+    surrogate_seed : int
+    lottery_arms, sample_genomes, candidates : int
+        Lottery arms; random strategies of the fixed sample; strategies of a study that are judged.
+    noise_draws : int
+    noise_scale : float
+        Jitter as a share of the ATR.
+    cpcv_groups, cpcv_test_groups, walk_forward_windows, replay_windows : int
+    embargo : float
+        Share of the data that is left out after each test block.
+    sealed_alpha : float
+        Chance, over all candidates ever opened on a sealed span, that one without edge passes.
+    sealed_share : float
+        Share of the alpha left that the next candidate may use.
+    """
+
+    surrogates: Annotated[int, Meta(ge=19)] = 19
+    surrogate_seed: Annotated[int, Meta(ge=0)] = 1
+    lottery_arms: Count = 20
+    sample_genomes: Annotated[int, Meta(ge=10)] = 300
+    candidates: Count = 5
+    noise_draws: Count = 100
+    noise_scale: Annotated[float, Meta(gt=0.0, le=1.0)] = 0.15
+    cpcv_groups: Annotated[int, Meta(ge=3)] = 10
+    cpcv_test_groups: Count = 2
+    embargo: Annotated[float, Meta(ge=0.0, lt=0.5)] = 0.01
+    walk_forward_windows: Annotated[int, Meta(ge=2)] = 4
+    replay_windows: Annotated[int, Meta(ge=2)] = 3
+    sealed_alpha: Share = 0.25
+    sealed_share: Share = 0.8
+
+
+class _Bound(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A gate as the file spells it."""
+
+    at_least: float | None = None
+    at_most: float | None = None
+    veto: bool = True
+    why: str = ""
+
+
+class _Head(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The file without its gates."""
+
+    schema: Literal[1]
+    name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+    rehearsal: bool = False
+    settings: Settings = Settings()
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """One gate.
+
+    Attributes
+    ----------
+    measure : str
+        Name in `MEASURES`.
+    at_least, at_most : float or None
+        Its bound, exactly one of them.
+    veto : bool
+        Whether failing it refuses; else it is reported only.
+    why : str
+        Reason of the bound, for people.
+    """
+
+    measure: str
+    at_least: float | None = None
+    at_most: float | None = None
+    veto: bool = True
+    why: str = ""
+
+    @property
+    def stage(self) -> str:
+        """``G0`` to ``G3``."""
+        return MEASURES[self.measure][0]
+
+    @property
+    def threshold(self) -> float:
+        """The bound."""
+        bound = self.at_least if self.at_least is not None else self.at_most
+        assert bound is not None
+        return bound
+
+    def judge(self, value: float | None, note: str = "") -> GateResult:
+        """Compare a value with the bound; what could not be measured fails."""
+        known = value is not None and math.isfinite(value)
+        passed = False
+        if known:
+            assert value is not None
+            passed = value >= self.threshold if self.at_least is not None else (
+                value <= self.threshold
+            )  # fmt: skip
+        return GateResult(self, value if known else None, passed, note)
+
+
+@dataclass(frozen=True, slots=True)
+class GateResult:
+    """A gate's verdict on one strategy; a failed gate without veto is reported only."""
+
+    gate: Gate
+    value: float | None
+    passed: bool
+    note: str = ""
+    reached: bool = True
+
+    @property
+    def verdict(self) -> Literal["pass", "fail", "reported", "not reached"]:
+        """``pass``, ``fail`` (a veto), ``reported`` (failed, no veto) or ``not reached``."""
+        if not self.reached:
+            return "not reached"
+        if self.passed:
+            return "pass"
+        return "fail" if self.gate.veto else "reported"
+
+    def to_plain(self) -> dict[str, Any]:
+        """JSON form."""
+        return {
+            "measure": self.gate.measure,
+            "stage": self.gate.stage,
+            "what": MEASURES[self.gate.measure][1],
+            "value": self.value,
+            "bound": "at least" if self.gate.at_least is not None else "at most",
+            "threshold": self.gate.threshold,
+            "veto": self.gate.veto,
+            "verdict": self.verdict,
+            "note": self.note,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class GatesFile:
+    """A file of gates, in its order."""
+
+    name: str
+    rehearsal: bool
+    settings: Settings
+    gates: tuple[Gate, ...]
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 over the file's content, whatever its comments and layout."""
+        plain = {
+            "schema": SCHEMA,
+            "name": self.name,
+            "rehearsal": self.rehearsal,
+            "settings": msgspec.to_builtins(self.settings),
+            "gates": [[g.measure, g.at_least, g.at_most, g.veto] for g in self.gates],
+        }
+        return content_hash(plain)
+
+    @property
+    def counts(self) -> bool:
+        """Whether a dossier of it may lead to real money."""
+        return not self.rehearsal and self.hash == PRODUCTION_HASH
+
+    def of(self, *stages: str) -> tuple[Gate, ...]:
+        """Gates of some stages, in the file's order."""
+        return tuple(gate for gate in self.gates if gate.stage in stages)
+
+    def judge(self, measures: Mapping[str, Any], *stages: str) -> list[GateResult]:
+        """Verdicts of the gates of some stages.
+
+        Parameters
+        ----------
+        measures : mapping
+            Measure to its value; a pair is a value and a note.
+        """
+        results = []
+        for gate in self.of(*stages):
+            found = measures.get(gate.measure)
+            value, note = found if isinstance(found, (tuple, list)) else (found, "")
+            results.append(gate.judge(value, note))
+        return results
+
+
+def stopped_by(results: Iterable[GateResult]) -> list[GateResult]:
+    """Vetoes among verdicts."""
+    return [result for result in results if result.verdict == "fail"]
+
+
+def load_gates(path: Path | None = None) -> GatesFile:
+    """Read a gates file, the production gates by default.
+
+    Raises
+    ------
+    ConfigError
+        Listing every problem with file, line, key, value and what is allowed.
+    RefusedError
+        If a file is neither a rehearsal nor the production gates that this version knows: its
+        dossiers would look like evidence.
+    """
+    file = path or PRODUCTION
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"cannot read the gates {file}",
+            why=str(error),
+            fix="name a file with --gates, or run from a checkout that has configs/gates.yaml",
+        ) from None
+    gates = parse_gates(text, str(file))
+    if not gates.rehearsal and not gates.counts:
+        raise RefusedError(
+            f"the gates of {file} are not the production gates of this version",
+            why=f"their hash is {gates.hash[:12]}, the production gates have"
+            f" {PRODUCTION_HASH[:12]}",
+            fix="restore configs/gates.yaml, or write `rehearsal: true` into a file of your own",
+        )
+    return gates
+
+
+def parse_gates(text: str, name: str = "gates") -> GatesFile:
+    """Read the text of a gates file; see `load_gates`."""
+    raw, lines = read_yaml(text, name)
+    problems: list[Problem] = []
+    listed = raw.pop("gates", None)
+    head = check_shape(_Head, raw, "", problems)
+    if isinstance(listed, Mapping) and listed:
+        for measure, bound in listed.items():
+            _check_gate(str(measure), bound, problems)
+    else:
+        problems.append(Problem("gates", "must be a block of gates, a measure each"))
+    if problems:
+        raise_problems(name, problems, lines, EXAMPLE)
+    read = msgspec.convert(head, _Head, strict=True)
+    gates = tuple(
+        Gate(measure, **msgspec.structs.asdict(msgspec.convert(bound, _Bound, strict=True)))
+        for measure, bound in listed.items()
+    )
+    return GatesFile(read.name, read.rehearsal, read.settings, gates)
+
+
+def _check_gate(measure: str, bound: Any, problems: list[Problem]) -> None:
+    key = f"gates.{measure}"
+    if measure not in MEASURES:
+        hint = did_you_mean(measure, MEASURES)
+        problems.append(Problem(key, f"is no measure{hint}; known: {', '.join(MEASURES)}"))
+        return
+    before = len(problems)
+    check_shape(_Bound, bound, f"{key}.", problems)
+    if len(problems) > before:
+        return
+    if (bound.get("at_least") is None) == (bound.get("at_most") is None):
+        problems.append(Problem(key, "needs exactly one of at_least and at_most"))

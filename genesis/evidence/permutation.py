@@ -1,0 +1,194 @@
+"""The search against itself on markets without an edge: the valid test of a whole search.
+
+The study's search is rerun on surrogate markets; the p value is the rank of its best fitness
+among theirs, ``(1 + #{surrogate >= study}) / (1 + B)`` (Masters 2018). It needs neither a number
+of trials nor a variance, because the reruns make the same choices on the same bars.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from genesis.domain.canonical import content_hash
+from genesis.domain.errors import ExecutorError
+from genesis.evidence.campaign import Campaign
+from genesis.evidence.progress import Progress, untold
+from genesis.evidence.worker import request
+from genesis.evolution.files import append_lines, cut_torn_tail, read_lines
+from genesis.evolution.work import Executor
+from genesis.validation.multiple import binomial_interval
+from genesis.validation.sequential import sequential_p
+
+
+@dataclass(frozen=True, slots=True)
+class PermutationResult:
+    """Outcome of the reruns on one kind of surrogate.
+
+    Attributes
+    ----------
+    kind : str
+    observed : float or None
+        The study's best feasible fitness.
+    null : tuple of float or None
+        Best feasible fitness of each rerun in order; None where nothing was feasible.
+    planned : int
+        Reruns planned (B).
+    p : float
+    interval : tuple of float
+        Clopper-Pearson 95 % interval of the chance that a rerun reaches the study.
+    decided_early : bool
+        Whether the reruns stopped because the gate could not be passed any more.
+    """
+
+    kind: str
+    observed: float | None
+    null: tuple[float | None, ...]
+    planned: int
+    p: float
+    interval: tuple[float, float]
+    decided_early: bool
+
+    def to_plain(self) -> dict[str, Any]:
+        """JSON form."""
+        return msgspec.to_builtins(self)  # type: ignore[no-any-return]
+
+
+def exceeds(null: float | None, observed: float | None) -> bool:
+    """Whether a rerun reaches the study; a study without a feasible strategy is always reached."""
+    if observed is None:
+        return True
+    return null is not None and null >= observed
+
+
+class SurrogateJournal:
+    """Finished reruns of a study, one line each, so that nothing is run twice.
+
+    Rows belong to a fingerprint (study and seed); others are left alone. A rerun is evidence, not
+    a trial: it has the role ``surrogate`` and is never counted.
+    """
+
+    def __init__(self, path: Path, fingerprint: str) -> None:
+        self._path = path
+        self._fingerprint = fingerprint
+        cut_torn_tail(path)
+        self._rows = {
+            (row["kind"], row["index"]): row
+            for row in read_lines(path)
+            if row["fingerprint"] == fingerprint
+        }
+
+    def get(self, kind: str, index: int) -> dict[str, Any] | None:
+        """Row of a rerun, if it is finished."""
+        return self._rows.get((kind, index))
+
+    def add(self, kind: str, index: int, answer: dict[str, Any]) -> None:
+        """Keep a finished rerun."""
+        row = {
+            "role": "surrogate",
+            "fingerprint": self._fingerprint,
+            "kind": kind,
+            "index": index,
+            **answer,
+        }
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        append_lines(self._path, [row])
+        self._rows[kind, index] = row
+
+
+def permutation_test(
+    campaign: Campaign,
+    executor: Executor,
+    kind: str,
+    *,
+    draws: int,
+    seed: int,
+    level: float,
+    full: bool,
+    progress: Progress = untold,
+) -> PermutationResult:
+    """Rerun the search on surrogates of one kind.
+
+    Parameters
+    ----------
+    campaign : Campaign
+    executor : Executor
+        Started with `genesis.evidence.worker.ENTRY` and the campaign's job.
+    kind : str
+        Of `genesis.evidence.surrogates`.
+    draws : int
+        Surrogates (B).
+    seed : int
+    level : float
+        Bound of the gate. Unless ``full``, reruns stop when the p value cannot get down to it any
+        more, by Besag and Clifford's rule, which keeps the p value valid.
+    full : bool
+        Run every rerun whatever comes out.
+    progress : callable
+        Told (kind, reruns done, reruns planned).
+    """
+    fingerprint = content_hash([campaign.facts["study_hash"], seed])
+    journal = SurrogateJournal(campaign.folder / "surrogates.jsonl", fingerprint)
+    stop_after = draws + 1 if full else max(1, int(level * (draws + 1) + 1e-9))
+    batch = max(2 * executor.stats.workers, 1)
+    null: list[float | None] = []
+    while len(null) < draws:
+        wanted = range(len(null), min(len(null) + batch, draws))
+        _run(campaign, executor, journal, kind, seed, wanted)
+        for index in wanted:
+            row = journal.get(kind, index)
+            assert row is not None
+            null.append(row["statistic"])
+        progress(kind, len(null), draws)
+        reached = [exceeds(value, campaign.best_fitness) for value in null]
+        if sequential_p(reached, draws, stop_after)[1]:
+            break
+    return summarise(kind, campaign.best_fitness, null, draws, stop_after)
+
+
+def summarise(
+    kind: str, observed: float | None, null: Sequence[float | None], draws: int, stop_after: int
+) -> PermutationResult:
+    """P value of reruns, cut where the sequential rule stops."""
+    reached = [exceeds(value, observed) for value in null]
+    p, _ = sequential_p(reached, draws, stop_after)
+    total = sum(reached)
+    if total >= stop_after:
+        place = [i for i, hit in enumerate(reached) if hit][stop_after - 1] + 1
+        null, reached, total = null[:place], reached[:place], stop_after
+    return PermutationResult(
+        kind=kind,
+        observed=observed,
+        null=tuple(null),
+        planned=draws,
+        p=p,
+        interval=binomial_interval(total, len(reached)),
+        decided_early=len(reached) < draws,
+    )
+
+
+def _run(
+    campaign: Campaign,
+    executor: Executor,
+    journal: SurrogateJournal,
+    kind: str,
+    seed: int,
+    wanted: range,
+) -> None:
+    config = campaign.rerun_config.to_plain()
+    missing = [index for index in wanted if journal.get(kind, index) is None]
+    units = [
+        request(place, "search", kind=kind, index=index, seed=seed, config=config)
+        for place, index in enumerate(missing)
+    ]
+    answered = 0
+    for result in executor.run(units):
+        journal.add(kind, missing[result.unit], json.loads(result.payload))
+        answered += 1
+    if answered != len(units):
+        raise ExecutorError(f"{len(units) - answered} reruns were not answered")
