@@ -13,6 +13,8 @@ from genesis.cli.options import Json, home_of
 
 if TYPE_CHECKING:
     from genesis.evolution.store import StoredStrategy, StrategyStore
+    from genesis.evolution.strategy_export import Moved
+    from genesis.system.workspace import Workspace
 
 app = typer.Typer(no_args_is_help=True, help="Stored strategies: explain, export, import.")
 
@@ -137,19 +139,18 @@ def export(
 ) -> None:
     """Write a strategy to a file that another workspace can import.
 
-    The number of trials that its search made travels with it, since any later statistic needs it.
+    The ledgers of all studies on overlapping data travel with it, in FILE.ledgers.zip beside
+    FILE.json: without them nobody can say how many trials stand behind it.
 
     Examples:
 
         genesis strategies export strat_3fa9 --out breakout.json
     """
-    store = _store(ctx)
-    record = store.get(strategy)
-    path = store.export(record.id, out or Path(f"{record.id}.json"))
-    if as_json:
-        render.emit({"id": record.id, "path": str(path)})
-    else:
-        render.console().print(str(path), markup=False)
+    from genesis.evolution.strategy_export import export_strategy
+
+    home = _workspace(ctx).home
+    record = _store(ctx).get(strategy)
+    _show_moved(export_strategy(home, record.id, out or Path(f"{record.id}.json")), "", as_json)
 
 
 @app.command("import")
@@ -158,30 +159,52 @@ def import_(
     file: Annotated[Path, typer.Argument(help="File that `export` wrote.")],
     as_json: Json = False,
 ) -> None:
-    """Take a strategy from a file; its content must match its id.
+    """Take a strategy from a file, and the ledgers of its trials if they lie beside it.
+
+    Its content must match its id, and the ledgers must be whole. Without the ledgers it can be
+    looked at and backtested, but not promoted.
 
     Examples:
 
         genesis strategies import breakout.json
     """
     from genesis.cli.backtest import read_document
+    from genesis.evolution.strategy_export import import_strategy
 
     read_document(file)  # a file that is no JSON is the user's to mend
-    record = _store(ctx, create=True).import_file(file)
+    workspace = _workspace(ctx).open()
+    _show_moved(import_strategy(workspace.home, file), "imported ", as_json)
+
+
+def _show_moved(moved: Moved, verb: str, as_json: bool) -> None:
     if as_json:
-        render.emit({"id": record.id, "path": str(file)})
-    else:
-        render.console().print(f"imported {record.id}", markup=False)
+        render.emit(
+            {
+                "id": moved.record.id,
+                "path": str(moved.path),
+                "ledgers": str(moved.ledgers) if moved.ledgers is not None else None,
+                "origin_problem": moved.problem,
+            }
+        )
+        return
+    out = render.console()
+    out.print(f"{verb}{moved.record.id if verb else moved.path}", markup=False)
+    if moved.ledgers is not None:
+        out.print(f"ledgers  {moved.ledgers}", markup=False)
+    if moved.problem is not None:
+        out.print(f"not promotable: {moved.problem}", markup=False)
 
 
-def _store(ctx: typer.Context, *, create: bool = False) -> StrategyStore:
-    from genesis.evolution.store import StrategyStore
+def _workspace(ctx: typer.Context) -> Workspace:
     from genesis.system.workspace import Workspace
 
-    workspace = Workspace(home_of(ctx))
-    if create:
-        workspace.open()
-    return StrategyStore(workspace.strategies)
+    return Workspace(home_of(ctx))
+
+
+def _store(ctx: typer.Context) -> StrategyStore:
+    from genesis.evolution.store import StrategyStore
+
+    return StrategyStore(_workspace(ctx).strategies)
 
 
 def _rank(summary: dict[str, Any]) -> tuple[bool, float, str]:

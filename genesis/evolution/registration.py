@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -19,6 +19,8 @@ IMPORT = "import"
 HUMAN = "human"
 
 Key = tuple[str, str, int]
+# What comes from a file must not lower a sum.
+Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +66,10 @@ class Registration:
     searched_hash: str
     bases: tuple[str, ...]
     searched_ms: tuple[int, int]
-    trials: int
-    unique: int
+    trials: Count
+    unique: Count
     ledger_head: str
-    ledger_size: int
+    ledger_size: Count
 
     @property
     def key(self) -> Key:

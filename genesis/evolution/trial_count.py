@@ -6,15 +6,12 @@ register for those that are gone. Whatever is deleted or repeated, it does not f
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from genesis.domain.errors import InputError, RefusedError, StorageError
-from genesis.domain.instrument import base_asset
-from genesis.evolution.files import read_json
-from genesis.evolution.register import TrialRegister, changed_ledger, require_continued
+from genesis.domain.errors import RefusedError
+from genesis.evolution.register import TrialRegister
 from genesis.evolution.registration import (
     HUMAN,
     IMPORT,
@@ -24,12 +21,11 @@ from genesis.evolution.registration import (
     human_registration,
     study_registration,
 )
-from genesis.evolution.run import STUDY as STUDY_FILE
-from genesis.evolution.run import TRIALS, runs_folder
-from genesis.evolution.seals import SealRegistry, sealed_names
+from genesis.evolution.run import TRIALS
+from genesis.evolution.seals import SealRegistry
 from genesis.evolution.store import StrategyStore
+from genesis.evolution.study_ledgers import look_at, study_facts, study_folders, verified_ledger
 from genesis.evolution.trials import TrialLedger
-from genesis.market.dataset_spec import parse
 from genesis.market.panel import Panel
 
 
@@ -92,6 +88,11 @@ class StudyTrials:
     imported: TrialLedger | None
 
     @property
+    def known(self) -> Registration:
+        """The longest of its rows."""
+        return max(self.rows, key=lambda row: row.ledger_size)
+
+    @property
     def ledger(self) -> TrialLedger | None:
         """The longer of its ledgers."""
         here = [ledger for ledger in (self.own, self.imported) if ledger is not None]
@@ -130,7 +131,6 @@ def count_trials(home: Path, bases: Sequence[str], span: tuple[int, int]) -> Tri
     counted = []
     for study in studies_of(home, register, bases, span):
         ledger = study.ledger
-        known = max(study.rows, key=lambda row: row.ledger_size)
         seen = set() if ledger is None else ledger.phenotypes
         unique = max(len(seen), *(row.unique for row in study.rows))
         behaviours |= seen
@@ -138,8 +138,8 @@ def count_trials(home: Path, bases: Sequence[str], span: tuple[int, int]) -> Tri
         trials = max(0 if ledger is None else ledger.trials, *(row.trials for row in study.rows))
         if trials == 0 and ledger is None:
             continue  # it ended before its first trial
-        head = known.ledger_head if ledger is None else ledger.head
-        counted.append(CountedStudy(known.run_id, trials, unique, head, study.source))
+        head = study.known.ledger_head if ledger is None else ledger.head
+        counted.append(CountedStudy(study.known.run_id, trials, unique, head, study.source))
     humans = [row for row in register.overlapping(bases, span) if row.kind == HUMAN]
     counted += [CountedStudy(row.run_id, row.trials, row.unique, "", HUMAN) for row in humans]
     return TrialCount(
@@ -182,12 +182,12 @@ def open_register(home: Path) -> TrialRegister:
         If a study sealed data here, but neither its run nor the register knows of it.
     """
     register = TrialRegister(home)
-    for folder, kind in _study_folders(home):
-        facts = _facts(folder, home)
+    for folder, kind in study_folders(home):
+        facts = study_facts(folder, home)
         run_id = folder.name if kind == STUDY else str(facts["run_id"])
         row = study_registration(kind, run_id, facts)
         if register.known(kind, row.key) is None:
-            register.add(row.grown(_look(row, folder / TRIALS)))
+            register.add(row.grown(look_at(row, folder / TRIALS)))
     _refuse_forgotten(home, register)
     return register
 
@@ -215,74 +215,6 @@ def studies_of(
                 register.add(row.grown(ledger))
         found.append(StudyTrials(tuple(rows), ledgers.get(STUDY), ledgers.get(IMPORT)))
     return found
-
-
-def verified_ledger(home: Path, row: Registration) -> TrialLedger | None:
-    """Ledger of a registered study, if it is here and is what is registered of it.
-
-    Raises
-    ------
-    RefusedError
-        If it was cut or changed.
-    """
-    folder = study_folder(home, row)
-    path = folder / TRIALS
-    if not path.exists() or (row.kind == STUDY and not _is_of(folder, row)):
-        return None
-    ledger = _look(row, path)
-    require_continued(row, ledger)
-    return ledger
-
-
-def study_folder(home: Path, row: Registration) -> Path:
-    """Folder of a registered study: its run, or what was imported of it."""
-    if row.kind == STUDY:
-        return runs_folder(home) / row.run_id
-    # Workspaces may have given the same name to different studies.
-    return origins_folder(home) / f"{row.run_id}-{row.study_hash[:12]}-{row.created_ms}"
-
-
-def origins_folder(home: Path) -> Path:
-    """Folder that holds what was imported of other workspaces' studies."""
-    return home / "origins"
-
-
-def _study_folders(home: Path) -> Iterator[tuple[Path, str]]:
-    for root, kind in ((runs_folder(home), STUDY), (origins_folder(home), IMPORT)):
-        for file in sorted(root.glob(f"*/{STUDY_FILE}")):
-            yield file.parent, kind
-
-
-def _is_of(folder: Path, row: Registration) -> bool:
-    """Whether a run's folder belongs to a row, not to a later study of the same name."""
-    study = read_json(folder / STUDY_FILE) if (folder / STUDY_FILE).exists() else {}
-    return (study.get("study_hash"), study.get("created_ms")) == row.key[1:]
-
-
-def _look(row: Registration, path: Path) -> TrialLedger:
-    try:
-        return TrialLedger(path, look=True)
-    except StorageError as error:
-        raise changed_ledger(row, f"{error.what}: {error.why}") from None
-
-
-def _facts(folder: Path, home: Path) -> Mapping[str, Any]:
-    """Facts of a study; of one by an earlier version the base assets are added."""
-    study: dict[str, Any] = read_json(folder / STUDY_FILE)
-    try:
-        if "bases" not in study:
-            seals = SealRegistry(home / "seals.json").seals()
-            spec = parse(study["dataset"])
-            named = sealed_names(spec.venue, [base_asset(symbol) for symbol in spec.symbols])
-            study["bases"] = [s.base for s in seals if s.study == folder.name] or named
-        study_registration(STUDY, folder.name, study)
-    except (KeyError, InputError) as error:
-        raise StorageError(
-            f"{folder / STUDY_FILE} does not say what the study searched",
-            why=f"{error}",
-            fix="restore it from a copy, or move the folder out of the workspace",
-        ) from None
-    return study
 
 
 def _refuse_forgotten(home: Path, register: TrialRegister) -> None:

@@ -7,88 +7,19 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from genesis.domain.errors import RefusedError, StorageError
-from genesis.evolution.candidate import Score
 from genesis.evolution.files import write_json
 from genesis.evolution.register import END, REGISTER, TrialRegister
 from genesis.evolution.registration import STUDY, Registration, bars_hash, study_registration
-from genesis.evolution.seals import SealRegistry, sealed_bases
+from genesis.evolution.seals import sealed_bases
 from genesis.evolution.store import StoredStrategy, StrategyStore
-from genesis.evolution.trial_count import TrialCount, count_trials, register_backtest
-from genesis.evolution.trials import Trial, TrialLedger
+from genesis.evolution.trial_count import TrialCount, register_backtest
+from genesis.evolution.trials import TrialLedger
 from genesis.market.panel import Panel
-from genesis.strategy.language import Market, ema
-from genesis.strategy.strategy import PolicyParams, Rules, Strategy
-
-BTC, SPAN = ["BTC"], (0, 1_000)
-
-
-def _facts(run_id: str, *, created_ms: int = 1, **changes: Any) -> dict[str, Any]:
-    facts = {
-        "schema": 1,
-        "run_id": run_id,
-        "status": "finished",
-        "study_hash": f"hash of {run_id}",
-        "dataset_hash": "d" * 64,
-        "dataset": "v:BTCUSDT:1h",
-        "created_ms": created_ms,
-        "searched_ms": [0, 1_000],
-        "bases": ["BTC"],
-        "searched_hash": "",
-    }
-    return facts | changes
-
-
-def _trial(genome: str, phenotype: str, role: str = "search", status: str = "valid") -> Trial:
-    score = Score(status, "", (1.0,) if status == "valid" else (), 0.0, 3, phenotype, {})
-    return Trial(
-        study="s", data="d", generation=0, island="i", role=role, genome=genome,
-        plain={}, origin="random", parents=(), score=score.to_plain(),
-    )  # fmt: skip
-
-
-class Home:
-    """A workspace in which studies are written without breeding anything."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def begin(self, run_id: str, **changes: Any) -> dict[str, Any]:
-        """What a study leaves before its first generation."""
-        facts = _facts(run_id, **changes)
-        TrialRegister(self.path).add(study_registration(STUDY, run_id, facts))
-        seals = SealRegistry(self.path / "seals.json")
-        start, end = facts["searched_ms"]
-        seals.register(run_id, facts["dataset"], facts["bases"], (start, end), (end, end + 100))
-        write_json(self.run(run_id) / "study.json", facts)
-        return facts
-
-    def study(self, run_id: str, phenotypes: str, **changes: Any) -> dict[str, Any]:
-        """A study with one trial for each letter, the letter being its behaviour."""
-        facts = self.begin(run_id, **changes)
-        self.generation(facts, phenotypes)
-        return facts
-
-    def generation(self, facts: dict[str, Any], phenotypes: str) -> None:
-        """More trials, registered as a study does."""
-        run_id = facts["run_id"]
-        ledger = TrialLedger(self.run(run_id) / "trials.jsonl")
-        ledger.append([_trial(f"{run_id}-{ledger.size}-{n}", p) for n, p in enumerate(phenotypes)])
-        TrialRegister(self.path).record(run_id, facts, ledger)
-
-    def run(self, run_id: str) -> Path:
-        return self.path / "runs" / run_id
-
-    def count(self, bases: list[str] = BTC, span: tuple[int, int] = SPAN) -> TrialCount:
-        return count_trials(self.path, bases, span)
-
-    def numbers(self, bases: list[str] = BTC, span: tuple[int, int] = SPAN) -> tuple[int, int]:
-        count = self.count(bases, span)
-        return count.total, count.unique
+from tests.unit.evolution.trial_homes import Home, facts_of, strategy, trial
 
 
 @pytest.fixture
@@ -122,8 +53,8 @@ def test_studies_on_overlapping_data_are_added_and_twins_counted_once(home: Home
 def test_only_counted_roles_and_valid_behaviours_count(home: Home) -> None:
     facts = home.begin("one")
     ledger = TrialLedger(home.run("one") / "trials.jsonl")
-    ledger.append([_trial(role, role, role) for role in ("search", "random", "human", "lottery")])
-    ledger.append([_trial("broken", "", status="no_trades"), _trial("s", "x", "surrogate")])
+    ledger.append([trial(role, role, role) for role in ("search", "random", "human", "lottery")])
+    ledger.append([trial("broken", "", status="no_trades"), trial("s", "x", "surrogate")])
     TrialRegister(home.path).record("one", facts, ledger)
     assert home.numbers() == (4, 3)
 
@@ -155,9 +86,7 @@ def test_a_run_deleted_and_begun_anew_is_another_one(home: Home) -> None:
 def test_a_generation_that_is_run_again_counts_once(home: Home) -> None:
     facts = home.study("one", "abc")
     register = (home.path / REGISTER).read_bytes()
-    ledger = TrialLedger(home.run("one") / "trials.jsonl")
-    ledger.append([_trial(f"one-0-{n}", p) for n, p in enumerate("abc")])
-    TrialRegister(home.path).record("one", facts, ledger)
+    home.generation(facts, "abc", at=0)
     assert (home.path / REGISTER).read_bytes() == register
     assert home.numbers() == (3, 3)
     home.generation(facts, "cd")
@@ -167,7 +96,7 @@ def test_a_generation_that_is_run_again_counts_once(home: Home) -> None:
 def test_trials_of_a_killed_sitting_count_and_stay(home: Home) -> None:
     home.study("one", "abc")
     # Killed after the ledger was written and before it was registered.
-    TrialLedger(home.run("one") / "trials.jsonl").append([_trial("late", "z")])
+    TrialLedger(home.run("one") / "trials.jsonl").append([trial("late", "z")])
     assert home.numbers() == (4, 4)
     shutil.rmtree(home.run("one"))
     assert home.numbers() == (4, 4)
@@ -228,7 +157,7 @@ def test_a_ledger_written_anew_is_refused(home: Home) -> None:
     home.study("one", "abc")
     path = home.run("one") / "trials.jsonl"
     path.unlink()
-    TrialLedger(path).append([_trial(f"other-{n}", "a") for n in range(5)])
+    TrialLedger(path).append([trial(f"other-{n}", "a") for n in range(5)])
     with pytest.raises(RefusedError, match="cut or changed") as caught:
         home.count()
     assert "first 3 rows" in caught.value.why
@@ -299,7 +228,7 @@ def test_a_study_without_facts_is_told(home: Home) -> None:
 
 
 def _row(run_id: str, **numbers: int) -> Registration:
-    return replace(study_registration(STUDY, run_id, _facts(run_id)), **numbers)
+    return replace(study_registration(STUDY, run_id, facts_of(run_id)), **numbers)
 
 
 def test_smaller_numbers_change_nothing(home: Home) -> None:
@@ -323,11 +252,6 @@ def test_two_writers_keep_one_chain(home: Home) -> None:
     assert len(TrialRegister(home.path).rows()) == 3
 
 
-def _strategy(n: int) -> Strategy:
-    close = Market().close
-    return Strategy(Rules(long=close > ema(close, n)), PolicyParams(), "custom")
-
-
 def _span(panel: Panel) -> tuple[int, int]:
     return int(panel.ts_ms[0]), int(panel.ts_ms[-1]) + panel.interval_ms
 
@@ -335,7 +259,7 @@ def _span(panel: Panel) -> tuple[int, int]:
 def test_a_person_trying_a_strategy_is_a_trial(home: Home, factory) -> None:
     panel: Panel = factory.panel()
     bases, span = sealed_bases(panel), _span(panel)
-    ids = [_strategy(n).id for n in (5, 10)]
+    ids = [strategy(n).id for n in (5, 10)]
     assert register_backtest(home.path, ids[0], panel)
     assert not register_backtest(home.path, ids[0], panel)
     assert register_backtest(home.path, ids[1], panel)
@@ -354,12 +278,12 @@ def test_what_a_study_found_on_these_bars_is_no_second_trial(home: Home, factory
         "one", "ab", bases=sealed_bases(panel), searched_ms=list(_span(searched)),
         searched_hash=bars_hash(searched),
     )  # fmt: skip
-    found = StoredStrategy(_strategy(5), run_id="one", study_hash=facts["study_hash"])
+    found = StoredStrategy(strategy(5), run_id="one", study_hash=facts["study_hash"])
     StrategyStore(home.path / "strategies").put(found)
     cut = replace(searched, dataset_hash="of the part")
     assert not register_backtest(home.path, found.id, cut)
     # Another strategy, or other bars, is a new look.
-    assert register_backtest(home.path, _strategy(10).id, cut)
+    assert register_backtest(home.path, strategy(10).id, cut)
     assert register_backtest(home.path, found.id, panel)
     assert home.numbers(sealed_bases(panel), _span(panel)) == (4, 4)
     # Deleting the run does not make the trial one of a person.
