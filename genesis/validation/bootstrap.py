@@ -12,6 +12,9 @@ from genesis.domain.errors import InputError
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
+PORTION = 2_000_000
+"""Resampled values at a time: the counts of a long sample would take gigabytes."""
+
 
 def politis_white_length(x: Floats) -> float:
     """Mean block length that suits a series of shape (n,), for the stationary bootstrap.
@@ -40,7 +43,7 @@ def politis_white_length(x: Floats) -> float:
     limit = float(math.ceil(min(3.0 * math.sqrt(n), n / 3.0)))
     if level == 0.0:
         return limit
-    return float(min((slope * slope / (level * level) * n) ** (1.0 / 3.0), limit))
+    return float(min(((slope / level) ** 2 * n) ** (1.0 / 3.0), limit))
 
 
 def _autocovariances(eps: Floats, longest: int) -> tuple[Floats, Floats]:
@@ -122,8 +125,7 @@ def resampled_means(columns: Floats, draws: int, length: float, rng: np.random.G
     float64, shape (draws, K)
     """
     n = columns.shape[0]
-    # Rows of counts are made in portions, or long samples would take gigabytes.
-    portion = max(1, 2_000_000 // n)
+    portion = max(1, PORTION // n)
     parts = [
         resample_counts(n, min(portion, draws - at), length, rng) @ columns
         for at in range(0, draws, portion)

@@ -55,7 +55,7 @@ def average_true_range(high: Floats, low: Floats, close: Floats, bars: int = ATR
     before = np.concatenate((close[:1], close[:-1]))
     true_range = np.maximum(high, before) - np.minimum(low, before)
     total = np.cumsum(true_range)
-    total[bars:] -= total[:-bars].copy()
+    total[bars:] -= total[:-bars]
     ranges: Floats = np.maximum(total, 0.0) / np.minimum(np.arange(1, high.size + 1), bars)
     return ranges
 

@@ -80,13 +80,13 @@ def moments(returns: Floats) -> Moments:
         return Moments(0, math.nan, 0.0, math.nan, math.nan)
     mean = float(np.mean(returns))
     centred = returns - mean
-    squares = centred * centred
-    variance = float(np.mean(squares))
+    variance = float(np.mean(centred * centred))
     # A constant series leaves only rounding behind.
     if n < 2 or not variance > 1e-28 * float(np.max(np.abs(returns))) ** 2:
         return Moments(n, mean, 0.0, math.nan, math.nan)
-    skew = float(np.mean(squares * centred)) / variance**1.5
-    kurtosis = float(np.mean(squares * squares)) / variance**2
+    unit = centred / math.sqrt(variance)
+    squares = unit * unit
+    skew, kurtosis = float(np.mean(squares * unit)), float(np.mean(squares * squares))
     return Moments(n, mean, math.sqrt(variance * n / (n - 1)), skew, kurtosis)
 
 
