@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from genesis.domain.canonical import content_hash
-from genesis.domain.errors import RefusedError, StorageError
+from genesis.domain.errors import RefusedError, StorageError, StrategyError
 from genesis.evidence.gates import PRODUCTION_HASH, GateResult, GatesFile, stopped_by
 from genesis.evolution.files import read_json, write_json
 from genesis.evolution.store import StoredStrategy, StrategyStore
@@ -145,7 +145,7 @@ def promotable(home: Path, strategy: str) -> Dossier:
     InputError
         If there is no such strategy.
     """
-    record = StrategyStore(home / "strategies").get(strategy)
+    record = _stored(home, strategy)
     path = dossier_folder(home) / f"{record.id}.json"
     if not path.exists():
         raise RefusedError(
@@ -160,19 +160,38 @@ def promotable(home: Path, strategy: str) -> Dossier:
     return dossier
 
 
+def _stored(home: Path, strategy: str) -> StoredStrategy:
+    """Record of a strategy; one that was changed is refused, whoever asks."""
+    try:
+        return StrategyStore(home / "strategies").get(strategy)
+    except StrategyError as error:
+        raise RefusedError(error.what, why=error.why, fix=error.fix) from None
+
+
+def _stored_for(home: Path, dossier: Dossier) -> StoredStrategy:
+    """Record that a dossier is about."""
+    if dossier.strategy not in StrategyStore(home / "strategies").ids():
+        raise RefusedError(
+            f"the dossier {dossier.strategy}.json is about a strategy that is not here",
+            why=f"{home / 'strategies'} has no {dossier.strategy}.json",
+            fix="restore the strategy from a copy, or delete the dossier",
+        )
+    return _stored(home, dossier.strategy)
+
+
 def _refuse_mismatch(dossier: Dossier, record: StoredStrategy) -> None:
     known = {"strategy": record.id, "genome": record.genome}
     for name, now in known.items():
         if dossier.facts[name] != now:
             raise RefusedError(
-                f"the dossier of {record.id} is about another {name}",
+                f"the dossier {record.id}.json is about another {name}",
                 why=f"it names {str(dossier.facts[name])[:18]}, the store holds {now[:18]}",
                 fix=f"make it again: genesis validate {record.id}",
             )
     made_with = str(dossier.facts["gates_file"]["hash"])
     if not dossier.rehearsal and made_with != PRODUCTION_HASH:
         raise RefusedError(
-            f"the dossier of {record.id} was made with other gates",
+            f"the dossier {record.id}.json was made with other gates",
             why=f"their hash was {made_with[:12]}, that of this version's is"
             f" {PRODUCTION_HASH[:12]}",
             fix=f"make it again: genesis validate {record.id}",
@@ -180,17 +199,21 @@ def _refuse_mismatch(dossier: Dossier, record: StoredStrategy) -> None:
 
 
 def shortfalls(dossier: Dossier) -> list[str]:
-    """Each veto in words: the gate, its value, what it needed."""
-    words = []
-    for gate in dossier.gates:
-        if gate["verdict"] in ("fail", "not reached"):
-            value = "not measured" if gate["value"] is None else f"{gate['value']:.4g}"
-            note = f" ({gate['note']})" if gate["note"] else ""
-            words.append(
-                f"{gate['stage']} {gate['measure']}: {value}, {gate['bound']}"
-                f" {gate['threshold']:g}{note}"
-            )
-    return words
+    """Each gate that stopped a strategy, in words; see `shortfall`."""
+    return [shortfall(gate) for gate in dossier.gates if gate["verdict"] == "fail"]
+
+
+def shortfall(gate: Mapping[str, Any]) -> str:
+    """A failed gate in words: its value, what it needed, by how much it was missed."""
+    value, threshold = gate["value"], gate["threshold"]
+    note = f" ({gate['note']})" if gate["note"] else ""
+    needed = f"{gate['bound']} {threshold:g} is needed"
+    if value is None:
+        return f"{gate['stage']} {gate['measure']} could not be measured, {needed}{note}"
+    return (
+        f"{gate['stage']} {gate['measure']} is {value:.4g}, {needed}:"
+        f" missed by {abs(value - threshold):.3g}{note}"
+    )
 
 
 def all_dossiers(home: Path) -> list[Dossier]:
@@ -215,7 +238,20 @@ def promotable_dossiers(home: Path) -> list[Dossier]:
     found = []
     for dossier in all_dossiers(home):
         if dossier.passed:
-            record = StrategyStore(home / "strategies").get(dossier.strategy)
-            _refuse_mismatch(dossier, record)
+            _refuse_mismatch(dossier, _stored_for(home, dossier))
             found.append(dossier)
+    return found
+
+
+def standing_dossiers(home: Path) -> list[Dossier]:
+    """`promotable_dossiers` without those that do not match, which can only be made again."""
+    found = []
+    for path in sorted(dossier_folder(home).glob("strat_*.json")):
+        try:
+            dossier = read_dossier(path)
+            if dossier.passed:
+                _refuse_mismatch(dossier, _stored_for(home, dossier))
+                found.append(dossier)
+        except (RefusedError, StorageError):
+            continue
     return found

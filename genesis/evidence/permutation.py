@@ -8,7 +8,7 @@ of trials nor a variance, because the reruns make the same choices on the same b
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,6 +87,10 @@ class SurrogateJournal:
         """Row of a rerun, if it is finished."""
         return self._rows.get((kind, index))
 
+    def finished(self, kind: str, draws: int) -> int:
+        """How many of the first ``draws`` reruns are finished."""
+        return sum((kind, index) in self._rows for index in range(draws))
+
     def add(self, kind: str, index: int, answer: dict[str, Any]) -> None:
         """Keep a finished rerun."""
         row = {
@@ -130,21 +134,25 @@ def permutation_test(
     full : bool
         Run every rerun whatever comes out.
     progress : callable
-        Told (kind, reruns done, reruns planned).
+        Told (kind, reruns finished, reruns planned), first with those of earlier sittings.
     """
     fingerprint = content_hash([campaign.facts["study_hash"], seed])
     journal = SurrogateJournal(campaign.folder / "surrogates.jsonl", fingerprint)
     stop_after = draws + 1 if full else max(1, int(level * (draws + 1) + 1e-9))
     batch = max(2 * executor.stats.workers, 1)
     null: list[float | None] = []
+
+    def tell() -> None:
+        progress(kind, journal.finished(kind, draws), draws)
+
+    tell()
     while len(null) < draws:
         wanted = range(len(null), min(len(null) + batch, draws))
-        _run(campaign, executor, journal, kind, seed, wanted)
+        _run(campaign, executor, journal, kind, seed, wanted, tell)
         for index in wanted:
             row = journal.get(kind, index)
             assert row is not None
             null.append(row["statistic"])
-        progress(kind, len(null), draws)
         reached = [exceeds(value, campaign.best_fitness) for value in null]
         if sequential_p(reached, draws, stop_after)[1]:
             break
@@ -179,6 +187,7 @@ def _run(
     kind: str,
     seed: int,
     wanted: range,
+    tell: Callable[[], None],
 ) -> None:
     config = campaign.rerun_config.to_plain()
     missing = [index for index in wanted if journal.get(kind, index) is None]
@@ -190,5 +199,6 @@ def _run(
     for result in executor.run(units):
         journal.add(kind, missing[result.unit], json.loads(result.payload))
         answered += 1
+        tell()
     if answered != len(units):
         raise ExecutorError(f"{len(units) - answered} reruns were not answered")

@@ -18,7 +18,7 @@ from genesis.evidence.candidate import CandidateEvidence, measure_candidates
 from genesis.evidence.dossier import (
     Dossier,
     make_dossier,
-    promotable_dossiers,
+    standing_dossiers,
     write_dossier,
 )
 from genesis.evidence.gates import GateResult, GatesFile, stopped_by
@@ -224,7 +224,8 @@ class _Book:
     def __init__(self, campaign: Campaign) -> None:
         self._returns: dict[str, Floats] = {}
         store = StrategyStore(campaign.home / "strategies")
-        for dossier in promotable_dossiers(campaign.home):
+        # One that does not match counts for nothing: else it would keep itself from being mended.
+        for dossier in standing_dossiers(campaign.home):
             if dossier.rehearsal:
                 continue
             try:
