@@ -71,13 +71,27 @@ PLANT_KINDS: Mapping[str, str] = {
 FUNDED = ("carry", "conjunction")
 """Plants whose funding is paid and known; in all others there is none."""
 
-# Each row: python benchmarks/calibrate_plants.py --plant KIND --strength NAME, with the champions
-# of searches at neighbouring strengths as --known rules.
+# Measured by: python benchmarks/calibrate_plants.py --plant KIND --strength NAME --known FILES
+# with reports of searches at this and neighbouring strengths as FILES; it comes close without.
 STRENGTHS: Mapping[str, Mapping[str, Strength]] = {
     "trend": {
         "2": Strength(0.00092, 1.99, "atr_breakout"),  # 0.00100 gives 2.39
         "4": Strength(0.00135, 3.94, "atr_breakout"),  # 0.00150 gives 4.53
     },
+    "mean_reversion": {
+        "0.58": Strength(0.0037, 0.58, "vwap_reversion"),
+        "2": Strength(0.0068, 2.01, "vwap_reversion"),
+        "4": Strength(0.0091, 3.99, "vwap_reversion"),
+    },
+    "carry": {
+        "2": Strength(0.0010, 2.04, "funding_carry"),
+        "4": Strength(0.0020, 4.03, "funding_carry"),
+    },
+    "vol_breakout": {
+        "2": Strength(0.0019, 2.02, "donchian"),
+        "4": Strength(0.0034, 4.00, "donchian"),
+    },
+    "decoy": {"0": Strength(1.0, 0.0, "")},  # not to trade is best: the best rule found has -0.1
 }
 
 
@@ -125,7 +139,7 @@ def plant_panel(
     kind : str
         One of `PLANT_KINDS`.
     strength_name : str
-        One of the names in `STRENGTHS`, ``2`` or ``4``: about its true Sharpe ratio.
+        One of the names in `STRENGTHS`: about its true Sharpe ratio.
     seed : int
     bars : int
         Searched and sealed ones together.

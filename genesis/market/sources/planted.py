@@ -20,7 +20,7 @@ PLANTS: dict[str, str] = {
     "vol_breakout": "drift of strength a bar for 6 bars, along a shock beyond 2 sd",
     "lead_lag": "drift of strength times the leader's last standardised shock, on every 2nd asset",
     "trend_low_vol": "trend of +-strength a bar, only while volatility is below its median",
-    "conjunction": "trend that pays only in calm bars with negative funding, else a third against",
+    "conjunction": "20-bar moves go on in calm bars with negative funding, else turn by a third",
     "decoy": "volume tells the direction of its own bar: worth nothing without the next bar",
     "drift": "constant drift of strength a bar: what buying and holding earns, and nothing else",
 }
@@ -30,6 +30,7 @@ HALF_LIFE_BARS = 12.0
 REVERSION_PHI: float = 0.5 ** (1.0 / HALF_LIFE_BARS)
 BREAKOUT_SDS = 2.0
 BREAKOUT_BARS = 6
+MOMENTUM_BARS = 20
 _LEADER_CAP = 3.0
 
 
@@ -41,6 +42,8 @@ class Hidden:
     ----------
     shocks : float64
         Standardised shocks of the base market.
+    moves : float64
+        Log returns of the base market.
     quiet : bool
         Whether the bar's conditional sd is below its trailing median.
     cheap : bool
@@ -56,6 +59,7 @@ class Hidden:
     """
 
     shocks: Floats
+    moves: Floats
     quiet: Bools
     cheap: Bools
     leader: Floats | None
@@ -90,10 +94,11 @@ def drift_of(kind: str, strength: float, hidden: Hidden) -> tuple[Floats, Floats
     if kind == "trend_low_vol":
         return np.where(hidden.quiet, strength, 0.0) * hidden.trend_state, none, 0.0
     if kind == "conjunction":
-        # Both conditions hold a quarter of the time: a third against it in the other bars leaves
-        # a plain trend follower with nothing.
+        # Both conditions hold a quarter of the time, and tell nothing of the move's sign: with a
+        # third against it in the other bars, the move alone says nothing of the next bar. A trend
+        # with a hidden state would not do: its reverse is a trend too, and feeds a plain follower.
         size = np.where(hidden.quiet & hidden.cheap, strength, -strength / 3.0)
-        return size * hidden.trend_state, none, 0.0
+        return onward(hidden.moves, size, MOMENTUM_BARS), none, 0.0
     if kind == "mean_reversion":
         level = follow(hidden.reversion, REVERSION_PHI, strength, stationary=False)
         before = np.concatenate([[0.0], level[:-1]])
@@ -136,6 +141,13 @@ def burst(shocks: Floats, threshold: float, length: int) -> Floats:
     return out
 
 
+def onward(moves: Floats, size: Floats, length: int) -> Floats:
+    """Drift of `size` along the move of the `length` bars before each, drift included."""
+    out = np.zeros(moves.size)
+    _onward(moves, size, length, out)
+    return out
+
+
 def share_below(values: Floats, window: int) -> Floats:
     """Share of the `window` values before each that are below it; 0.5 while there are fewer."""
     out = np.full(values.size, 0.5)
@@ -170,6 +182,17 @@ def _burst(shocks: Floats, threshold: float, length: int, out: Floats) -> None:
         if abs(shocks[t]) > threshold:
             sign = 1.0 if shocks[t] > 0.0 else -1.0
             left = length
+
+
+@kernel
+def _onward(moves: Floats, size: Floats, length: int, out: Floats) -> None:
+    path = 0.0
+    for t in range(moves.size):
+        if path != 0.0:
+            out[t] = size[t] if path > 0.0 else -size[t]
+        path += moves[t] + out[t]
+        if t >= length:
+            path -= moves[t - length] + out[t - length]
 
 
 @kernel

@@ -301,6 +301,7 @@ def _asset(
     state = _generator(spec, asset, _STATE)
     hidden = Hidden(
         shocks=shocks,
+        moves=sds * shocks - 0.5 * sds * sds * mixing,
         quiet=share_below(sds, _VOL_WINDOW) < 0.5,
         # strictly before the open of the bar, so that a decision at the close before can know it
         cheap=rates.rate[np.searchsorted(rates.ts_ms, stamps, side="left") - 1] < 0.0,

@@ -12,7 +12,7 @@ from genesis.domain.errors import DataError
 from genesis.domain.timeline import HOUR_MS
 from genesis.market.dataset import load
 from genesis.market.quality import check
-from genesis.market.sources.planted import PLANTS, burst, follow, garch, share_below
+from genesis.market.sources.planted import PLANTS, burst, follow, garch, onward, share_below
 from genesis.market.sources.synthetic import (
     Plant,
     SynthSpec,
@@ -152,12 +152,22 @@ def test_lead_lag_lets_the_follower_follow() -> None:
     assert (leader.drift == 0).all()
 
 
-def test_conjunction_pays_a_plain_trend_follower_nothing() -> None:
+def test_conjunction_pays_nothing_without_both_conditions() -> None:
     one = long_market("conjunction", 0.003)[0]
     size = np.sort(np.unique(np.abs(one.drift)))
     np.testing.assert_allclose(size, [0.001, 0.003])
     pays = np.abs(one.drift) > 0.002
     assert pays.mean() == pytest.approx(0.25, abs=0.05)
+    r, close = returns_of(one), one.bars.close
+    follow_move = np.zeros(r.size)
+    follow_move[21:] = np.sign(close[20:-1] / close[:-21] - 1.0)
+    error = r.std() / np.sqrt(r.size)
+    followed, drift = r * follow_move, one.drift * follow_move
+    assert abs(followed.mean()) < 4.0 * error
+    assert abs(drift.mean()) < 0.1 * 0.25 * 0.003
+    # the move that counts can be seen in the closes
+    assert (drift[21:][pays[21:]] > 0.0).all()
+    assert (drift[21:][~pays[21:]] < 0.0).all()
 
 
 def test_low_vol_trend_is_silent_half_of_the_time() -> None:
@@ -192,6 +202,11 @@ def test_kernels_against_plain_loops() -> None:
     np.testing.assert_allclose(follow(z, 0.5, 2.0, stationary=False), path, rtol=1e-12)
     naive = [0.5] * 20 + [(z[t - 20 : t] < z[t]).mean() for t in range(20, 500)]
     np.testing.assert_allclose(share_below(z, 20), naive)
+    path, ahead = [], []
+    for t, shock in enumerate(z):
+        ahead.append(0.3 * np.sign(sum(path[-20:])))
+        path.append(shock + ahead[t])
+    np.testing.assert_allclose(onward(z, np.full(500, 0.3), 20), ahead)
     recent = [
         next((np.sign(z[k]) for k in range(t - 1, max(t - 4, -1), -1) if abs(z[k]) > 2), 0.0)
         for t in range(500)
