@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ from genesis.backtest.metrics import (
 )
 from genesis.backtest.result import (
     COLUMN,
+    METRICS,
     NO_TRADES,
     NOT_FINITE,
     STATUS,
@@ -179,9 +181,10 @@ def combine(
             marks[i] = _sum_marks(blocks, i)
             row = _candidate(blocks, i, marks[i], periods)
             phenotype[i] = _mix(blocks, i)
-            if not all(np.isfinite(value) for value in row.values()):
+            if not all(map(math.isfinite, row.values())):
                 status[i] = NOT_FINITE
-                reason = "not finite: " + ", ".join(k for k, v in row.items() if not np.isfinite(v))
+                wrong = [name for name, value in row.items() if not math.isfinite(value)]
+                reason = "not finite: " + ", ".join(wrong)
                 marks[i] = np.nan
             else:
                 for name, value in row.items():
@@ -218,67 +221,80 @@ def _sum_marks(blocks: Sequence[BlockResult], i: int) -> Floats:
 def _candidate(
     blocks: Sequence[BlockResult], i: int, marks: Floats, periods: float
 ) -> dict[str, float]:
-    rows = [block.metrics[i] for block in blocks if block.status[i] == VALID]
+    # Lists from here on: a row holds too few numbers for arrays to be worth their calls.
+    rows = [block.metrics[i].tolist() for block in blocks if block.status[i] == VALID]
+    sums = [sum(column) for column in zip(*rows, strict=True)]
+    total = dict(zip(METRICS, sums, strict=True))
+    mean = {name: value / len(blocks) for name, value in total.items()}
+    folds = [block.fold_trades[i].tolist() for block in blocks if block.status[i] == VALID]
     ratios = _fold_ratios(blocks, i)
-
-    def total(name: str) -> float:
-        return float(sum(float(row[COLUMN[name]]) for row in rows))
-
-    def mean(name: str) -> float:
-        return total(name) / len(blocks)
-
-    trades = total("trades")
-    wins = sum(float(row[COLUMN["win_rate"]] * row[COLUMN["trades"]]) for row in rows)
-    bars = sum(float(row[COLUMN["holding_bars"]] * row[COLUMN["trades"]]) for row in rows)
-    held = total("exposure")
-    longs = sum(float(row[COLUMN["long_share"]] * row[COLUMN["exposure"]]) for row in rows)
-    win_rate = wins / trades if trades else 0.0
-    profit_factor = ratio(total("gross_profit"), total("gross_loss"))
-    days = marks.size
+    trades, held = total["trades"], total["exposure"]
+    win_rate = _weighted(rows, "win_rate", "trades") / trades if trades else 0.0
+    profit_factor = ratio(total["gross_profit"], total["gross_loss"])
     falls = marks_to_drawdowns(marks)
     drawdown = float(np.max(falls, initial=0.0))
-    # Marks without variation (every bar of every trade cancels) have no ratio: 0, as in a fold.
-    changes = np.diff(marks, prepend=0.0)
-    portfolio_sharpe = float(np.nan_to_num(sharpe(changes, periods)))
+    changes = marks.copy()
+    changes[1:] -= marks[:-1]
+    portfolio_sharpe = sharpe(changes, periods)
+    if math.isnan(portfolio_sharpe):
+        # Marks without variation (every bar of every trade cancels) have no ratio: 0, as in a fold.
+        portfolio_sharpe = 0.0
     steady = consistency(win_rate, profit_factor, monthly_ratio(marks), drawdown)
-    fold_trades = sum(block.fold_trades[i] for block in blocks if block.status[i] == VALID)
     return {
-        "fold_sharpe_mean": float(np.mean(ratios)) if ratios.size else 0.0,
-        "fold_sharpe_sd": float(np.std(ratios, ddof=1)) if ratios.size > 1 else 0.0,
+        "fold_sharpe_mean": float(np.add.reduce(ratios)) / ratios.size if ratios.size else 0.0,
+        "fold_sharpe_sd": _deviation(ratios),
         "sharpe": portfolio_sharpe,
-        "symbol_sharpe": mean("sharpe"),
-        "sharpe_1_5x": mean("sharpe_1_5x"),
-        "sharpe_2x": mean("sharpe_2x"),
+        "symbol_sharpe": mean["sharpe"],
+        "sharpe_1_5x": mean["sharpe_1_5x"],
+        "sharpe_2x": mean["sharpe_2x"],
         "total_return": float(marks[-1]) if marks.size else 0.0,
         "max_drawdown": drawdown,
         "cdar95": cdar(falls),
-        "volatility": float(np.std(changes, ddof=1) * np.sqrt(periods)) if days > 1 else 0.0,
+        "volatility": _deviation(changes) * math.sqrt(periods),
         "trades": trades,
-        "min_fold_trades": float(np.min(fold_trades)),
+        "min_fold_trades": min([sum(fold) for fold in zip(*folds, strict=True)]),
         "win_rate": win_rate,
         "profit_factor": profit_factor,
-        "holding_bars": bars / trades if trades else total("holding_bars") / len(rows),
-        "long_share": longs / held if held else 0.5,
-        "exposure": mean("exposure"),
-        "turnover": mean("turnover"),
-        "fees": mean("fees"),
-        "slippage": mean("slippage"),
-        "funding": mean("funding"),
-        "liquidated": total("liquidated"),
+        "holding_bars": _weighted(rows, "holding_bars", "trades") / trades
+        if trades
+        else total["holding_bars"] / len(rows),
+        "long_share": _weighted(rows, "long_share", "exposure") / held if held else 0.5,
+        "exposure": mean["exposure"],
+        "turnover": mean["turnover"],
+        "fees": mean["fees"],
+        "slippage": mean["slippage"],
+        "funding": mean["funding"],
+        "liquidated": total["liquidated"],
         "fitness": composite_fitness(portfolio_sharpe, drawdown, win_rate, steady),
     }
 
 
+def _weighted(rows: Sequence[Sequence[float]], name: str, weight: str) -> float:
+    value, share = COLUMN[name], COLUMN[weight]
+    return sum([row[value] * row[share] for row in rows])
+
+
+def _deviation(values: Floats) -> float:
+    """Sample standard deviation, 0 of fewer than two values.
+
+    The bits of ``np.std``, whose detours take twice as long as the sums.
+    """
+    n = values.size
+    if n < 2:
+        return 0.0
+    away = values - np.add.reduce(values) / n
+    return math.sqrt(np.add.reduce(away * away) / (n - 1))
+
+
 def _fold_ratios(blocks: Sequence[BlockResult], i: int) -> Floats:
     """Fold Sharpe ratios over symbols that trade or could have, in symbol order."""
-    parts: list[Floats] = []
+    found: list[float] = []
     for block in blocks:
         if block.status[i] == VALID:
-            values = block.fold_sharpe[i]
-            parts.append(values[np.isfinite(values)])
+            found += [value for value in block.fold_sharpe[i].tolist() if math.isfinite(value)]
         elif block.status[i] == NO_TRADES:
-            parts.append(np.zeros(block.fold_sharpe.shape[1]))
-    return np.concatenate(parts) if parts else np.empty(0)
+            found += [0.0] * block.fold_sharpe.shape[1]
+    return np.array(found)
 
 
 def _mix(blocks: Sequence[BlockResult], i: int) -> np.uint64:

@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+_OWN_FORM = frozenset((str, int, bool, type(None)))
+
 
 def canonical_json(value: Any) -> str:
     """Spell a value in exactly one way: sorted keys, no spaces, floats as ``float.hex``.
@@ -19,19 +22,25 @@ def canonical_json(value: Any) -> str:
     TypeError
         For a value that JSON has no form for.
     """
-    return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return _ENCODER.encode(_plain(value))
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, (str, bool, type(None))):
+    # The exact types first: a search spells every genome and every row of its ledger.
+    kind = type(value)
+    if kind is float:
+        return value.hex()
+    if kind in _OWN_FORM:
         return value
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (dict, Mapping)):
+        return {str(k): _plain(v) for k, v in value.items()}
     if isinstance(value, (int, np.integer)):
         return int(value)
     if isinstance(value, (float, np.floating)):
         return float(value).hex()
-    if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, Sequence):
+    if isinstance(value, (list, tuple, Sequence)):
         return [_plain(v) for v in value]
     raise TypeError(f"no canonical form for {type(value).__name__}")
 

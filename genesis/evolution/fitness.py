@@ -102,14 +102,21 @@ class ScoreRule:
     def scores(self, blocks: Sequence[BlockResult], candidates: Sequence[Candidate]) -> list[Score]:
         """Score candidates from their blocks, one a symbol in the panel's order."""
         portfolio = combine(blocks, self.symbols, periods=self.marks_per_year)
-        return [self._score(portfolio, i, c) for i, c in enumerate(candidates)]
+        columns = [getattr(portfolio, name).tolist() for name in NUMBERS]
+        return [
+            self._score(portfolio, i, candidate, dict(zip(NUMBERS, numbers, strict=True)))
+            for i, (candidate, numbers) in enumerate(
+                zip(candidates, zip(*columns, strict=True), strict=True)
+            )
+        ]
 
-    def _score(self, portfolio: PortfolioResult, i: int, candidate: Candidate) -> Score:
+    def _score(
+        self, portfolio: PortfolioResult, i: int, candidate: Candidate, measures: dict[str, float]
+    ) -> Score:
         status = STATUS[int(portfolio.status[i])]
         if status != "valid":
             return Score(status, portfolio.reasons[i] or status)
         size = complexity(candidate.genome, self.registry)
-        measures = {name: float(getattr(portfolio, name)[i]) for name in NUMBERS}
         measures["complexity"] = float(size)
         measures["trades_per_year"] = measures["trades"] / len(self.symbols) / self.years
         values = tuple(OBJECTIVES[name](measures) for name in self.objectives)

@@ -81,7 +81,12 @@ class Variation:
         self._rates = rates
         self._fields = tuple(fields)
         self._trees = TreeOperators(fields)
-        self._specs = {name: all_genes(registry.get(name)) for name in registry.names()}
+        # Genes with a choice, by name: their order is the order of the draws.
+        self._specs = {
+            family: {n: s for n, s in sorted(all_genes(registry.get(family)).items()) if len(s) > 1}
+            for family in registry.names()
+        }
+        self._shared_specs: dict[tuple[str, str], dict[str, Gene[Any]]] = {}
 
     def fresh(self, rng: random.Random, family: str | None = None) -> Genome:
         """Draw a genome at random."""
@@ -103,15 +108,9 @@ class Variation:
     def crossed(self, first: Genome, second: Genome, rng: random.Random) -> tuple[Genome, Genome]:
         """Exchange genes that both parents have, and subtrees of their filters (unrepaired)."""
         one, two = dict(first.genes), dict(second.genes)
-        specs = self._specs[first.family]
-        # The same name may mean another range in another family: such genes are not shared.
-        other = self._specs[second.family]
-        names = [n for n in sorted(specs) if n in other and specs[n].values == other[n].values]
+        specs = self._shared(first.family, second.family)
         plain: list[str] = []
-        for name in names:
-            spec = specs[name]
-            if len(spec) < 2:
-                continue
+        for name, spec in specs.items():
             inner = spec.active(one[name]) and spec.active(two[name])
             if spec.categorical or not inner:
                 if rng.random() < 0.5:
@@ -128,6 +127,19 @@ class Variation:
         trees = self._cross_filters(first, second, rng)
         return Genome(first.family, one, trees[0]), Genome(second.family, two, trees[1])
 
+    def _shared(self, first: str, second: str) -> dict[str, Gene[Any]]:
+        """Genes that two families have with the same values; the same name may mean others."""
+        found = self._shared_specs.get((first, second))
+        if found is None:
+            other = self._specs[second]
+            found = {
+                name: spec
+                for name, spec in self._specs[first].items()
+                if name in other and spec.values == other[name].values
+            }
+            self._shared_specs[first, second] = found
+        return found
+
     def _cross_filters(self, first: Genome, second: Genome, rng: random.Random) -> tuple[Any, Any]:
         one, two = first.filter, second.filter
         if one is not None and two is not None:
@@ -140,9 +152,8 @@ class Variation:
             genome = self._moved(genome, rng)
         specs = self._specs[genome.family]
         genes = dict(genome.genes)
-        for name in sorted(specs):
-            spec = specs[name]
-            if len(spec) > 1 and rng.random() < self._rates.mutation:
+        for name, spec in specs.items():
+            if rng.random() < self._rates.mutation:
                 genes[name] = self._mutated_gene(spec, genes.get(name, spec.default), rng)
         return self._repair(Genome(genome.family, genes, self._mutated_filter(genome, rng)))
 
@@ -167,13 +178,8 @@ class Variation:
         if not others:
             return genome
         drawn = random_genome(self._registry.get(others[rng.randrange(len(others))]), rng)
-        specs = self._specs[genome.family]
-        theirs = self._specs[drawn.family]
-        shared = {
-            n: v
-            for n, v in genome.genes.items()
-            if n in theirs and n in specs and specs[n].values == theirs[n].values
-        }
+        common = self._shared(genome.family, drawn.family)
+        shared = {n: v for n, v in genome.genes.items() if n in common}
         return Genome(drawn.family, {**drawn.genes, **shared}, genome.filter)
 
     def _fresh_filter(self, rng: random.Random) -> Any:
