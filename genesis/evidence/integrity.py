@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from genesis.backtest.evaluator import Evaluator
+from genesis.backtest.evaluator import Evaluator, OrderList
 from genesis.backtest.passes import O_FEE, O_PRICE, O_SIZE, O_SLIPPAGE, T_BAR, T_REASON
 from genesis.backtest.portfolio import PortfolioBacktest
+from genesis.backtest.result import OVER_BUDGET, TOO_SHORT
 from genesis.backtest.setup import EvaluationSetup
 from genesis.market.panel import Panel
 from genesis.strategy.policy import REASON_DELISTED
@@ -17,6 +18,9 @@ Floats = npt.NDArray[np.float64]
 
 CUTS = (0.37, 0.61, 0.89)
 """Shares of the data after which the rest is taken away."""
+
+_OF_LENGTH = (TOO_SHORT, OVER_BUDGET)
+"""Refusals by the number of bars: they say nothing about what an order knew."""
 
 
 def prefix_mismatches(panel: Panel, strategy: Strategy, setup: EvaluationSetup) -> int:
@@ -39,16 +43,15 @@ def prefix_mismatches(panel: Panel, strategy: Strategy, setup: EvaluationSetup) 
         stop = max(int(share * panel.bars), 1)
         part = Evaluator(panel.sliced(0, stop), setup)
         for symbol in range(len(panel.symbols)):
-            found += _differing(
-                _before(whole, symbol, strategy, stop), _before(part, symbol, strategy, stop)
-            )
+            both = whole.orders(symbol, strategy), part.orders(symbol, strategy)
+            if not any(orders.status in _OF_LENGTH for orders in both):
+                found += _differing(*(_before(orders, stop) for orders in both))
             part.forget(symbol)
     return found
 
 
-def _before(evaluator: Evaluator, symbol: int, strategy: Strategy, stop: int) -> Floats:
+def _before(orders: OrderList, stop: int) -> Floats:
     """Orders before a bar as rows; what closes a symbol at its last bar is left out."""
-    orders = evaluator.orders(symbol, strategy)
     kept = (orders.tags[:, T_BAR] < stop) & (orders.tags[:, T_REASON] != REASON_DELISTED)
     return np.hstack([orders.book[kept], orders.tags[kept].astype(np.float64)])
 
@@ -66,7 +69,7 @@ def accounting_error(panel: Panel, result: PortfolioBacktest, setup: EvaluationS
     cash flows of the order list itself, knowing nothing of records.
     """
     evaluator = Evaluator(panel, setup)
-    worst = 0.0
+    errors = [0.0]
     for place, symbol in enumerate(result.symbols):
         frame = evaluator.frame(place)
         orders = evaluator.orders(place, result.strategy)
@@ -85,5 +88,5 @@ def accounting_error(panel: Panel, result: PortfolioBacktest, setup: EvaluationS
         left = float(np.sum(size))
         worth = left * float(frame.known[frame.last]) if frame.last >= 0 else 0.0
         total = (cash + worth - funding) / frame.capital
-        worst = max(worst, abs(total - float(np.sum(symbol.returns()))))
-    return worst
+        errors.append(abs(total - float(np.sum(symbol.returns()))))
+    return float(np.max(errors))  # NaN if one of them is

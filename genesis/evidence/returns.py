@@ -58,5 +58,7 @@ def hedged(returns: Floats, market: Floats) -> Floats:
     """
     centred = market - np.mean(market)
     spread = float(np.sum(centred * centred))
-    beta = float(np.sum(centred * returns)) / spread if spread > 0.0 else 0.0
+    # A market without variation leaves only rounding behind.
+    varies = spread > 1e-24 * float(np.sum(market * market))
+    beta = float(np.sum(centred * returns)) / spread if varies else 0.0
     return returns - beta * market
