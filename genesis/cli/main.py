@@ -9,7 +9,19 @@ from typing import Annotated
 
 import typer
 
-from genesis.cli import backtest, demo, doctor, evolve, render, report, runs, seeds, strategies, ui
+from genesis.cli import (
+    backtest,
+    demo,
+    doctor,
+    evolve,
+    render,
+    report,
+    runs,
+    seeds,
+    strategies,
+    ui,
+    validate,
+)
 from genesis.cli.data import app as data_app
 from genesis.domain.errors import GenesisError, InputError
 
@@ -58,6 +70,7 @@ for _noun, _module in (
     ("demo", demo.demo),
     ("doctor", doctor.doctor),
     ("evolve", evolve.evolve),
+    ("validate", validate.validate),
     ("report", report.report),
     ("backtest", backtest.backtest),
     ("ui", ui.ui),

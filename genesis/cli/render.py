@@ -70,7 +70,8 @@ def show_error(error: GenesisError) -> None:
         if text:
             indented = text.replace("\n", "\n       ")
             out.print(f"[bold]{label + ':':6}[/]", end=" ")
-            out.print(indented, markup=False)
+            # A command in a fix is copied: the terminal may break its line, we must not.
+            out.print(indented, markup=False, soft_wrap=label == "fix")
 
 
 def number(value: Any, digits: int = 2) -> str:

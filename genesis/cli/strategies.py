@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from genesis.cli import render
+from genesis.cli import render, standings
 from genesis.cli.options import Json, home_of
 
 if TYPE_CHECKING:
     from genesis.evolution.store import StoredStrategy, StrategyStore
     from genesis.evolution.strategy_export import Moved
+    from genesis.system.dossiers import Standing
     from genesis.system.workspace import Workspace
 
 app = typer.Typer(no_args_is_help=True, help="Stored strategies: explain, export, import.")
@@ -39,27 +40,45 @@ StrategyId = Annotated[
 def list_(
     ctx: typer.Context,
     run: Annotated[str | None, typer.Option(help="Only strategies that this run found.")] = None,
+    promotable: Annotated[
+        bool, typer.Option("--promotable", help="Only strategies that passed every gate.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """List the stored strategies, best first.
+
+    The column "gates" says promotable (passed the production gates), validated (passed a
+    rehearsal's), refused, mismatch (the dossier is not about what is here) or - (never judged).
+    --promotable refuses, with exit code 3, if a dossier, its strategy or its gates were changed.
 
     Examples:
 
         genesis strategies list
 
         genesis strategies list --run demo --json
+
+        genesis strategies list --promotable
     """
+    from genesis.system.dossiers import promotable_standings, standing_of
+
+    home = _workspace(ctx).home
+    # Checked before the store is read: whatever does not match is refused here.
+    passed = promotable_standings(home) if promotable else None
     stored = _store(ctx).list()
-    records = [
-        _summary(record)
-        for record in stored
-        if run is None or any(name.startswith(run) for name in record.finders)
-    ]
+    records = []
+    for record in stored:
+        found = standing_of(home, record) if passed is None else passed.get(record.id)
+        wanted = run is None or any(name.startswith(run) for name in record.finders)
+        if wanted and (passed is None or found is not None):
+            records.append(_summary(record, found))
     records.sort(key=_rank)
     if as_json:
         render.emit({"strategies": records})
         return
     out = render.console()
+    if promotable:
+        standings.show_promotable(out, records)
+        return
     if not records:
         nothing = "no strategies yet: genesis demo, or genesis evolve CONFIG"
         if stored:
@@ -67,7 +86,7 @@ def list_(
         out.print(nothing, markup=False)
         return
     columns = [("strategy", "left"), ("family", "left"), ("fitness", "right")]
-    columns += [("Sharpe", "right"), ("trades", "right"), ("run", "left")]
+    columns += [("Sharpe", "right"), ("trades", "right"), ("gates", "left"), ("run", "left")]
     rows = [
         (
             r["id"],
@@ -75,6 +94,7 @@ def list_(
             render.marked(render.number(r["fitness"]), met=r["feasible"]),
             render.number(r["sharpe"]),
             render.number(r["trades"], 0),
+            r["dossier"]["status"] if r["dossier"] else "-",
             str(r["run_id"] or "-"),
         )
         for r in records
@@ -86,7 +106,7 @@ def list_(
 
 @app.command("show")
 def show(ctx: typer.Context, strategy: StrategyId, as_json: Json = False) -> None:
-    """Show a strategy: rules, policy, measures, parents, hashes.
+    """Show a strategy: rules, policy, measures, parents, hashes, what the gates said.
 
     Examples:
 
@@ -94,15 +114,19 @@ def show(ctx: typer.Context, strategy: StrategyId, as_json: Json = False) -> Non
 
         genesis strategies show strat_3fa9 --json
     """
+    from genesis.system.dossiers import standing_of
+
     record = _store(ctx).get(strategy)
+    standing = standing_of(_workspace(ctx).home, record)
     if as_json:
-        render.emit({"strategy": record.to_plain()})
+        dossier = standing.to_plain() if standing is not None else None
+        render.emit({"strategy": record.to_plain(), "dossier": dossier})
         return
     out = render.console()
     out.print(f"{record.id}  {record.strategy.family}", markup=False, style="bold")
     for name, node in record.strategy.rules.named():
         out.print(f"  {name:12} {node.text}", markup=False)
-    for title, block in record.details():
+    for title, block in [*record.details(), ("gates", standings.block(standing))]:
         out.print(f"\n{title}", style="bold")
         for key, value in block.items():
             out.print(f"  {key:20} {render.number(value, 4)}", markup=False)
@@ -212,7 +236,7 @@ def _rank(summary: dict[str, Any]) -> tuple[bool, float, str]:
     return not summary["feasible"], math.inf if fitness is None else -fitness, summary["id"]
 
 
-def _summary(record: StoredStrategy) -> dict[str, Any]:
+def _summary(record: StoredStrategy, standing: Standing | None) -> dict[str, Any]:
     measures = record.measures
     return {
         "id": record.id,
@@ -224,4 +248,5 @@ def _summary(record: StoredStrategy) -> dict[str, Any]:
         "dataset": record.dataset,
         "run_id": record.run_id,
         "also_found_by": list(record.also_found_by),
+        "dossier": standing.to_plain() if standing is not None else None,
     }

@@ -152,7 +152,7 @@ def promotable(home: Path, strategy: str) -> Dossier:
             f"{record.id} has no dossier", fix=f"make it: genesis validate {record.id}"
         )
     dossier = read_dossier(path)
-    _refuse_mismatch(dossier, record)
+    refuse_mismatch(dossier, record)
     if not dossier.passed:
         raise RefusedError(
             f"{record.id} did not pass the gates", why="; ".join(shortfalls(dossier))
@@ -179,7 +179,14 @@ def _stored_for(home: Path, dossier: Dossier) -> StoredStrategy:
     return _stored(home, dossier.strategy)
 
 
-def _refuse_mismatch(dossier: Dossier, record: StoredStrategy) -> None:
+def refuse_mismatch(dossier: Dossier, record: StoredStrategy) -> None:
+    """Refuse a dossier that is about another genome, or made with other gates than are here.
+
+    Raises
+    ------
+    RefusedError
+        Naming the file.
+    """
     known = {"strategy": record.id, "genome": record.genome}
     for name, now in known.items():
         if dossier.facts[name] != now:
@@ -207,13 +214,22 @@ def shortfall(gate: Mapping[str, Any]) -> str:
     """A failed gate in words: its value, what it needed, by how much it was missed."""
     value, threshold = gate["value"], gate["threshold"]
     note = f" ({gate['note']})" if gate["note"] else ""
-    needed = f"{gate['bound']} {threshold:g} is needed"
+    needed = f"{gate['bound']} {value_text(threshold)} is needed"
     if value is None:
         return f"{gate['stage']} {gate['measure']} could not be measured, {needed}{note}"
     return (
-        f"{gate['stage']} {gate['measure']} is {value:.4g}, {needed}:"
+        f"{gate['stage']} {gate['measure']} is {value_text(value)}, {needed}:"
         f" missed by {abs(value - threshold):.3g}{note}"
     )
+
+
+def value_text(value: float | None) -> str:
+    """A gate's value or threshold for people: whole numbers whole, others with four digits."""
+    if value is None:
+        return "–"
+    if float(value).is_integer() and abs(value) < 1e15:
+        return f"{int(value):,}"
+    return f"{value:.4g}"
 
 
 def all_dossiers(home: Path) -> list[Dossier]:
@@ -238,7 +254,7 @@ def promotable_dossiers(home: Path) -> list[Dossier]:
     found = []
     for dossier in all_dossiers(home):
         if dossier.passed:
-            _refuse_mismatch(dossier, _stored_for(home, dossier))
+            refuse_mismatch(dossier, _stored_for(home, dossier))
             found.append(dossier)
     return found
 
@@ -250,7 +266,7 @@ def standing_dossiers(home: Path) -> list[Dossier]:
         try:
             dossier = read_dossier(path)
             if dossier.passed:
-                _refuse_mismatch(dossier, _stored_for(home, dossier))
+                refuse_mismatch(dossier, _stored_for(home, dossier))
                 found.append(dossier)
         except (RefusedError, StorageError):
             continue

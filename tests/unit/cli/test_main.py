@@ -45,7 +45,7 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
 
 
 def test_every_command_has_help_and_examples(capsys: pytest.CaptureFixture[str]) -> None:
-    commands = [["demo"], ["doctor"], ["evolve"], ["report"], ["backtest"], ["ui"]]
+    commands = [["demo"], ["doctor"], ["evolve"], ["validate"], ["report"], ["backtest"], ["ui"]]
     for noun, verbs in {
         "runs": ("list", "show", "compare", "sync"),
         "strategies": ("list", "show", "explain", "export", "import"),

@@ -1,0 +1,56 @@
+"""How `genesis strategies` shows what the gates said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from genesis.cli import render
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from genesis.system.dossiers import Standing
+
+
+def show_promotable(out: Console, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Table of the strategies that passed; ``dossier`` of each row is its standing, as JSON."""
+    from genesis.domain.timeline import format_ts
+
+    if not rows:
+        out.print("nothing is promotable yet: genesis validate RUN", markup=False)
+        return
+    columns = [("strategy", "left"), ("family", "left"), ("gates", "left"), ("mark", "left")]
+    columns += [("judged", "left"), ("PSR sealed", "right"), ("run", "left")]
+    body = [
+        (
+            str(row["id"]),
+            str(row["family"]),
+            str(row["dossier"]["gates"]),
+            str(row["dossier"]["mark"] or "-"),
+            format_ts(row["dossier"]["created_ms"]),
+            render.number(row["dossier"]["sealed_psr"], 4),
+            str(row["dossier"]["run_id"]),
+        )
+        for row in rows
+    ]
+    out.print(render.table(columns, body))
+    if any(row["dossier"]["mark"] for row in rows):
+        out.print("REHEARSAL: passed gates for practice, which never lead to real money")
+
+
+def block(standing: Standing | None) -> dict[str, Any]:
+    """What `strategies show` says about a dossier, by label."""
+    from genesis.domain.timeline import format_ts
+
+    if standing is None:
+        return {"verdict": "not judged yet: genesis validate"}
+    found: dict[str, Any] = {"verdict": standing.status}
+    if standing.problem:
+        found["problem"] = standing.problem
+    else:
+        found["gates"] = f"{standing.gates} {standing.mark}".strip()
+        found["judged"] = f"{format_ts(standing.created_ms or 0)} in {standing.run_id}"
+        found["stopped by"] = ", ".join(standing.stopped_by) or "none"
+        found["PSR on sealed bars"] = standing.sealed_psr
+    return {**found, "dossier": standing.path}
