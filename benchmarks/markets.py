@@ -91,6 +91,14 @@ STRENGTHS: Mapping[str, Mapping[str, Strength]] = {
         "2": Strength(0.0019, 2.02, "donchian"),
         "4": Strength(0.0034, 4.00, "donchian"),
     },
+    "filter": {
+        "2": Strength(0.00115, 2.04, "volatility_scaling"),  # plain trend following: 1.6
+        "4": Strength(0.0017, 3.95, "volatility_scaling"),  # plain trend following: 3.2
+    },
+    "conjunction": {
+        "2": Strength(0.0011, 2.04, "volatility_scaling"),  # 0.88 without a filter (--plain)
+        "4": Strength(0.0019, 3.97, "volatility_scaling"),  # 2.28 without
+    },
     "decoy": {"0": Strength(1.0, 0.0, "")},  # not to trade is best: the best rule found has -0.1
 }
 

@@ -20,6 +20,7 @@ from genesis.market.bars import Bars
 from genesis.market.panel import Panel
 from genesis.market.quality import check
 from genesis.market.sources.synthetic import Plant, SynthSpec, synthesize
+from genesis.strategy.trees import from_prefix, to_prefix
 
 YEAR_BARS = 2_190
 LONG = 200_000
@@ -193,6 +194,17 @@ def test_plants_are_drawn_at_their_strength(kind: str, name: str) -> None:
         assert (panel.symbols[0].funding_due != 0.0).any()
     else:
         assert_unfunded(panel)
+
+
+def test_every_plant_is_calibrated_and_the_conjunction_can_be_spelled() -> None:
+    assert set(markets.STRENGTHS) == set(markets.PLANT_KINDS)
+    for row in markets.STRENGTHS.values():
+        for name, strength in row.items():
+            assert strength.sharpe == pytest.approx(float(name), abs=0.1)
+    calm = ["below_level", "ratio_rank", "price_volatility", "close", 20, 224, 0.5]
+    cheap = ["below_level", "funding", 0.0]
+    tree = from_prefix(["both", *calm, *cheap])
+    assert to_prefix(tree) == ["both", *calm, *cheap]
 
 
 def test_mirrored_bars_are_possible_and_mirror_back() -> None:
