@@ -77,8 +77,8 @@ FALLBACK_TIME_STOP = 112
 def _remembered(function: F) -> F:
     """Remember the latest answers of a function of a genome's parts.
 
-    Breeding asks for the same rules several times and evaluation once more for each symbol, and
-    most children share the genes of their rules with a parent.
+    Breeding asks for the same rules several times, most children share the genes of their rules
+    with a parent, and evaluation reads the same genomes for each symbol.
     """
     # The stub of lru_cache refuses classes as arguments, and so does not keep the signature.
     return cast(F, lru_cache(maxsize=4096)(function))
@@ -146,6 +146,7 @@ class Genome:
         return replace(self, genes={**self.genes, **changes})
 
 
+@_remembered
 def from_text(text: str) -> Genome:
     """Read a genome from `Genome.to_text`.
 
