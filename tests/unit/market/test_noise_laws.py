@@ -20,7 +20,8 @@ from genesis.market.bars import Bars
 from genesis.market.panel import Panel
 from genesis.market.quality import check
 from genesis.market.sources.synthetic import Plant, SynthSpec, synthesize
-from genesis.strategy.trees import from_prefix, to_prefix
+from genesis.strategy.text import parse
+from genesis.strategy.trees import from_prefix
 
 YEAR_BARS = 2_190
 LONG = 200_000
@@ -203,8 +204,8 @@ def test_every_plant_is_calibrated_and_the_conjunction_can_be_spelled() -> None:
             assert strength.sharpe == pytest.approx(float(name), abs=0.1)
     calm = ["below_level", "ratio_rank", "price_volatility", "close", 20, 224, 0.5]
     cheap = ["below_level", "funding", 0.0]
-    tree = from_prefix(["both", *calm, *cheap])
-    assert to_prefix(tree) == ["both", *calm, *cheap]
+    written = parse("and(lt(rank(realised_vol(close,20),224),0.5),lt(funding,0))")
+    assert from_prefix(["both", *calm, *cheap]) == written
 
 
 def test_mirrored_bars_are_possible_and_mirror_back() -> None:
