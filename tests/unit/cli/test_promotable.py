@@ -1,0 +1,164 @@
+"""`genesis strategies list` and `show`: what the gates said, and what does not match any more."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from genesis.evidence.gates import parse_gates
+from tests.e2e.command_line import Answer
+from tests.unit.cli.command_answers import forge
+from tests.unit.cli.conftest import Small
+
+Validated = tuple[Small, Answer]
+
+
+def dossiers(small: Small) -> list[Path]:
+    """Dossiers of the workspace."""
+    return sorted((small.home / "dossiers").glob("*.json"))
+
+
+def test_only_what_passed_is_listed(validated_small: Validated) -> None:
+    small, answer = validated_small
+    said = {row["id"]: row for row in answer.json["strategies"]}
+    listed = small.run("strategies", "list", "--promotable", "--json").json["strategies"]
+    assert {row["id"] for row in listed} == set(said)
+    for row in listed:
+        facts = json.loads(Path(row["dossier"]["path"]).read_text())
+        assert row["dossier"]["gates"] == "lenient"
+        assert row["dossier"]["mark"] == "REHEARSAL"
+        assert row["dossier"]["status"] == "validated"
+        assert row["dossier"]["created_ms"] == facts["created_ms"]
+        assert row["dossier"]["sealed_psr"] == 1.0 - facts["details"]["sealed"]["p"]
+    text = small.run("strategies", "list", "--promotable").out
+    assert all(one in text for one in said)
+    assert "REHEARSAL: passed gates for practice" in text
+    none = small.run("strategies", "list", "--promotable", "--run", "other", "--json").json
+    assert none["strategies"] == []
+
+
+def test_the_plain_list_says_how_each_stands(small: Small) -> None:
+    first = dossiers(small)[0].stem
+    assert small.validate(first, small.strict).code == 3
+    rows = small.run("strategies", "list", "--json").json["strategies"]
+    standings = {row["id"]: row["dossier"] and row["dossier"]["status"] for row in rows}
+    judged = {path.stem for path in dossiers(small)}
+    assert standings[first] == "refused"
+    assert all(standings[one] == "validated" for one in judged - {first})
+    assert all(state is None for one, state in standings.items() if one not in judged)
+    assert len(standings) > len(judged)
+    lines = small.run("strategies", "list").out.splitlines()
+    assert [line.split()[5] for line in lines if first in line] == ["refused"]
+    left = small.run("strategies", "list", "--promotable", "--json").json["strategies"]
+    assert first not in {row["id"] for row in left}
+
+
+def test_nothing_is_promotable_yet(studied_small: Small, tmp_path: Path) -> None:
+    other = Small(tmp_path / "empty", studied_small.lenient, studied_small.strict)
+    assert "genesis validate RUN" in other.run("strategies", "list", "--promotable").out
+
+
+def test_show_mentions_the_dossier(validated_small: Validated) -> None:
+    small, answer = validated_small
+    judged = answer.json["strategies"][0]
+    said = small.run("strategies", "show", judged["id"], "--json").json["dossier"]
+    assert said["path"] == judged["dossier"]
+    text = small.run("strategies", "show", judged["id"]).out
+    assert judged["dossier"] in text
+    assert "lenient REHEARSAL" in text
+    rest = {row["id"] for row in small.run("strategies", "list", "--json").json["strategies"]}
+    other = sorted(rest - {row["id"] for row in answer.json["strategies"]})[0]
+    assert small.run("strategies", "show", other, "--json").json["dossier"] is None
+    assert "not judged yet" in small.run("strategies", "show", other).out
+
+
+# -- what does not match -------------------------------------------------------------------------
+
+
+def changed_verdict(dossier: Path, home: Path) -> None:
+    """Change a dossier by hand."""
+    plain = json.loads(dossier.read_text())
+    plain["gates"][0]["value"] = 0.5
+    dossier.write_text(json.dumps(plain))
+
+
+def other_genome(dossier: Path, home: Path) -> None:
+    """Make it about another genome."""
+    forge(dossier, genome="f" * 64)
+
+
+def other_strategy(dossier: Path, home: Path) -> None:
+    """Change the stored strategy."""
+    file = home / "strategies" / dossier.name
+    plain = json.loads(file.read_text())
+    plain["strategy"]["policy"]["size"] /= 2
+    file.write_text(json.dumps(plain))
+
+
+def no_strategy(dossier: Path, home: Path) -> None:
+    """Take the stored strategy away."""
+    (home / "strategies" / dossier.name).unlink()
+
+
+def other_gates(dossier: Path, home: Path) -> None:
+    """Pass a rehearsal off as the production gates."""
+    forge(dossier, gates_file={"name": "production", "rehearsal": False, "hash": "a" * 64}, mark="")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (changed_verdict, "changed after it was written"),
+        (other_genome, "another genome"),
+        (other_strategy, "changed after it was written"),
+        (no_strategy, "a strategy that is not here"),
+        (other_gates, "made with other gates"),
+    ],
+)
+def test_what_does_not_match_is_refused_by_name(small: Small, change: Any, said: str) -> None:
+    target = dossiers(small)[0]
+    change(target, small.home)
+    answer = small.run("strategies", "list", "--promotable", "--json")
+    assert answer.code == 3
+    assert target.stem in answer.error["what"]
+    assert said in answer.error["what"]
+    assert answer.error["fix"]
+
+
+@pytest.mark.parametrize("change", [changed_verdict, other_genome, other_gates])
+def test_the_plain_list_tells_and_a_new_validation_mends(small: Small, change: Any) -> None:
+    target = dossiers(small)[0]
+    change(target, small.home)
+    rows = small.run("strategies", "list", "--json").json["strategies"]
+    standing = next(row["dossier"] for row in rows if row["id"] == target.stem)
+    assert standing["status"] == "mismatch"
+    assert target.stem in standing["problem"]
+    assert standing["problem"] in small.run("strategies", "show", target.stem).out
+    again = small.validate(target.stem, small.lenient)
+    assert again.code == 0, again.err
+    assert small.run("strategies", "list", "--promotable").code == 0
+
+
+def test_production_gates_make_promotable_and_newer_ones_take_it_back(
+    small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = small.lenient.read_text().replace("rehearsal: true\n", "")
+    file = tmp_path / "gates.yaml"
+    file.write_text(text)
+    for place in ("gates", "dossier"):
+        monkeypatch.setattr(f"genesis.evidence.{place}.PRODUCTION_HASH", parse_gates(text).hash)
+    wanted = dossiers(small)[0].stem
+    answer = small.validate(wanted, file, "--json")
+    assert answer.code == 0, answer.out
+    assert answer.json["strategies"][0]["mark"] == ""
+    rows = small.run("strategies", "list", "--promotable", "--json").json["strategies"]
+    standing = next(row["dossier"] for row in rows if row["id"] == wanted)
+    assert (standing["status"], standing["mark"]) == ("promotable", "")
+
+    monkeypatch.setattr("genesis.evidence.dossier.PRODUCTION_HASH", "b" * 64)
+    stale = small.run("strategies", "list", "--promotable", "--json")
+    assert stale.code == 3
+    assert f"{wanted}.json was made with other gates" in stale.error["what"]
