@@ -13,7 +13,7 @@ from genesis.domain.errors import RefusedError, StorageError
 from genesis.evolution.registration import HUMAN, IMPORT, Registration, study_registration
 from genesis.evolution.run import TRIALS
 from genesis.evolution.store import StoredStrategy
-from genesis.evolution.study_ledgers import study_folder, verified_ledger
+from genesis.evolution.study_ledgers import origin_name, verified_ledger
 from genesis.evolution.trial_count import open_register
 from genesis.evolution.trials import TrialLedger
 
@@ -47,7 +47,7 @@ class Origin:
     @property
     def folder(self) -> str:
         """Name of the folder it gets."""
-        return study_folder(Path(), self.row).name
+        return origin_name(self.row)
 
     @property
     def member(self) -> str:

@@ -39,8 +39,12 @@ def study_folder(home: Path, row: Registration) -> Path:
     """Folder of a registered study: its run, or what was imported of it."""
     if row.kind == STUDY:
         return runs_folder(home) / row.run_id
-    # Workspaces may have given the same name to different studies.
-    return origins_folder(home) / f"{row.run_id}-{row.study_hash[:12]}-{row.created_ms}"
+    return origins_folder(home) / origin_name(row)
+
+
+def origin_name(row: Registration) -> str:
+    """Name of the folder of an imported study: workspaces may give one name to several."""
+    return f"{row.run_id}-{row.study_hash[:12]}-{row.created_ms}"
 
 
 def origins_folder(home: Path) -> Path:

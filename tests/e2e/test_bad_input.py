@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import shutil
 from pathlib import Path
+from zipfile import ZipFile
 
 import numpy as np
 import pyarrow as pa
@@ -135,6 +137,60 @@ def test_backtest_input(studied: Studied, tmp_path: Path, cli: Cli) -> None:
     torn = cli(home, "backtest", str(tmp_path / "torn.json"), *dataset, "synth:SYN1:4h", "--json")
     assert torn.code == 2
     assert "torn.json" in torn.error["what"]
+
+
+def _refused(answer: Answer, *words: str) -> None:
+    assert answer.code == 3, answer.out + answer.err
+    text = " ".join((answer.error["what"], answer.error["why"]))
+    for word in words:
+        assert word in text, text
+    assert answer.error["fix"]
+
+
+def test_ledgers_that_were_changed_on_the_way(studied: Studied, tmp_path: Path, cli: Cli) -> None:
+    home, answer = studied
+    best = answer.json["leaderboard"][0]["id"]
+    file, archive = tmp_path / "best.json", tmp_path / "best.ledgers.zip"
+    assert cli(home, "strategies", "export", best, "--out", str(file), "--json").code == 0
+    with ZipFile(archive) as pack:
+        held = {name: pack.read(name) for name in pack.namelist()}
+    with ZipFile(archive, "w") as pack:
+        for name, data in held.items():
+            pack.writestr(name, b"".join(data.splitlines(keepends=True)[:-5]))
+    other = tmp_path / "other"
+    _refused(cli(other, "strategies", "import", str(file), "--json"), "cut or changed", "'first'")
+    archive.write_bytes(b"PK no archive")
+    _refused(cli(other, "strategies", "import", str(file), "--json"), "best.ledgers.zip")
+    assert not list(other.rglob("strat_*"))
+    assert not list(other.rglob("trials.jsonl"))
+    archive.unlink()
+    alone = cli(other, "strategies", "import", str(file), "--json").json
+    assert "'first', is not here" in alone["origin_problem"]
+    assert "not promotable" in cli(other, "strategies", "import", str(file)).out
+
+
+def test_trials_that_were_cut_at_home(studied: Studied, tmp_path: Path, cli: Cli) -> None:
+    home = shutil.copytree(studied[0], tmp_path / "home")
+    best = studied[1].json["leaderboard"][0]["id"]
+    out = str(tmp_path / "out.json")
+    ledger = home / "runs" / "first" / "trials.jsonl"
+    whole = ledger.read_text()
+    ledger.write_text("".join(whole.splitlines(keepends=True)[:-3]))
+    _refused(cli(home, "strategies", "export", best, "-o", out, "--json"), "'first' was cut")
+    ledger.write_text(whole)
+    register = home / "register.jsonl"
+    register.write_text("".join(register.read_text().splitlines(keepends=True)[:-1]))
+    config = tmp_path / "tiny.yaml"
+    config.write_text(CONFIG)
+    lines = [
+        ("strategies", "export", best, "-o", out),
+        ("evolve", str(config), "--run", "more"),
+        ("backtest", best, "--funding", "none", "--dataset", "synth:SYN1:4h"),
+    ]
+    for line in lines:
+        _refused(cli(home, *line, "--json"), "register.jsonl was changed or cut")
+    assert not (home / "runs" / "more").exists()
+    assert not Path(out).exists()
 
 
 def _import(cli: Cli, home: Path, file: Path, *more: str) -> Answer:

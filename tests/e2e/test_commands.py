@@ -10,7 +10,10 @@ from typing import Any
 import pytest
 
 from genesis.domain.timeline import format_ts, interval_ms
+from genesis.evolution.register import TrialRegister
+from genesis.evolution.registration import HUMAN
 from genesis.evolution.seals import SealRegistry
+from genesis.evolution.trial_count import count_trials
 from tests.e2e.command_line import CONFIG, Answer, Cli
 
 Studied = tuple[Path, Answer]
@@ -79,9 +82,13 @@ def test_strategies_from_list_to_import(studied: Studied, tmp_path: Path, cli: C
     assert explained["sentence"] in cli(home, "strategies", "explain", best).out
     assert cli(home, "strategies", "show", best[:-1], "--json").json["strategy"]["id"] == best
     file = tmp_path / "best.json"
-    assert cli(home, "strategies", "export", best, "--out", str(file)).code == 0
+    exported = cli(home, "strategies", "export", best, "--out", str(file), "--json").json
+    assert exported["ledgers"] == str(tmp_path / "best.ledgers.zip")
     other = tmp_path / "other"
-    assert cli(other, "strategies", "import", str(file), "--json").json["id"] == best
+    imported = cli(other, "strategies", "import", str(file), "--json").json
+    assert (imported["id"], imported["origin_problem"]) == (best, None)
+    assert f"imported {best}" in cli(other, "strategies", "import", str(file)).out
+    assert len(list(other.glob("origins/first-*/trials.jsonl"))) == 1
     assert cli(other, "strategies", "show", best, "--json").json["strategy"]["id"] == best
 
     document: dict[str, Any] = json.loads(file.read_text())
@@ -116,6 +123,53 @@ def test_backtest_of_a_stored_and_an_exported_strategy(
     assert refused.code == 2
     assert "does not exist" in refused.error["what"]
     assert not nowhere.parent.exists()
+
+
+def test_a_backtest_of_ones_own_is_a_trial(studied: Studied, tmp_path: Path, cli: Cli) -> None:
+    home = shutil.copytree(studied[0], tmp_path / "home")
+    best = studied[1].json["leaderboard"][0]["id"]
+    options = ("--funding", "none", "--json", "--dataset")
+    bases, span = ["synth:SYN1", "synth:SYN2"], (0, 10**14)
+    (home / "register.jsonl").unlink()  # other tests try strategies in the shared workspace
+    (home / "register.end.json").unlink()
+    before = count_trials(home, bases, span)
+    assert {row.source for row in before.studies} == {"ledger"}
+    file = tmp_path / "own.json"
+    assert cli(home, "strategies", "export", best, "--out", str(file)).code == 0
+    document = json.loads(file.read_text())["strategy"]
+    del document["id"]
+    document["policy"]["size"] /= 2
+    file.write_text(json.dumps(document))
+    for dataset, trials in (("synth:SYN1,SYN2:4h", 1), ("synth:SYN1:4h", 2), ("synth:SYN1:4h", 2)):
+        got = cli(home, "backtest", str(file), *options, dataset)
+        assert got.code == 0, got.out
+        after = count_trials(home, bases, span)
+        assert (after.total, after.unique) == (before.total + trials, before.unique + trials)
+    row = after.studies[-1]
+    assert (row.source, row.run_id) == ("human", got.json["backtest"]["strategy"])
+
+
+def test_a_backtest_of_what_a_study_found_on_its_bars_is_not(
+    studied: Studied, tmp_path: Path, cli: Cli
+) -> None:
+    home = tmp_path / "home"
+    for name in ("data", "strategies", "runs"):
+        shutil.copytree(studied[0] / name, home / name)
+    for name in ("seals.json", "register.jsonl", "register.end.json"):
+        shutil.copy(studied[0] / name, home / name)
+    best = studied[1].json["leaderboard"][0]["id"]
+    options = ("--funding", "none", "--dataset")
+
+    def humans() -> int:
+        return sum(row.kind == HUMAN for row in TrialRegister(home).rows())
+
+    known = humans()
+    assert cli(home, "backtest", best, *options, "synth:SYN1,SYN2:4h").code == 0
+    assert humans() == known
+    # The sealed bars are others, and so is a part of the searched ones.
+    line = (*options, "synth:SYN1,SYN2:4h:2020-01-08..", "--open-sealed")
+    assert cli(home, "backtest", best, *line).code == 0
+    assert humans() == known + 1
 
 
 def test_a_backtest_leaves_sealed_bars_alone_unless_told(

@@ -329,10 +329,12 @@ def test_a_resumed_study_refuses_a_cut_ledger(home: Path) -> None:
     with pytest.raises(InterruptedRun):
         _run(_config(home), home, "one", listeners=[Listener(1)])
     path = home / "runs" / "one" / "trials.jsonl"
-    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:2]))
     (home / "runs" / "one" / "checkpoint.json").unlink()
+    cut = path.read_bytes()
     with pytest.raises(RefusedError, match="trial ledger of 'one' was cut or changed"):
         _run(_config(home), home, "one", resume=True)
+    assert path.read_bytes() == cut, "refused before anything is bred"
 
 
 def test_unknown_family_is_told(home: Path) -> None:

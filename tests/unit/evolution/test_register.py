@@ -175,6 +175,16 @@ def test_a_register_that_was_cut_or_changed_is_refused(home: Home, edit: Edit) -
         assert "restore" in caught.value.fix
 
 
+def test_a_register_that_was_changed_behind_its_noted_end_is_refused(home: Home) -> None:
+    home.study("one", "ab")
+    (home.path / END).unlink()
+    assert home.numbers() == (2, 2)
+    _edit(home.path / REGISTER, _change_middle)
+    with pytest.raises(RefusedError, match="changed or cut") as caught:
+        home.count()
+    assert "row 2 does not fit the chain" in caught.value.why
+
+
 def test_a_register_that_is_cut_while_it_is_open_is_refused(home: Home) -> None:
     home.study("one", "ab")
     register = TrialRegister(home.path)

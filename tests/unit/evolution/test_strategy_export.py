@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from genesis.evolution.seals import sealed_bases
 from genesis.evolution.store import StoredStrategy, StrategyStore
 from genesis.evolution.strategy_export import export_strategy, import_strategy, ledgers_file
 from genesis.evolution.trials import TrialLedger
+from genesis.market.atomic_file import write_atomic
 from tests.unit.evolution.trial_homes import Home, strategy
 
 CONFIG = "schema: 1\nname: one\n"
@@ -252,7 +254,11 @@ def _drop_second(name: str, data: bytes) -> bytes | None:
     return None if name.startswith("two") else data
 
 
-@pytest.mark.parametrize("edit", [_cut, _change, _drop_second])
+def _add_torn_row(name: str, data: bytes) -> bytes | None:
+    return data + b'{"schema": 1, "stu'
+
+
+@pytest.mark.parametrize("edit", [_cut, _change, _drop_second, _add_torn_row])
 def test_a_changed_ledger_is_refused(file: Path, other: Home, edit) -> None:
     _repack(ledgers_file(file), edit)
     before = _files(other.path)
@@ -285,7 +291,7 @@ def _forge(file: Path, change: Callable[[dict[str, Any]], None], *, sign: bool) 
 
 
 def _fewer(origins: dict[str, Any]) -> None:
-    origins["studies"][0]["trials"] = 1
+    origins["studies"][1]["unique"] = 1
 
 
 def _leave_out(origins: dict[str, Any]) -> None:
@@ -298,12 +304,6 @@ def _below_zero(origins: dict[str, Any]) -> None:
 
 def _escape(origins: dict[str, Any]) -> None:
     origins["studies"][0]["file"] = "../../../escaped.trials.jsonl"
-
-
-def _escape_by_name(origins: dict[str, Any]) -> None:
-    study = origins["studies"][0]
-    study["run_id"] = study["study"]["run_id"] = "../../escaped"
-    study["file"] = f"../../escaped-{study['study_hash'][:12]}-1.trials.jsonl"
 
 
 def _other_facts(origins: dict[str, Any]) -> None:
@@ -325,7 +325,7 @@ def _no_list(origins: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        _fewer, _below_zero, _escape, _escape_by_name, _other_facts, _twice, _other_record,
+        _fewer, _below_zero, _escape, _other_facts, _twice, _other_record,
         _no_list,
     ],
 )  # fmt: skip
@@ -340,6 +340,68 @@ def test_changed_origins_are_refused(
     assert _files(other.path) == before
     assert _files(file.parent.parent) == outside
     assert not list(file.parent.parent.rglob("*escaped*"))
+
+
+def _swap_ledger(file: Path, place: int, name: str, data: bytes) -> None:
+    """Put another ledger, under another name, into an archive."""
+    old = json.loads(file.read_text())["origins"]["studies"][place]["file"]
+    archive = ledgers_file(file)
+    with ZipFile(archive) as pack:
+        held = {n: pack.read(n) for n in pack.namelist() if n != old}
+    with ZipFile(archive, "w") as pack:
+        for n, kept in {**held, name: data}.items():
+            pack.writestr(n, kept)
+
+
+def test_a_run_whose_name_leads_out_of_the_folder(file: Path, other: Home) -> None:
+    ledger = (file.parent.parent / "home" / "runs" / "two" / "trials.jsonl").read_bytes()
+
+    def lead_out(origins: dict[str, Any]) -> None:
+        study = origins["studies"][1]
+        study["run_id"] = study["study"]["run_id"] = "../../escaped"
+        study["file"] = f"../../escaped-{study['study_hash'][:12]}-1.trials.jsonl"
+
+    _swap_ledger(file, 1, f"../../escaped-{'study-of-two'[:12]}-1.trials.jsonl", ledger)
+    _forge(file, lead_out, sign=True)
+    with pytest.raises(RefusedError, match="cut or changed") as caught:
+        import_strategy(other.path, file)
+    assert "escaped" in caught.value.why
+    assert not list(file.parent.parent.rglob("escaped*"))
+
+
+def test_the_ledger_of_another_study_is_refused(home: Home, file: Path, other: Home) -> None:
+    stranger = TrialLedger(home.run("coin") / "trials.jsonl")
+    assert stranger.path is not None
+    data = stranger.path.read_bytes()
+
+    def pass_off(origins: dict[str, Any]) -> None:
+        origins["studies"][1] |= {
+            "trials": stranger.trials, "unique": len(stranger.phenotypes),
+            "ledger_head": stranger.head, "ledger_size": stranger.size,
+            "sha256": hashlib.sha256(data).hexdigest(),
+        }  # fmt: skip
+
+    name = json.loads(file.read_text())["origins"]["studies"][1]["file"]
+    _swap_ledger(file, 1, name, data)
+    _forge(file, pass_off, sign=True)
+    with pytest.raises(RefusedError, match="cut or changed") as caught:
+        import_strategy(other.path, file)
+    assert "another study" in caught.value.why
+
+
+def test_a_study_that_runs_while_it_is_exported(
+    home: Home, other: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def written_meanwhile(*arguments: Any) -> None:
+        facts = json.loads((home.run("two") / "study.json").read_text())
+        home.generation(facts, "z")
+        write_atomic(*arguments)
+
+    monkeypatch.setattr("genesis.evolution.strategy_export.write_atomic", written_meanwhile)
+    moved = export_strategy(home.path, "strat_", tmp_path / "best.json")
+    assert home.numbers() == (7, 5)
+    import_strategy(other.path, moved.path)
+    assert other.numbers() == (8, 5)
 
 
 def test_origins_left_out_are_seen(file: Path, other: Home) -> None:
