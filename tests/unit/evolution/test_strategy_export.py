@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -445,3 +446,46 @@ def test_a_damaged_workspace_exports_nothing(home: Home, tmp_path: Path) -> None
     (home.path / REGISTER).unlink()
     assert "was changed or cut" in str(origin_problem(home.path, record))
     assert not (tmp_path / "best.json").exists()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_whatever_is_deleted_or_repeated_the_count_never_falls(
+    seed: int, home: Home, file: Path, other: Home
+) -> None:
+    dice = random.Random(seed)
+    facts = {"own": json.loads((other.run("own") / "study.json").read_text())}
+    seen = set("ae")
+    total, unique = other.numbers()
+    for step in range(25):
+        act = dice.choice(
+            ["begin", "breed", "breed", "repeat", "import", "run", "ledger", "origin"]
+        )
+        name = dice.choice(sorted(facts))
+        here = (other.run(name) / "study.json").exists()
+        behaviours = "".join(dice.choices("abcdefghij", k=3))
+        if act == "begin":
+            shutil.rmtree(other.run(name), ignore_errors=True)
+            fresh = dice.choice([name, f"s{step}"])
+            facts[fresh] = other.begin(fresh, created_ms=100 + step)
+        elif act == "breed" and here and (other.run(name) / "trials.jsonl").exists():
+            other.generation(facts[name], behaviours)
+            seen |= set(behaviours)
+        elif act == "repeat" and (other.run(name) / "trials.jsonl").exists():
+            ledger = TrialLedger(other.run(name) / "trials.jsonl")
+            TrialRegister(other.path).record(name, facts[name], ledger)
+        elif act == "import":
+            import_strategy(other.path, file)
+            seen |= set("abcd")
+        elif act == "run":
+            shutil.rmtree(other.run(name), ignore_errors=True)
+        elif act == "ledger":
+            (other.run(name) / "trials.jsonl").unlink(missing_ok=True)
+        elif act == "origin":
+            shutil.rmtree(other.path / "origins", ignore_errors=True)
+        before = (total, unique)
+        total, unique = other.numbers()
+        assert total >= before[0], act
+        assert unique >= len(seen), act
+        # A ledger that comes back says exactly what could only be bounded while it was gone.
+        assert unique >= before[1] or act == "import", act
+    assert total > 2
