@@ -21,6 +21,7 @@ from genesis.evidence.campaign import Campaign
 from genesis.evidence.progress import Progress, untold
 from genesis.evidence.worker import request
 from genesis.evolution.files import append_lines, cut_torn_tail, read_lines
+from genesis.evolution.identity import source_hash
 from genesis.evolution.work import Executor
 from genesis.validation.multiple import binomial_interval
 from genesis.validation.sequential import sequential_p
@@ -69,7 +70,7 @@ def exceeds(null: float | None, observed: float | None) -> bool:
 class SurrogateJournal:
     """Finished reruns of a study, one line each, so that nothing is run twice.
 
-    Rows belong to a fingerprint (study and seed); others are left alone. A rerun is evidence, not
+    Rows belong to a fingerprint (study, version, seed); others are left alone. A rerun is evidence, not
     a trial: it has the role ``surrogate`` and is never counted.
     """
 
@@ -136,9 +137,11 @@ def permutation_test(
     progress : callable
         Told (kind, reruns finished, reruns planned), first with those of earlier sittings.
     """
-    fingerprint = content_hash([campaign.facts["study_hash"], seed])
+    # The study's own hash does not cover how surrogates are drawn.
+    fingerprint = content_hash([campaign.facts["study_hash"], source_hash("evidence"), seed])
     journal = SurrogateJournal(campaign.folder / "surrogates.jsonl", fingerprint)
-    stop_after = draws + 1 if full else max(1, int(level * (draws + 1) + 1e-9))
+    # One more exceedance than the gate allows: h / l > level at every draw l.
+    stop_after = draws + 1 if full else int(level * draws + 1e-9) + 1
     batch = max(2 * executor.stats.workers, 1)
     null: list[float | None] = []
 
