@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from genesis.backtest import metrics as m
+from genesis.backtest.combine import _deviation
 from genesis.backtest.evaluator import EvaluationSetup, Evaluator
 from genesis.backtest.portfolio import backtest_strategy, combine
 from genesis.backtest.result import COLUMN, NO_TRADES, RAISED, TOO_SHORT, VALID, BlockResult
@@ -169,3 +170,12 @@ def test_blocks_of_other_candidates_are_refused(blocks: list[BlockResult]) -> No
         combine([blocks[0], odd])
     with pytest.raises(GenesisError):
         combine([])
+
+
+@pytest.mark.parametrize("size", [2, 4, 7, 8, 16, 129, 1460])
+def test_the_deviation_has_the_bits_of_numpys(size: int) -> None:
+    rng = np.random.default_rng(size)
+    for scale in (1e-6, 1.0, 1e6):
+        values = rng.normal(size=size) * scale
+        assert _deviation(values) == np.std(values, ddof=1)
+    assert _deviation(values[:1]) == 0.0
