@@ -70,8 +70,8 @@ def exceeds(null: float | None, observed: float | None) -> bool:
 class SurrogateJournal:
     """Finished reruns of a study, one line each, so that nothing is run twice.
 
-    Rows belong to a fingerprint (study, version, seed); others are left alone. A rerun is evidence, not
-    a trial: it has the role ``surrogate`` and is never counted.
+    Rows belong to a fingerprint (study, version, seed); others are left alone. A rerun is
+    evidence, not a trial: it has the role ``surrogate`` and is never counted.
     """
 
     def __init__(self, path: Path, fingerprint: str) -> None:
