@@ -11,7 +11,10 @@ from typing import Any
 import msgspec
 
 from genesis.domain.errors import InputError, RefusedError
+from genesis.evidence.statistic import search_statistic
+from genesis.evolution.archive import Archive
 from genesis.evolution.brood import families_of
+from genesis.evolution.candidate import Candidate as Tried
 from genesis.evolution.candidate import Score, preference
 from genesis.evolution.config import StudyConfig
 from genesis.evolution.material import StudyMaterial, study_material
@@ -166,8 +169,19 @@ class Campaign:
         return list(seen.values())
 
     @cached_property
+    def statistic(self) -> float | None:
+        """What the search found; see `genesis.evidence.statistic`."""
+        registry = self.material.registry
+        archive = Archive(lambda name: str(registry.get(name).kind))
+        for row in self.trials:
+            if row["role"] == "search":
+                candidate = Tried(from_plain(row["plain"]), row["origin"], tuple(row["parents"]))
+                archive.insert(candidate, Score.from_plain(row), len(self.search.symbols))
+        return search_statistic(archive)
+
+    @cached_property
     def best_fitness(self) -> float | None:
-        """Best fitness among feasible trials of the search, the statistic of the reruns."""
+        """Best fitness among feasible trials of the search."""
         return self._best("search")
 
     @cached_property

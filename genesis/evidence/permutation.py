@@ -1,6 +1,6 @@
 """The search against itself on markets without an edge: the valid test of a whole search.
 
-The study's search is rerun on surrogate markets; the p value is the rank of its best fitness
+The study's search is rerun on surrogate markets; the p value is the rank of what it found
 among theirs, ``(1 + #{surrogate >= study}) / (1 + B)`` (Masters 2018). It needs neither a number
 of trials nor a variance, because the reruns make the same choices on the same bars.
 """
@@ -35,9 +35,9 @@ class PermutationResult:
     ----------
     kind : str
     observed : float or None
-        The study's best feasible fitness.
+        The study's statistic, see `genesis.evidence.statistic`.
     null : tuple of float or None
-        Best feasible fitness of each rerun in order; None where nothing was feasible.
+        That of each rerun in order; None where nothing was feasible.
     planned : int
         Reruns planned (B).
     p : float
@@ -156,10 +156,10 @@ def permutation_test(
             row = journal.get(kind, index)
             assert row is not None
             null.append(row["statistic"])
-        reached = [exceeds(value, campaign.best_fitness) for value in null]
+        reached = [exceeds(value, campaign.statistic) for value in null]
         if sequential_p(reached, draws, stop_after)[1]:
             break
-    return summarise(kind, campaign.best_fitness, null, draws, stop_after)
+    return summarise(kind, campaign.statistic, null, draws, stop_after)
 
 
 def summarise(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -159,8 +160,18 @@ def _validate(
 
 
 def in_order(measured: Sequence[CandidateEvidence]) -> list[CandidateEvidence]:
-    """Candidates in the order in which they may be opened: the sturdiest first."""
-    return sorted(measured, key=lambda e: (-e.details["neighbours"]["own"], e.candidate.id))
+    """Candidates in the order in which they may be opened: the sturdiest first.
+
+    By the paths of cross-validation: of the orders tried on planted trends it opened the strategies
+    with the highest true Sharpe ratio first (`docs/gates.md`).
+    """
+
+    def place(evidence: CandidateEvidence) -> tuple[float, float, str]:
+        paths = evidence.measures["cpcv_p25"][0]
+        own = evidence.details["sharpe"]["annual"]
+        return (-paths if paths is not None else math.inf, -own, evidence.candidate.id)
+
+    return sorted(measured, key=place)
 
 
 def _judge(
@@ -184,7 +195,7 @@ def _judge(
         note = f"the sealed bars were not opened: stopped by {names}"
         results += [replace(result, note=note, reached=False) for result in late]
     else:
-        searched = evidence.details["neighbours"]["own"]
+        searched = evidence.details["sharpe"]["annual"]
         sealed, details["sealed"] = open_once(
             campaign, record.strategy, gates.settings, searched, clock
         )

@@ -21,6 +21,7 @@ from genesis.backtest.combine import PortfolioResult, combine, marks_per_year
 from genesis.backtest.evaluator import EvaluationSetup, Evaluator
 from genesis.backtest.result import METRICS, BlockResult
 from genesis.evidence.jitter import jittered
+from genesis.evidence.statistic import search_statistic
 from genesis.evidence.surrogates import surrogate
 from genesis.evolution.brood import StudyIdentity
 from genesis.evolution.config import StudyConfig
@@ -139,16 +140,13 @@ class _Stopped:
 
 
 def _search(job: StudyJob, registry: SeedRegistry, body: Mapping[str, Any]) -> dict[str, Any]:
-    """Rerun the search on one surrogate; the statistic is its best feasible fitness."""
+    """Rerun the search on one surrogate."""
     market = surrogate(job.panel, body["kind"], body["index"], body["seed"])
     pool = search_again(market, msgspec.convert(body["config"], StudyConfig), job, registry)
-    feasible = [(s.fitness, key) for key, s in pool.scores.items() if s.feasible]
-    best = max(feasible, default=(None, None))
     return {
-        "statistic": best[0],
-        "genome": best[1],
+        "statistic": search_statistic(pool.archive),
         "evaluated": len(pool.scores),
-        "feasible": len(feasible),
+        "feasible": sum(score.feasible for score in pool.scores.values()),
         "ledger_head": pool.ledger.head,
     }
 

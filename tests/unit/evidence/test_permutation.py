@@ -89,7 +89,7 @@ def run(
 
 def observe(campaign: Campaign, value: Statistic) -> None:
     """Let the study have found this much."""
-    campaign.__dict__["best_fitness"] = value
+    campaign.__dict__["statistic"] = value
 
 
 def wipe(campaign: Campaign) -> None:

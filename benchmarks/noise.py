@@ -1,0 +1,167 @@
+"""How often the gates promote something from nothing, in five kinds of pure noise.
+
+300 campaigns (60 a kind): iid normal and iid t4 bars, GARCH-t bars, GARCH-t bars that drift at a
+buy-and-hold Sharpe ratio of 0.5, and real bars whose signs are drawn anew. Each is a whole study
+and a whole validation with the production gates and B = 19 surrogates of each kind.
+
+    python benchmarks/noise.py --state noise.jsonl            # 300 campaigns, an hour or two
+    python benchmarks/noise.py --campaigns 4 --kinds normal garch_t
+    python benchmarks/noise.py --sabotage ledger --campaigns 8
+    python benchmarks/noise.py --sabotage seal --campaigns 20
+
+Ctrl-C keeps what is done in --state; the same command goes on. Beside the verdict of all gates
+together, the rate of each gate alone is shown with a bound of its own. `--sabotage` switches off
+what a gate stands on (the count of trials; the budget of the sealed bars), and that gate's own bound
+must break: a benchmark that cannot fail proves nothing. Real candles are those beside the
+repository, or a folder given by --real; without any the fifth kind is left out and named.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from campaigns import Market, promoted, run_all, told
+
+ALPHA = 0.01
+"""Rate of promotions from noise that the gates are designed for."""
+
+MOST_OF_A_KIND = 0.05
+
+OWN_BOUNDS: dict[str, float] = {
+    "permutation_sign": 0.05,
+    "permutation_shuffle": 0.05,
+    "sample_spa": 0.10,
+    "deflated_sharpe": 0.05,
+    "sealed_psr": 0.20,
+}
+"""Rate at which each gate alone may let noise through. The bounds of gates without one (weak
+vetoes) are not checked, their rates are shown."""
+
+
+def allowed(rate: float, n: int) -> float:
+    """Most successes of n that a rate explains, two standard deviations allowed."""
+    return rate * n + 2.0 * math.sqrt(rate * (1.0 - rate) * n)
+
+
+def gate_rates(rows: Sequence[dict[str, Any]], level: float) -> dict[str, int]:
+    """Campaigns whose first candidate passes each gate alone; without a candidate none does."""
+    names: dict[str, int] = {}
+    for row in rows:
+        first = row["strategies"][0] if row["strategies"] else None
+        verdicts = dict(first["verdicts"]) if first else dict(row["verdicts"])
+        if first:
+            # Whatever stopped it before: the gate's own rate.
+            verdicts["sealed_psr"] = "pass" if first["sealed"]["p"] <= level else "fail"
+            ratio = first["sealed"]["sharpe"] / max(first["sharpe"]["annual"], 1e-9)
+            verdicts["sealed_ratio"] = "pass" if ratio >= 0.4 else "fail"
+        for name, verdict in verdicts.items():
+            names[name] = names.get(name, 0) + (verdict == "pass")
+    return names
+
+
+def uniform(rows: Sequence[dict[str, Any]], name: str, surrogates: int) -> float:
+    """Chi-square p value of the p values being uniform over their B + 1 values."""
+    import numpy as np
+
+    from genesis.validation.multiple import uniform_p
+
+    places = [round(row["search"][name] * (surrogates + 1)) - 1 for row in rows]
+    return float(uniform_p(np.bincount(places, minlength=surrogates + 1)))
+
+
+def kinds_here(wanted: Sequence[str], real: Path | None) -> tuple[list[str], list[str]]:
+    """Kinds that can be drawn, and those that cannot for want of real candles."""
+    import markets
+
+    folder = real or markets.REAL
+    there = any(folder.glob("*/1h.parquet"))
+    missing = [kind for kind in wanted if kind == "signed_real" and not there]
+    return [kind for kind in wanted if kind not in missing], missing
+
+
+def main() -> int:
+    """Run the campaigns, print one JSON object last."""
+    import markets
+
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--campaigns", type=int, default=60, help="campaigns a kind")
+    parser.add_argument("--kinds", nargs="+", default=list(markets.NOISE_KINDS))
+    parser.add_argument("--first-seed", type=int, default=700_000)
+    parser.add_argument("--surrogates", type=int, default=19)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--gates", type=Path, help="gates file; the production gates by default")
+    parser.add_argument("--state", type=Path, help="JSON lines file of finished campaigns")
+    parser.add_argument("--sabotage", choices=("ledger", "seal"), help="what to switch off")
+    options = parser.parse_args()
+    if options.sabotage:
+        from sabotage import sabotage
+
+        return sabotage(options.sabotage, options.campaigns, options.first_seed, options.workers)
+    from genesis.evidence.gates import PRODUCTION, load_gates
+    from genesis.evidence.sealed import level_after
+
+    gates = load_gates(options.gates)
+    level = level_after([], gates.settings)
+    kinds, missing = kinds_here(options.kinds, None)
+    seeds = range(options.first_seed, options.first_seed + options.campaigns)
+    wanted = [Market(kind, seed) for seed in seeds for kind in kinds]
+    rows = run_all(
+        wanted,
+        (options.gates or PRODUCTION).read_text(),
+        surrogates=options.surrogates,
+        workers=options.workers,
+        state=options.state,
+        line=told,
+    )
+    n = len(rows)
+    total = promoted(rows)
+    by_kind = {kind: promoted([r for r in rows if r["kind"] == kind]) for kind in kinds}
+    rates = gate_rates(rows, level)
+    tests = {
+        name: uniform(rows, name, options.surrogates)
+        for name in ("permutation_sign", "permutation_shuffle")
+    }
+    checks = {
+        f"promoted {total} of {n}, at most {allowed(ALPHA, n):.1f}": total <= allowed(ALPHA, n),
+        **{
+            f"{kind}: {count} promoted, at most {MOST_OF_A_KIND:.0%}": count
+            <= MOST_OF_A_KIND * options.campaigns
+            for kind, count in by_kind.items()
+        },
+        **{
+            f"{name} alone: {rates.get(name, 0)} of {n}, at most {allowed(bound, n):.1f}": rates.get(
+                name, 0
+            )
+            <= allowed(bound, n)
+            for name, bound in OWN_BOUNDS.items()
+        },
+        **{f"{name}: p values uniform (p {p:.3f})": p > 0.01 for name, p in tests.items()},
+    }
+    report = {
+        "name": "noise",
+        "value": round(total / n, 4),
+        "unit": "share of noise campaigns that promote a strategy",
+        "reference": ALPHA,
+        "ratio": round(total / n / ALPHA, 3),
+        "campaigns": n,
+        "left_out": missing,
+        "promoted_by_kind": by_kind,
+        "passed_alone": dict(sorted(rates.items())),
+        "uniform_p": tests,
+        "seconds_per_campaign": round(sum(r["seconds"] for r in rows) / n, 2),
+        "checks": checks,
+    }
+    if missing:
+        print(f"left out for want of real candles: {', '.join(missing)}", file=sys.stderr)
+    print(json.dumps(report))
+    return 0 if all(checks.values()) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
