@@ -23,7 +23,7 @@ from genesis.domain.clock import Clock
 from genesis.evidence.campaign import Campaign
 from genesis.evidence.gates import Settings
 from genesis.evidence.returns import daily_returns, hedged, market_returns
-from genesis.evolution.seals import Opening, SealRegistry
+from genesis.evolution.seals import SealRegistry
 from genesis.strategy.strategy import Strategy
 from genesis.validation.sequential import fallback_level
 from genesis.validation.sharpe import moments, probabilistic_sharpe
@@ -112,19 +112,18 @@ def open_once(
     registry = SealRegistry(campaign.home / "seals.json")
     span = campaign.material.sealed_span
     earlier = registry.openings_of(campaign.bases, span)
-    own = [place for place, opening in enumerate(earlier) if opening.strategy == strategy.id]
-    if own and earlier[own[0]].purpose != "gate":
-        note = "looked at by hand before: the sealed bars prove nothing for it any more"
-        return {"sealed_psr": (None, note), "sealed_ratio": (None, note)}, {"opened": "by hand"}
-    place = own[0] if own else len(earlier)
-    level = level_after([opening.p for opening in earlier[:place]], settings)
-    opening: Opening
-    if own:
-        opening = earlier[place]
-    else:
-        opening = registry.open_for_gate(
+    if all(opening.strategy != strategy.id for opening in earlier):
+        registry.open_for_gate(
             strategy.id, campaign.material.panel.name, campaign.bases, span, clock
         )
+        # Its place is known only now: another process may have opened one meanwhile.
+        earlier = registry.openings_of(campaign.bases, span)
+    place = [opening.strategy for opening in earlier].index(strategy.id)
+    opening = earlier[place]
+    if opening.purpose != "gate":
+        note = "looked at by hand before: the sealed bars prove nothing for it any more"
+        return {"sealed_psr": (None, note), "sealed_ratio": (None, note)}, {"opened": "by hand"}
+    level = level_after([before.p for before in earlier[:place]], settings)
     if opening.numbers is None:  # new, or a crash came between the opening and its result
         opening = registry.close(opening, sealed_numbers(campaign, strategy).to_plain())
     numbers = opening.numbers
