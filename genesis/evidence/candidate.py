@@ -135,16 +135,16 @@ def _deflation(
         "track_record": (needed / own.n, f"{needed:.0f} days needed, {own.n} searched"),
     }
     evidence.details["sharpe"] = {
-        "annual": raw.sharpe * math.sqrt(periods),
-        "annual_without_market": own.sharpe * math.sqrt(periods),
+        "annual": float(np.nan_to_num(raw.sharpe)) * math.sqrt(periods),
+        "annual_without_market": _finite(own.sharpe * math.sqrt(periods)),
         "annual_autocorrelation_adjusted": _finite(
             autocorrelation_adjusted(evidence.returns, round(periods))
         ),
         "days": own.n,
-        "skew": own.skew,
-        "kurtosis": own.kurtosis,
-        "deflated_without_hedge": deflated_sharpe(raw, trials.effective),
-        "track_record_without_hedge": min_track_record(raw) / raw.n,
+        "skew": _finite(own.skew),
+        "kurtosis": _finite(own.kurtosis),
+        "deflated_without_hedge": _finite(deflated_sharpe(raw, trials.effective)),
+        "track_record_without_hedge": _finite(min_track_record(raw) / raw.n),
     }
 
 
