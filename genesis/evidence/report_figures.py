@@ -68,13 +68,13 @@ def strips(rows: Sequence[tuple[str, Sequence[float | None], float | None]], axi
 
 
 def null_figure(details: Mapping[str, Any]) -> Figure | None:
-    """Best fitness of every rerun on surrogate markets, and the study's."""
+    """What every rerun found on surrogate markets, and what the study found."""
     rows = [
         (f"{row['kind']} ({len(row['null'])})", row["null"], row["observed"])
         for name, row in details.items()
         if name.startswith("permutation_")
     ]
-    return strips(rows, "best fitness of a search") if rows else None
+    return strips(rows, "mean fitness of its best cells") if rows else None
 
 
 def lottery_figure(details: Mapping[str, Any]) -> Figure | None:
