@@ -1,8 +1,8 @@
 """How often the gates let a real edge through, and whether they stop what only looks like one.
 
-Edges of known true Sharpe ratio are planted into GARCH-t markets (see `markets.py`); two years of 4h
-bars are searched, one year is sealed; each campaign is a whole study and a whole validation with
-the production gates.
+Edges of known true Sharpe ratio are planted into GARCH-t markets (see `markets.py`); two years of
+4h bars are searched, one year is sealed; each campaign is a whole study and a whole validation
+with the production gates.
 
     python benchmarks/planted_gates.py --state planted.jsonl   # the checked arms, an hour or so
     python benchmarks/planted_gates.py --arms "trend 4" --seeds 4
@@ -30,7 +30,7 @@ Arm = tuple[str, str]
 CHECKED: dict[Arm, tuple[int, float, str]] = {
     ("trend", "4"): (40, 0.90, "least"),
     ("trend", "2"): (100, 0.45, "least"),
-    ("decoy", "1"): (40, 0.0, "most"),
+    ("decoy", "0"): (40, 0.0, "most"),
     ("mean_reversion", "0.58"): (40, 1 / 40, "most"),
 }
 """Arm to seeds, bound on the share of promoted campaigns, and which side it bounds."""
@@ -115,7 +115,7 @@ def figure(rows: list[dict[str, Any]]) -> dict[str, Any]:
     truths = []
     for row in rows:
         if row["promoted"]:
-            truths += [s["true_sharpe"] for s in row["strategies"] if s["promoted"]]
+            truths += row["true_sharpes"]
             continue
         first = row["strategies"][0]["verdicts"] if row["strategies"] else {"no candidate": "fail"}
         for name, verdict in first.items():

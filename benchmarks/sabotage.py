@@ -8,7 +8,6 @@ candidate the level of the first, as if the sealed bars could be opened again an
 from __future__ import annotations
 
 import json
-import math
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
-from campaigns import Market, campaign
+from campaigns import Market, allowed, campaign
 
 GATES = """
 schema: 1
@@ -74,11 +73,6 @@ def pass_rate(what: str, seeds: range, *, off: bool) -> int:
         count += row["promoted"] > 0
         print(f"{what} {'off' if off else 'on'} seed {seed}: {count}", file=sys.stderr)
     return count
-
-
-def allowed(rate: float, n: int) -> float:
-    """Most successes of n that a rate explains, two standard deviations allowed."""
-    return rate * n + 2.0 * math.sqrt(rate * (1.0 - rate) * n)
 
 
 def sabotage(what: str, campaigns: int, first_seed: int, workers: int) -> int:

@@ -23,7 +23,7 @@ SCHEMA = 1
 EXAMPLE = "configs/gates.yaml"
 STAGES = ("G0", "G1", "G2", "G3")
 PRODUCTION = Path(__file__).resolve().parents[2] / "configs" / "gates.yaml"
-PRODUCTION_HASH = ""
+PRODUCTION_HASH = "39ceb7062cbd6e168c93b4bd4ec1497ca8b028d561fe18dfad96e0da4688c171"
 """Hash of the production gates that this version was measured with (`docs/gates.md`)."""
 
 Count = Annotated[int, Meta(ge=1)]

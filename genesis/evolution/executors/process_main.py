@@ -7,6 +7,7 @@ ends in whatever way, the input ends and the process leaves, even in the middle 
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
@@ -45,6 +46,8 @@ def main(arguments: list[str]) -> int:
         try:
             if message["kind"] == "job":
                 evaluator = _prepare(message, panel, label)
+                # What is loaded now stays: collections need not walk through it again and again.
+                gc.freeze()
                 answer: dict[str, Any] = {"kind": "ready", "probe": evaluator.probe()}
             else:
                 assert evaluator is not None, "a unit came before the job"
