@@ -198,7 +198,10 @@ class Campaign:
         return max(values, default=None)
 
     def candidates(self, most: int, only: str | None = None) -> list[Candidate]:
-        """Feasible survivors of the search, best first.
+        """Survivors of the search that met its constraints, best first.
+
+        Whether one did says the study's own ledger: a strategy that another run found first is
+        stored with what it was there.
 
         Parameters
         ----------
@@ -214,11 +217,12 @@ class Campaign:
         """
         found = []
         for record in StrategyStore(self.home / "strategies").list():
-            if self.run_id not in record.finders or not record.feasible:
+            if self.run_id not in record.finders or only not in (None, record.id):
                 continue
-            if only is None or record.id == only:
-                row = self._row_of(record)
-                found.append(Candidate(record, from_plain(row["plain"]), Score.from_plain(row)))
+            row = self._row_of(record)
+            score = Score.from_plain(row)
+            if score.feasible:
+                found.append(Candidate(record, from_plain(row["plain"]), score))
         found.sort(key=lambda c: preference(c.genome.key, c.score))
         return found[:most]
 
@@ -226,13 +230,14 @@ class Campaign:
         """Row of the ledger in which a stored strategy was tried.
 
         Another run may have found it first, perhaps as another genome: then the one that
-        expresses to it here is looked for.
+        expresses to it here is looked for, among those that met the constraints first.
         """
         express = self.material.registry.express
-        rows = {row["genome"]: row for row in self.trials if row["role"] == "search"}
-        first = rows.get(record.genome)
-        feasible = (r for r in rows.values() if r["status"] == "valid" and r["violation"] == 0.0)
-        for row in [first] if first is not None else feasible:
+        valid = (r for r in self.trials if r["role"] == "search" and r["status"] == "valid")
+        rows = {row["genome"]: row for row in valid}
+        own = rows.get(record.genome)
+        others = sorted(rows.values(), key=lambda row: row["violation"] > 0.0)
+        for row in [own] if own is not None else others:
             if express(from_plain(row["plain"])).id == record.id:
                 return row
         raise RefusedError(

@@ -172,17 +172,16 @@ def test_whatever_decides_is_part_of_the_hash(old: str, new: str) -> None:
 
 def test_every_setting_is_part_of_the_hash() -> None:
     plain = parse_gates(TEXT)
+    names = type(plain.settings).__struct_fields__
     seen = {plain.hash}
-    for name in type(plain.settings).__struct_fields__:
-        value = getattr(plain.settings, name)
-        more = value + 1 if isinstance(value, int) else value * 0.9
-        settings = {n: getattr(plain.settings, n) for n in type(plain.settings).__struct_fields__}
-        lines = "\n".join(f"  {n}: {more if n == name else v}" for n, v in settings.items())
-        head, _, rest = TEXT.partition("settings:\n")
-        seen.add(
-            parse_gates(f"{head}settings:\n{lines}\n{rest[rest.index('gates:\n  trades') :]}").hash
-        )
-    assert len(seen) == 1 + len(type(plain.settings).__struct_fields__)
+    head, _, rest = TEXT.partition("settings:\n")
+    _, _, gates = rest.partition("gates:\n  trades")
+    for changed in names:
+        values = {name: getattr(plain.settings, name) for name in names}
+        values[changed] = values[changed] * 0.9 if values[changed] < 1 else values[changed] + 1
+        lines = "\n".join(f"  {name}: {value}" for name, value in values.items())
+        seen.add(parse_gates(f"{head}settings:\n{lines}\ngates:\n  trades{gates}").hash)
+    assert len(seen) == 1 + len(names)
 
 
 LEAST, MOST = Gate("trades", at_least=100.0), Gate("permutation_sign", at_most=0.05)
