@@ -70,20 +70,33 @@ def gate_table(gates: Gates, *, title: str) -> Any:
 
 
 def side_by_side(names: Sequence[str], gates: Sequence[Gates]) -> Any:
-    """Table of several strategies' verdicts, a column each."""
-    columns = [("gate", "left"), ("needs", "left"), *((name, "right") for name in names)]
+    """Table of several strategies' verdicts, a column each, narrow enough for a terminal."""
+    from genesis.evidence.dossier import value_text
+
+    heads = [name.removeprefix("strat_")[:8] for name in names]
+    columns = [("gate", "left"), ("needs", "left"), *((head, "right") for head in heads)]
+    signs = {"at least": "≥", "at most": "≤"}
     rows = [
-        (row[0]["measure"], _needs(row[0]), *(_cell(gate) for gate in row))
+        (
+            row[0]["measure"],
+            f"{signs[row[0]['bound']]} {value_text(row[0]['threshold'])}",
+            *(_cell(gate) for gate in row),
+        )
         for row in zip(*gates, strict=True)
     ]
-    return render.table(columns, rows, title="the strategies (G0, G2, G3)")
+    grid = render.table(columns, rows, title="the strategies (G0, G2, G3)")
+    for column in grid.columns[:2]:
+        column.no_wrap = True
+    return grid
 
 
 def _cell(gate: Mapping[str, Any]) -> str:
     from genesis.evidence.dossier import value_text
 
+    value = gate["value"]
+    tiny = value is not None and 0.0 < abs(value) < 1e-4
     sign = {"pass": "  ", "fail": " !", "reported": " o", "not reached": "  "}
-    return value_text(gate["value"]) + sign[gate["verdict"]]
+    return (f"{value:.0e}" if tiny else value_text(value)) + sign[gate["verdict"]]
 
 
 def _needs(gate: Mapping[str, Any]) -> str:

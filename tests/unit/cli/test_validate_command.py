@@ -157,7 +157,7 @@ def test_a_strategy_without_a_finished_run_here(small: Small) -> None:
     shutil.rmtree(small.home / "runs" / "small")
     gone = small.validate(wanted, small.lenient, "--json")
     assert gone.code == 2
-    assert gone.error["why"] == "small is not in this workspace"
+    assert gone.error["why"].startswith("small is not in this workspace")
 
 
 def test_a_strategy_that_broke_its_constraints_is_not_judged(small: Small) -> None:
