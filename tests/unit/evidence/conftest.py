@@ -5,10 +5,12 @@ from __future__ import annotations
 import copy
 import shutil
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 
+from genesis.evidence import permutation, validate
 from genesis.evidence.campaign import Campaign
 from genesis.evolution import material
 from genesis.strategy.registry import SeedRegistry
@@ -29,6 +31,8 @@ def settled_code() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(material, "code_hash", once)
+        for module in (permutation, validate):
+            patch.setattr(module, "source_hash", cache(module.source_hash))
         yield
 
 
