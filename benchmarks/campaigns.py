@@ -183,7 +183,7 @@ def run_all(
     surrogates: int,
     workers: int,
     state: Path | None,
-    full: bool = True,
+    full: Callable[[Market], bool],
     line: Callable[[dict[str, Any]], str],
 ) -> list[dict[str, Any]]:
     """Run campaigns on processes, telling each on standard error; return their rows in order.
@@ -195,29 +195,33 @@ def run_all(
     surrogates, workers : int
     state : Path, optional
         JSON lines file of finished campaigns; those in it are not run again.
-    full : bool
-        As in `campaign`.
+    full : callable
+        Whether a market's reruns are all done, as in `campaign`.
     line : callable
         Row to what is told of it.
     """
     from genesis.evidence.gates import parse_gates
 
-    mark = f"{parse_gates(gates_text).hash[:16]}/{surrogates}/{full}"
+    gates = parse_gates(gates_text).hash[:16]
+
+    def mark(market: Market) -> str:
+        return f"{gates}/{surrogates}/{full(market)}"
+
     done: dict[tuple[str, str, int], dict[str, Any]] = {}
     if state is not None and state.exists():
         for text in state.read_text().splitlines():
             row = json.loads(text)
-            if row["mark"] == mark:
+            if row["mark"] == mark(Market(row["kind"], row["seed"], row["strength"])):
                 done[row["kind"], row["strength"], row["seed"]] = row
     waiting = [m for m in markets_ if (m.kind, m.strength, m.seed) not in done]
     began, total = time.perf_counter(), len(markets_)
     # A campaign owns one core; thread pools of two at a time would only wait for each other.
     os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"))
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        futures = {pool.submit(campaign, m, gates_text, surrogates, full): m for m in waiting}
+        futures = {pool.submit(campaign, m, gates_text, surrogates, full(m)): m for m in waiting}
         try:
             for count, future in enumerate(as_completed(futures), start=1):
-                row = {**future.result(), "mark": mark}
+                row = {**future.result(), "mark": mark(futures[future])}
                 done[row["kind"], row["strength"], row["seed"]] = row
                 if state is not None:
                     with state.open("a") as file:

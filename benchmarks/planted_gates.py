@@ -82,7 +82,7 @@ def main() -> int:
         surrogates=options.surrogates,
         workers=options.workers,
         state=options.state,
-        full=False,
+        full=lambda _: False,  # the verdict is the same
         line=told,
     )
     figures, checks = {}, {}

@@ -21,6 +21,7 @@ from genesis.evolution.material import StudyMaterial, study_material
 from genesis.evolution.run import Run
 from genesis.evolution.seals import sealed_bases
 from genesis.evolution.store import StoredStrategy, StrategyStore
+from genesis.evolution.study_ledgers import origins_folder
 from genesis.evolution.trials import COUNTED, TrialLedger
 from genesis.evolution.work import StudyJob
 from genesis.market.panel import Panel
@@ -92,13 +93,22 @@ class Campaign:
 
     @staticmethod
     def of_run(run: Run, home: Path) -> Campaign:
-        """Campaign of a run of the workspace.
+        """Campaign of a run of the workspace, or of one that came with an imported strategy.
 
         Raises
         ------
         InputError
             If the run is not finished.
+        RefusedError
+            If it is another workspace's and wants code loaded.
         """
+        run_id = str(run.study["run_id"])
+        if run.folder.parent == origins_folder(home) and run.config.seeds.paths:
+            raise RefusedError(
+                f"the study {run_id} bred families of its owner's own files",
+                why="what comes with an imported strategy must not decide which code is loaded",
+                fix="validate it in the workspace that bred it",
+            )
         if run.status != "finished":
             raise InputError(
                 f"the run {run.id} is not finished ({run.status})",
@@ -106,7 +116,7 @@ class Campaign:
             )
         return Campaign(
             home,
-            run.id,
+            run_id,
             run.config,
             run.study,
             run.folder / "trials.jsonl",

@@ -11,10 +11,13 @@ from genesis.domain.canonical import content_hash
 from genesis.domain.errors import RefusedError, StorageError, StrategyError
 from genesis.evidence.gates import PRODUCTION_HASH, GateResult, GatesFile, stopped_by
 from genesis.evolution.files import read_json, write_json
+from genesis.evolution.origins import origin_problem
 from genesis.evolution.store import StoredStrategy, StrategyStore
 
 SCHEMA = 1
 REHEARSAL = "REHEARSAL"
+ORIGIN = "origin"
+"""What stops a strategy whose origin's trials are not here."""
 
 
 def dossier_folder(home: Path) -> Path:
@@ -75,8 +78,12 @@ def make_dossier(
     results : sequence of GateResult
         Of every gate.
     facts : mapping
-        Plain values: run, dataset, hashes, build, time, trials, details.
+        Plain values: run, dataset, hashes, build, time, trials, details; ``origin_problem`` says
+        why the trials behind the strategy cannot be counted, null where they can.
     """
+    stops = [result.gate.measure for result in stopped_by(results)]
+    if facts.get("origin_problem") is not None:
+        stops.insert(0, ORIGIN)
     plain = {
         "schema": SCHEMA,
         "kind": "dossier",
@@ -85,8 +92,8 @@ def make_dossier(
         "genome": record.genome,
         "family": record.strategy.family,
         "gates_file": {"name": gates.name, "rehearsal": gates.rehearsal, "hash": gates.hash},
-        "passed": not stopped_by(results),
-        "stopped_by": [result.gate.measure for result in stopped_by(results)],
+        "passed": not stops,
+        "stopped_by": stops,
         "gates": [result.to_plain() for result in results],
         **facts,
     }
@@ -153,6 +160,13 @@ def promotable(home: Path, strategy: str) -> Dossier:
         )
     dossier = read_dossier(path)
     refuse_mismatch(dossier, record)
+    problem = origin_problem(home, record)
+    if problem is not None:
+        raise RefusedError(
+            f"the trials behind {record.id} cannot be counted any more",
+            why=problem,
+            fix="import it again with the ledgers beside it, or restore its run",
+        )
     if not dossier.passed:
         raise RefusedError(
             f"{record.id} did not pass the gates", why="; ".join(shortfalls(dossier))
@@ -206,8 +220,10 @@ def refuse_mismatch(dossier: Dossier, record: StoredStrategy) -> None:
 
 
 def shortfalls(dossier: Dossier) -> list[str]:
-    """Each gate that stopped a strategy, in words; see `shortfall`."""
-    return [shortfall(gate) for gate in dossier.gates if gate["verdict"] == "fail"]
+    """What stopped a strategy, in words: its origin, and each gate as in `shortfall`."""
+    origin = dossier.facts.get("origin_problem")
+    words = [] if origin is None else [f"origin: {origin}"]
+    return words + [shortfall(gate) for gate in dossier.gates if gate["verdict"] == "fail"]
 
 
 def shortfall(gate: Mapping[str, Any]) -> str:

@@ -23,6 +23,8 @@ from genesis.domain.clock import Clock
 from genesis.evidence.campaign import Campaign
 from genesis.evidence.gates import Settings
 from genesis.evidence.returns import daily_returns, hedged, market_returns
+from genesis.evolution.register import TrialRegister
+from genesis.evolution.registration import HUMAN
 from genesis.evolution.seals import SealRegistry
 from genesis.strategy.strategy import Strategy
 from genesis.validation.sequential import fallback_level
@@ -111,6 +113,12 @@ def open_once(
     """
     registry = SealRegistry(campaign.home / "seals.json")
     span = campaign.material.sealed_span
+    searched = _searched_by(campaign)
+    if searched:
+        note = f"the sealed bars were searched by {', '.join(searched)}: they prove nothing"
+        return {"sealed_psr": (None, note), "sealed_ratio": (None, note)}, {"opened": "searched"}
+    # An imported study's tail is sealed nowhere yet in this workspace.
+    registry.adopt(campaign.run_id, campaign.material.panel.name, campaign.bases, span)
     earlier = registry.openings_of(campaign.bases, span)
     if all(opening.strategy != strategy.id for opening in earlier):
         registry.open_for_gate(
@@ -134,6 +142,12 @@ def open_once(
         "place": place + 1,
         "opened_ms": opening.ts_ms,
     }
+
+
+def _searched_by(campaign: Campaign) -> list[str]:
+    """Other studies, imported ones too, whose searched bars reach into the sealed ones."""
+    rows = TrialRegister(campaign.home).overlapping(campaign.bases, campaign.material.sealed_span)
+    return sorted({row.run_id for row in rows if row.kind != HUMAN and row.trials > 0})
 
 
 def sealed_measures(

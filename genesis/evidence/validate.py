@@ -17,6 +17,7 @@ from genesis.domain.errors import InterruptedRun, StrategyError
 from genesis.evidence.campaign import Campaign
 from genesis.evidence.candidate import CandidateEvidence, measure_candidates
 from genesis.evidence.dossier import (
+    ORIGIN,
     Dossier,
     make_dossier,
     standing_dossiers,
@@ -30,6 +31,7 @@ from genesis.evidence.sealed import open_once
 from genesis.evidence.search import SearchEvidence, measure_search
 from genesis.evolution.files import exclusive
 from genesis.evolution.identity import source_hash, versions
+from genesis.evolution.origins import origin_problem
 from genesis.evolution.store import StrategyStore
 from genesis.evolution.work import Executor
 
@@ -188,9 +190,12 @@ def _judge(
     measures = search.measures | evidence.measures
     results = gates.judge(measures, *_EARLY)
     details = {**search.details, **evidence.details}
-    stopped = stopped_by(results)
+    problem = origin_problem(campaign.home, record)
+    stopped = [result.gate.measure for result in stopped_by(results)]
+    if problem is not None:
+        stopped.insert(0, ORIGIN)
     if stopped:
-        names = ", ".join(result.gate.measure for result in stopped)
+        names = ", ".join(stopped)
         late = gates.judge({}, *_LATE)
         note = f"the sealed bars were not opened: stopped by {names}"
         results += [replace(result, note=note, reached=False) for result in late]
@@ -200,7 +205,8 @@ def _judge(
             campaign, record.strategy, gates.settings, searched, clock
         )
         results += gates.judge(sealed, *_LATE)
-    return make_dossier(record, gates, results, _facts(campaign, details, clock, began))
+    facts = _facts(campaign, details, clock, began)
+    return make_dossier(record, gates, results, {**facts, "origin_problem": problem})
 
 
 def _facts(

@@ -266,15 +266,31 @@ class SealRegistry:
             If the searched span overlaps a span of another study on one of the bases.
         """
         with exclusive(self.path.with_suffix(".lock")):
-            document = self._document()
-            known = [Seal(**row) for row in document["seals"]]
-            _refuse_overlap(known, study, set(bases), searched, sealed[1])
-            own = [Seal(base, sealed[0], sealed[1], study, dataset) for base in sorted(set(bases))]
-            new = [seal for seal in own if seal not in known]
-            if new and sealed[0] < sealed[1]:
-                document["seals"] += [asdict(seal) for seal in new]
-                write_json(self.path, document)
-            return own
+            _refuse_overlap(self.seals(), study, set(bases), searched, sealed[1])
+            return self._seal(study, dataset, bases, sealed)
+
+    def adopt(
+        self, study: str, dataset: str, bases: Sequence[str], sealed: tuple[int, int]
+    ) -> list[Seal]:
+        """Seal the tail of a study that was run elsewhere: what it searched is done already.
+
+        Parameters as in `register`.
+        """
+        with exclusive(self.path.with_suffix(".lock")):
+            return self._seal(study, dataset, bases, sealed)
+
+    def _seal(
+        self, study: str, dataset: str, bases: Sequence[str], sealed: tuple[int, int]
+    ) -> list[Seal]:
+        """Write the seals of a study that are not there yet; the lock is held."""
+        document = self._document()
+        known = [Seal(**row) for row in document["seals"]]
+        own = [Seal(base, sealed[0], sealed[1], study, dataset) for base in sorted(set(bases))]
+        new = [seal for seal in own if seal not in known]
+        if new and sealed[0] < sealed[1]:
+            document["seals"] += [asdict(seal) for seal in new]
+            write_json(self.path, document)
+        return own
 
 
 def _opening(row: dict[str, Any]) -> Opening:

@@ -141,18 +141,21 @@ def find_target(name: str, workspace: Workspace) -> Target:
 def _first_finder(record: StoredStrategy, workspace: Workspace) -> Run:
     """First run that found a strategy, among those that are here and finished."""
     from genesis.evolution.run import STUDY, Run, runs_folder
+    from genesis.evolution.study_ledgers import origins_folder
 
     reasons, unfinished = [], ""
     for name in record.finders:
-        folder = runs_folder(workspace.home) / name
-        if not (folder / STUDY).exists():
-            reasons.append(f"{name} is not in this workspace")
-            continue
-        run = Run(folder)
-        if run.status == "finished":
-            return run
-        reasons.append(f"{name} is not finished ({run.status})")
-        unfinished = unfinished or name
+        own = runs_folder(workspace.home) / name / STUDY
+        imported = sorted(origins_folder(workspace.home).glob(f"{name}-*/{STUDY}"))
+        found = [Run(file.parent) for file in (own, *imported) if file.exists()]
+        found = [run for run in found if run.study["run_id"] == name]
+        for run in found:
+            if run.status == "finished":
+                return run
+            reasons.append(f"{name} is not finished ({run.status})")
+            unfinished = unfinished or name
+        if not found:
+            reasons.append(f"{name} is not in this workspace, nor came with an import")
     raise InputError(
         f"no finished run that found {record.id} is here",
         why="; ".join(reasons) or "its record names no run",
