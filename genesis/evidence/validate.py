@@ -199,7 +199,7 @@ def _judge(
         late = gates.judge({}, *_LATE)
         note = f"the sealed bars were not opened: stopped by {names}"
         results += [replace(result, note=note, reached=False) for result in late]
-    else:
+    elif gates.of(*_LATE):  # what nobody asks for is not spent
         searched = evidence.details["sharpe"]["annual"]
         sealed, details["sealed"] = open_once(
             campaign, record.strategy, gates.settings, searched, clock
