@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from genesis.domain.errors import InterruptedRun
-from genesis.evidence import permutation, validate
+from genesis.evidence import validate
 from genesis.evidence.validate import Validation
 from genesis.evidence.worker import ENTRY
-from genesis.evolution import material
 from genesis.evolution.executors.inline import InlineExecutor
 from genesis.evolution.executors.processes import ProcessExecutor
 from genesis.evolution.executors.ray_pool import RayExecutor
@@ -23,6 +21,7 @@ from tests.unit.evidence.small_study import (
     StepClock,
     campaign_of,
     lenient_gates,
+    one_version,
     small_config,
     small_study,
     write_market,
@@ -34,19 +33,7 @@ Maker = Callable[[], Any]
 @pytest.fixture(scope="module", autouse=True)
 def settled_code() -> Iterator[None]:
     """The code of these tests has one hash, even while somebody edits it."""
-    plain = material.code_hash
-    known: dict[str, str] = {}
-
-    def once(registry: Any) -> str:
-        key = registry.source_hash()
-        if key not in known:
-            known[key] = plain(registry)
-        return known[key]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(material, "code_hash", once)
-        for module in (permutation, validate):
-            patch.setattr(module, "source_hash", cache(module.source_hash))
+    with one_version():
         yield
 
 

@@ -5,34 +5,24 @@ from __future__ import annotations
 import copy
 import shutil
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 
 import pytest
 
-from genesis.evidence import permutation, validate
 from genesis.evidence.campaign import Campaign
-from genesis.evolution import material
-from genesis.strategy.registry import SeedRegistry
-from tests.unit.evidence.small_study import campaign_of, small_config, small_study, write_market
+from tests.unit.evidence.small_study import (
+    campaign_of,
+    one_version,
+    small_config,
+    small_study,
+    write_market,
+)
 
 
 @pytest.fixture(scope="session")
 def settled_code() -> Iterator[None]:
     """The code of these tests has one hash, even while somebody edits it."""
-    known: dict[str, str] = {}
-    plain = material.code_hash
-
-    def once(registry: SeedRegistry) -> str:
-        key = registry.source_hash()
-        if key not in known:
-            known[key] = plain(registry)
-        return known[key]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(material, "code_hash", once)
-        for module in (permutation, validate):
-            patch.setattr(module, "source_hash", cache(module.source_hash))
+    with one_version():
         yield
 
 

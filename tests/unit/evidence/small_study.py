@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from genesis.evidence import permutation
+from genesis.evidence import validate as validation
 from genesis.evidence.campaign import Campaign
 from genesis.evidence.gates import GatesFile, parse_gates
 from genesis.evidence.validate import Validation, validate
 from genesis.evidence.worker import ENTRY
+from genesis.evolution import material
 from genesis.evolution.config import StudyConfig, parse_config
 from genesis.evolution.executors.inline import InlineExecutor
 from genesis.evolution.run import load_run
 from genesis.evolution.study import StudyResult, run_study
 from genesis.market.sources.synthetic import Plant, SynthSpec, synthesize
 from genesis.market.store import BarStore
+from genesis.strategy.registry import SeedRegistry
 
 CONFIG = """
 schema: 1
@@ -56,6 +65,25 @@ gates:
   sealed_psr: {at_least: -1}
   sealed_ratio: {at_least: -100}
 """
+
+
+@contextmanager
+def one_version() -> Iterator[None]:
+    """Let the code have one hash for a while, even if somebody edits it meanwhile."""
+    known: dict[str, str] = {}
+    plain = material.code_hash
+
+    def once(registry: SeedRegistry) -> str:
+        key = registry.source_hash()
+        if key not in known:
+            known[key] = plain(registry)
+        return known[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(material, "code_hash", once)
+        for module in (permutation, validation):
+            patch.setattr(module, "source_hash", cache(module.source_hash))
+        yield
 
 
 class StepClock:
