@@ -100,7 +100,7 @@ class Universe:
     Attributes
     ----------
     names : tuple of str
-    positions : int8, shape (K, T)
+    positions : int8, shape (T, K)
         Decided at the close of the bar.
     """
 
@@ -236,7 +236,7 @@ def _extremes(name: str, value: Floats, levels: tuple[float, ...], on: _Indicato
 
 
 @kernel
-def hold_positions(  # numba wants the plain arrays
+def hold_positions(
     long: Bools, short: Bools, leave_long: Bools, leave_short: Bools, hold: int, out: Positions
 ) -> None:
     """Position at each close by a rule's conditions; both sides at once open nothing."""
@@ -297,9 +297,9 @@ def universe(prices: Prices) -> Universe:
         filter_positions(prices.close, enter, leave, row)
         names.append(f"filter {enter} leave {leave}")
         rows.append(row)
-    both = np.stack(rows)
+    both = np.stack(rows, axis=1)
     sides = [f"{name} {side}" for side in ("long/short", "long/flat") for name in names]
-    return Universe(tuple(sides), np.concatenate((both, np.maximum(both, 0))))
+    return Universe(tuple(sides), np.concatenate((both, np.maximum(both, 0)), axis=1))
 
 
 def earned(positions: Positions, close: Floats, cost: float, delay: int = 1) -> Floats:
@@ -307,7 +307,7 @@ def earned(positions: Positions, close: Floats, cost: float, delay: int = 1) -> 
 
     Parameters
     ----------
-    positions : int8, shape (K, T)
+    positions : int8, shape (T, K)
     close : float64, shape (T,)
     cost : float
         Share of the traded value; a reversal trades twice the capital.
@@ -318,8 +318,15 @@ def earned(positions: Positions, close: Floats, cost: float, delay: int = 1) -> 
     -------
     float64, shape (T - 1, K)
     """
-    day = close[1:] / close[:-1] - 1.0
-    held = positions[:, :-1] if delay else positions[:, 1:]
-    before = np.concatenate((np.zeros_like(held[:, :1]), held[:, :-1]), axis=1)
-    traded = np.abs(held - before)
-    return np.ascontiguousarray((held * day - cost * traded).T)
+    held = positions[:-1] if delay else positions[1:]
+    out = np.empty(held.shape)
+    _earn(held, close[1:] / close[:-1] - 1.0, cost, out)
+    return out
+
+
+@kernel
+def _earn(held: Positions, day: Floats, cost: float, out: Floats) -> None:
+    for i in range(held.shape[0]):
+        for k in range(held.shape[1]):
+            before = held[i - 1, k] if i > 0 else 0
+            out[i, k] = held[i, k] * day[i] - cost * abs(held[i, k] - before)
