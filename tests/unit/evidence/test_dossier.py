@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +28,8 @@ from genesis.evidence.dossier import (
 )
 from genesis.evidence.gates import STAGES, GateResult, GatesFile, parse_gates
 from genesis.evolution.store import StoredStrategy, StrategyStore
-from tests.unit.evolution.trial_homes import strategy
+from genesis.evolution.trials import TrialLedger
+from tests.unit.evolution.trial_homes import Home, strategy
 
 TEXT = """
 schema: 1
@@ -65,7 +67,18 @@ def production(monkeypatch: pytest.MonkeyPatch) -> GatesFile:
 
 
 def stored(home: Path, n: int = 5) -> StoredStrategy:
-    record = StoredStrategy(strategy(n), "base", genome=f"{n:064x}")
+    """A strategy of a study whose ledger is here."""
+    study = Home(home)
+    trials = study.run("base") / "trials.jsonl"
+    if not trials.exists():
+        study.study("base", "abcdefghijkl")
+    record = StoredStrategy(
+        strategy(n),
+        "base",
+        study_hash="study-of-base",
+        genome=f"base-{n}",
+        ledger_head=TrialLedger(trials).head,
+    )
     StrategyStore(home / "strategies").put(record)
     return record
 
@@ -270,6 +283,28 @@ def test_a_changed_strategy_is_refused(tmp_path: Path, production: GatesFile) ->
     path = tmp_path / "strategies" / f"{record.id}.json"
     path.write_text(path.read_text().replace('"trials": 0', '"trials": 1'))
     assert "was changed after it was written" in refusal(tmp_path, record.id).what
+
+
+def test_a_strategy_whose_trials_are_gone_is_refused(tmp_path: Path, production: GatesFile) -> None:
+    record = stored(tmp_path)
+    written(tmp_path, record, production)
+    shutil.rmtree(tmp_path / "runs")
+    found = refusal(tmp_path, record.id)
+    assert found.what == f"the trials behind {record.id} cannot be counted any more"
+    assert "is not here" in found.why
+
+
+def test_an_origin_that_cannot_be_counted_stops_before_every_gate(
+    tmp_path: Path, production: GatesFile
+) -> None:
+    record = stored(tmp_path)
+    results = production.judge(GOOD | {"trades": 1.0}, *STAGES)
+    dossier = make_dossier(record, production, results, {**FACTS, "origin_problem": "lost"})
+    assert not dossier.passed
+    assert dossier.facts["stopped_by"] == ["origin", "trades"]
+    assert shortfalls(dossier)[0] == "origin: lost"
+    fine = make_dossier(record, production, production.judge(GOOD, *STAGES), FACTS)
+    assert fine.passed
 
 
 def test_a_rehearsal_is_marked_and_told_apart(tmp_path: Path, production: GatesFile) -> None:
