@@ -141,6 +141,15 @@ def test_stopping_early_never_changes_the_verdict(
         assert len(executor.asked) <= len(early.null) + 2 * 2
 
 
+def test_a_single_late_exceedance_of_many_reruns_decides_alike(campaign: Campaign) -> None:
+    """One of thirty, the twenty-fifth: 1 / 25 would pass at 5 %, 2 / 31 does not."""
+    values = [1.0] * 24 + [9.0] + [1.0] * 5
+    observe(campaign, 5.0)
+    early = run(campaign, FakeReruns(values), draws=30, level=0.05, full=False)
+    assert early.p == pytest.approx(2 / 31)
+    assert not early.decided_early
+
+
 def test_besag_and_cliffords_p_value_by_hand() -> None:
     """Ten draws, over at the third that reaches 5: it came as the seventh, p = 3 / 7."""
     null = [1.0, 5.0, 2.0, 9.0, 0.0, None, 5.0, 7.0, 1.0, 1.0]
@@ -251,6 +260,9 @@ def test_a_torn_last_line_is_one_rerun_that_did_not_finish(campaign: Campaign) -
     assert run(campaign, rest) == whole
     assert rest.asked == [18]
     assert len(path.read_text().splitlines()) == 19
+    nothing = FakeReruns([1.0] * 19)
+    assert run(campaign, nothing) == whole
+    assert nothing.asked == []
 
 
 def test_a_damaged_journal_is_told(campaign: Campaign) -> None:

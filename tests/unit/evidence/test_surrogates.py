@@ -198,7 +198,7 @@ def test_a_bar_that_rises_by_more_than_ninety_per_cent_is_mirrored_in_logarithms
     assert 8 < turned < 32
 
 
-@pytest.mark.parametrize("rise", [0.85, 0.9, 0.95, 4.0])
+@pytest.mark.parametrize("rise", [0.85, 0.9, 0.95, 1.0, 1.1, 1.3, 4.0])
 def test_prices_stay_positive_however_steep_a_bar_is(rise: float) -> None:
     rows = [(100.0, 100.0, 100.0, 100.0), (100.0, 100.0 * (1 + rise), 100.0, 150.0)] * 20
     panel = panel_of([hand_series(list(rows))])
