@@ -17,11 +17,12 @@ import numpy as np
 import numpy.typing as npt
 
 from genesis.domain.errors import DataError
-from genesis.domain.timeline import HOUR_MS, bars_per_year, interval_ms
+from genesis.domain.timeline import bars_per_year, interval_ms
 from genesis.market.bars import PRICES, Bars
 from genesis.market.dataset import SymbolData, build, default_instrument
 from genesis.market.dataset_spec import DatasetSpec
 from genesis.market.panel import Panel
+from genesis.market.resample import resample
 from genesis.market.sources.files import ImportItem, read_bars_file
 from genesis.market.sources.synthetic import VENUE, Plant, SynthSpec, synthesize
 
@@ -247,7 +248,7 @@ def signed_real(folder: Path, seed: int, bars: int, interval: str = INTERVAL) ->
     for place in rng.permutation(len(files)):
         symbol = files[place].parent.name
         _, hourly = read_bars_file(ImportItem(files[place], "bars", folder.name, symbol, "1h"), {})
-        whole = resampled(hourly, length)
+        whole = resample(hourly, "1h", interval)
         # one bar more: the first only gives the close that the second moves from
         spans = whole.ts_ms[bars:] - whole.ts_ms[: max(len(whole) - bars, 0)]
         starts = np.flatnonzero(spans == bars * length)
@@ -256,25 +257,6 @@ def signed_real(folder: Path, seed: int, bars: int, interval: str = INTERVAL) ->
             window = whole.take(slice(start, start + bars + 1))
             return mirrored(window, rng.random(bars) < 0.5).take(slice(1, None))
     raise DataError(f"no symbol in {folder.name} has {bars + 1} bars of {interval} without a gap")
-
-
-def resampled(hourly: Bars, length: int) -> Bars:
-    """Longer bars on the UTC grid of `length` ms, of the hours that are all there."""
-    hours = length // HOUR_MS
-    if hours * HOUR_MS != length:
-        raise DataError("hourly candles make bars of whole hours only")
-    groups, starts, counts = np.unique(
-        hourly.ts_ms // length, return_index=True, return_counts=True
-    )
-    whole = counts == hours
-    return Bars(
-        groups[whole] * length,
-        hourly.open[starts][whole],
-        np.maximum.reduceat(hourly.high, starts)[whole],
-        np.minimum.reduceat(hourly.low, starts)[whole],
-        hourly.close[starts + counts - 1][whole],
-        np.add.reduceat(hourly.volume, starts)[whole],
-    )
 
 
 def mirrored(bars: Bars, flip: npt.NDArray[np.bool_]) -> Bars:

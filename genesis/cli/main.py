@@ -23,6 +23,7 @@ from genesis.cli import (
     validate,
 )
 from genesis.cli.data import app as data_app
+from genesis.cli.data_resample import resample_data
 from genesis.domain.errors import GenesisError, InputError
 
 app = typer.Typer(
@@ -76,6 +77,7 @@ for _noun, _module in (
     ("ui", ui.ui),
 ):
     app.command(_noun)(_module)
+data_app.command("resample")(resample_data)
 app.add_typer(data_app, name="data", help="Import, fetch, synthesise and check market data.")
 app.add_typer(runs.app, name="runs")
 app.add_typer(strategies.app, name="strategies")

@@ -234,19 +234,6 @@ def test_a_bar_that_doubles_has_no_mirror_image() -> None:
         markets.mirrored(replace(bars, high=high), np.zeros(9, dtype=bool))
 
 
-def test_resampling_takes_whole_groups_of_the_utc_grid(tmp_path: Path) -> None:
-    hours = np.array([1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 14, 15])  # 10 is missing
-    value = hours.astype(np.float64)
-    hourly = Bars(hours * HOUR_MS, value, value + 0.5, value - 0.5, value + 0.1, value)
-    longer = markets.resampled(hourly, 4 * HOUR_MS)
-    assert (longer.ts_ms // HOUR_MS).tolist() == [4, 12]
-    assert longer.open.tolist() == [4.0, 12.0]
-    assert longer.high.tolist() == [7.5, 15.5]
-    assert longer.low.tolist() == [3.5, 11.5]
-    assert longer.close.tolist() == [7.1, 15.1]
-    assert longer.volume.tolist() == [22.0, 54.0]
-
-
 def test_signed_bars_are_real_ones_up_to_their_signs(tmp_path: Path) -> None:
     folder = candle_folder(tmp_path, symbols=1)
     panel = markets.noise_panel("signed_real", 1, searched_bars=200, sealed_bars=100, real=folder)
