@@ -24,39 +24,25 @@ from typing import Any
 
 MOST_SECONDS = 30 * 60.0
 BARS = 40_360
-SYMBOLS = [
-    *("BTCUSDT", "ETHUSDT", "BNBUSDT", "SOLUSDT", "XRPUSDT", "ADAUSDT", "DOGEUSDT", "LTCUSDT"),
-    *("BCHUSDT", "NEARUSDT", "ATOMUSDT", "DOTUSDT", "FILUSDT", "THETAUSDT", "TRXUSDT"),
-]
-REAL = Path(__file__).resolve().parents[2] / "shared" / "data"
-RUN = "validated"
+REPOSITORY = Path(__file__).resolve().parents[1]
+REAL = REPOSITORY.parent / "shared" / "data"
+RUN = "perpetuals_1h"
 INTERRUPT_AFTER_S = 240.0
 
 
-def study_text(venue: str, symbols: list[str], span: str) -> str:
-    """Configuration of the study."""
-    return f"""
-schema: 1
-name: {RUN}
-dataset: {{venue: {venue}, symbols: [{", ".join(symbols)}], interval: 1h, funding: none{span}}}
-evolution:
-  population_size: 256
-  generations: 20
-  random_arm: false
-  ml_island: {{enabled: false}}
-executor: {{kind: processes}}
-tracking: {{enabled: false}}
-"""
-
-
-def prepare(home: Path) -> str:
+def prepare(home: Path) -> Path:
     """Put fifteen assets into a workspace; return the study's configuration."""
+    study = REPOSITORY / "experiments" / "perpetuals_1h" / "config.yaml"
     if (REAL / "candles" / "binance_perp").is_dir():
         genesis(home, "data", "import", str(REAL))
-        span = ', from: "2020-10-23T08:00", to: "2025-05-31"'
-        return study_text("binance_perp", SYMBOLS, span)
+        return study
     genesis(home, "data", "synth", "--assets", "15", "--bars", str(BARS), "--interval", "1h")
-    return study_text("synth", [f"SYN{i + 1}" for i in range(15)], "")
+    text = study.read_text()
+    symbols = ", ".join(f"SYN{i + 1}" for i in range(15))
+    data = f"dataset: {{venue: synth, symbols: [{symbols}], interval: 1h, funding: none}}\n"
+    path = home / "study.yaml"
+    path.write_text(text[: text.index("dataset:")] + data + text[text.index("evolution:") :])
+    return path
 
 
 def command(home: Path, *words: str) -> list[str]:
@@ -96,9 +82,7 @@ def reruns(home: Path) -> int:
 def measure(home: Path, interrupt_after_s: float) -> dict[str, Any]:
     """Make or find the run, validate it in two sittings, return the report."""
     if not (home / "runs" / RUN).is_dir():
-        config = home / "study.yaml"
-        config.write_text(prepare(home))
-        genesis(home, "evolve", str(config), "--run", RUN, "--json")
+        genesis(home, "evolve", str(prepare(home)), "--run", RUN, "--json")
     study = json.loads((home / "runs" / RUN / "study.json").read_text())
     first, code = interrupted(home, interrupt_after_s)
     kept = reruns(home)
