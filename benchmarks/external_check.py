@@ -1,8 +1,8 @@
 """The best of thousands of technical rules on two stock indices, alone and among the others.
 
-Nothing in this check is of our making but the statistics: the prices are the S&P 500 and the NASDAQ
-Composite, daily from 1999 to 2018, as arch ships them, and the rules are those that the literature
-on data snooping has tried on such indices (see `technical_rules`). Each test asks whether the best
+Neither the prices nor the kinds of rules are ours: the S&P 500 and the NASDAQ Composite, daily from
+1999 to 2018, as arch ships them, and what the literature on data snooping and the practice since
+have tried on such indices (see `technical_rules`). Each test asks whether the best
 rule earns more than cash, by its own p-value and by those that know of all the others.
 
     python benchmarks/external_check.py

@@ -49,8 +49,12 @@ FILTERS = (0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.07, 0.1, 0.14, 0.2, 0.3
 HOLDS = (0, 5, 10, 20)
 """Days that a breakout is held whatever comes; 0 holds it until the opposite one."""
 
-WARM_UP = max(GRID) + 1
-"""Days before the first position that counts, so that all rules are judged on the same days."""
+LATE = (0, 1, 5)
+"""Days that momentum is known before it is followed."""
+
+WARM_UP = max(GRID) + max(LATE) + 1
+"""Days before the first that counts: on it, and on the day before whose position it may have to
+change, the windows of every rule are full, so that all are judged on the same days."""
 
 _LONGER = tuple(n for n in GRID if n >= 5)
 """Deviations of fewer values are mostly noise."""
@@ -174,7 +178,7 @@ def momentum(on: _Indicators) -> Iterator[Rule]:
     close = on(on.m.close)
     day = np.diff(np.log(close), prepend=np.nan)
     risk = on(realised_vol(on.m.close, 56))
-    for n, late, least in product(GRID, (0, 1, 5), (0.0, 0.5, 1.0)):
+    for n, late, least in product(GRID, LATE, (0.0, 0.5, 1.0)):
         moved = _moved(day, n, late)
         # Without a threshold the sign needs no risk and the rule no further warm-up.
         scaled = moved / (risk * np.sqrt(n)) if least else moved
@@ -326,6 +330,7 @@ def earned(positions: Positions, close: Floats, cost: float, delay: int = 1) -> 
 
 @kernel
 def _earn(held: Positions, day: Floats, cost: float, out: Floats) -> None:
+    """Fill `out` row by row; whole-array arithmetic would copy hundreds of megabytes."""
     for i in range(held.shape[0]):
         for k in range(held.shape[1]):
             before = held[i - 1, k] if i > 0 else 0
