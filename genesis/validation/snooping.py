@@ -16,12 +16,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.fft import next_fast_len
 
 from genesis.domain.errors import InputError
 from genesis.validation.bootstrap import median_length, resampled_means
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
+
+_COLUMNS = 256
+"""Columns whose autocovariances are computed at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,15 +146,19 @@ def long_run_sd(columns: Floats, length: float) -> Floats:
         0 for columns without variation.
     """
     rows = columns.shape[0]
-    centred = columns - np.mean(columns, axis=0)
-    # All autocovariances at once: the padding keeps the circular products apart.
-    spectrum = np.fft.rfft(centred, 2 * rows, axis=0)
-    products = np.fft.irfft(np.abs(spectrum) ** 2, 2 * rows, axis=0)[:rows] / rows
     lag = np.arange(rows)
     stay = 1.0 - 1.0 / length
     weights = (1.0 - lag / rows) * stay**lag + lag / rows * stay ** (rows - lag)
     weights[1:] *= 2.0
-    variance = weights @ products
+    # All autocovariances at once: the padding keeps the circular products apart. Some columns at
+    # a time, because the spectra of thousands would fill gigabytes.
+    padded = next_fast_len(2 * rows, real=True)
+    variance = np.empty(columns.shape[1])
+    for start in range(0, columns.shape[1], _COLUMNS):
+        part = columns[:, start : start + _COLUMNS]
+        spectrum = np.fft.rfft(part - np.mean(part, axis=0), padded, axis=0)
+        products = np.fft.irfft(np.abs(spectrum) ** 2, padded, axis=0)[:rows] / rows
+        variance[start : start + _COLUMNS] = weights @ products
     # The rounding that a constant column leaves behind is no variation.
     floor = 1e-26 * np.max(np.abs(columns), axis=0) ** 2
     return np.sqrt(np.where(variance > floor, variance, 0.0))
