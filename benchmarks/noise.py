@@ -35,7 +35,7 @@ MOST_OF_A_KIND = 0.05
 
 OWN_BOUNDS: dict[str, float] = {
     "permutation_sign": 0.05,
-    "permutation_shuffle": 0.05,
+    "permutation_shuffle": 0.10,
     "sample_spa": 0.10,
     "deflated_sharpe": 0.43,  # how often the best of N nulls beats its own expectation
     "sealed_psr": 0.24,
