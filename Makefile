@@ -71,8 +71,8 @@ format: $(DEV) ## Let ruff rewrite the sources.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(DEV) ## Every figure of the project; one JSON object each.
-	@status=0; for script in benchmarks/*.py; do \
+bench: $(DEV) ## Every figure of the project, hours in all; one JSON object each.
+	@status=0; for script in $$(grep -l __main__ benchmarks/*.py); do \
 		echo "== $$script"; $(BIN)/python $$script || status=1; done; exit $$status
 
 lock: ## Write requirements/*.txt anew (needs uv).
