@@ -43,7 +43,7 @@ MEASURES: dict[str, tuple[str, str]] = {
     "deflated_sharpe_ledger": ("G2", "deflated Sharpe ratio, variance of the trials, all trials"),
     "track_record": ("G2", "MinTRL(0, 95 %) over the length of the searched data"),
     "cpcv_p25": ("G2", "25th percentile of the Sharpe ratios of the CPCV paths"),
-    "walk_forward_efficiency": ("G2", "annualised return out of sample over in sample"),
+    "walk_forward_efficiency": ("G2", "mean Sharpe ratio out of sample over in sample"),
     "plateau_median": ("G2", "median Sharpe ratio of the grid neighbours over its own"),
     "plateau_p10": ("G2", "10th percentile of the neighbours' Sharpe ratios"),
     "noise_profitable": ("G2", "share of jittered markets with a profit"),
