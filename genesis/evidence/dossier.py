@@ -160,13 +160,7 @@ def promotable(home: Path, strategy: str) -> Dossier:
         )
     dossier = read_dossier(path)
     refuse_mismatch(dossier, record)
-    problem = origin_problem(home, record)
-    if problem is not None:
-        raise RefusedError(
-            f"the trials behind {record.id} cannot be counted any more",
-            why=problem,
-            fix="import it again with the ledgers beside it, or restore its run",
-        )
+    refuse_uncounted(home, record)
     if not dossier.passed:
         raise RefusedError(
             f"{record.id} did not pass the gates", why="; ".join(shortfalls(dossier))
@@ -216,6 +210,22 @@ def refuse_mismatch(dossier: Dossier, record: StoredStrategy) -> None:
             why=f"their hash was {made_with[:12]}, that of this version's is"
             f" {PRODUCTION_HASH[:12]}",
             fix=f"make it again: genesis validate {record.id}",
+        )
+
+
+def refuse_uncounted(home: Path, record: StoredStrategy) -> None:
+    """Refuse a strategy whose origin's trials are not here any more.
+
+    Raises
+    ------
+    RefusedError
+    """
+    problem = origin_problem(home, record)
+    if problem is not None:
+        raise RefusedError(
+            f"the trials behind {record.id} cannot be counted any more",
+            why=problem,
+            fix="import it again with the ledgers beside it, or restore its run",
         )
 
 
@@ -270,7 +280,9 @@ def promotable_dossiers(home: Path) -> list[Dossier]:
     found = []
     for dossier in all_dossiers(home):
         if dossier.passed:
-            refuse_mismatch(dossier, _stored_for(home, dossier))
+            record = _stored_for(home, dossier)
+            refuse_mismatch(dossier, record)
+            refuse_uncounted(home, record)
             found.append(dossier)
     return found
 

@@ -112,6 +112,7 @@ def permutation_test(
     kind: str,
     *,
     draws: int,
+    more: int = 0,
     seed: int,
     level: float,
     full: bool,
@@ -127,7 +128,9 @@ def permutation_test(
     kind : str
         Of `genesis.evidence.surrogates`.
     draws : int
-        Surrogates (B).
+        Surrogates that the p value is made of (B).
+    more : int
+        Surrogates besides, which narrow the interval only.
     seed : int
     level : float
         Bound of the gate. Unless ``full``, reruns stop when the p value cannot get down to it any
@@ -142,22 +145,24 @@ def permutation_test(
     journal = SurrogateJournal(campaign.folder / "surrogates.jsonl", fingerprint)
     # One more exceedance than the gate allows: h / l > level at every draw l.
     stop_after = draws + 1 if full else int(level * draws + 1e-9) + 1
-    batch = max(2 * executor.stats.workers, 1)
+    batch, total = max(2 * executor.stats.workers, 1), draws + more
     null: list[float | None] = []
 
     def tell() -> None:
-        progress(kind, journal.finished(kind, draws), draws)
+        progress(kind, journal.finished(kind, total), total)
 
     tell()
-    while len(null) < draws:
-        wanted = range(len(null), min(len(null) + batch, draws))
+    while len(null) < total:
+        # Not across B: where the first ones decide against it, the others are not wanted.
+        stop = draws if len(null) < draws else total
+        wanted = range(len(null), min(len(null) + batch, stop))
         _run(campaign, executor, journal, kind, seed, wanted, tell)
         for index in wanted:
             row = journal.get(kind, index)
             assert row is not None
             null.append(row["statistic"])
         reached = [exceeds(value, campaign.statistic) for value in null]
-        if sequential_p(reached, draws, stop_after)[1]:
+        if sum(reached[:draws]) >= stop_after:
             break
     return summarise(kind, campaign.statistic, null, draws, stop_after)
 
@@ -168,17 +173,16 @@ def summarise(
     """P value of reruns, cut where the sequential rule stops."""
     reached = [exceeds(value, observed) for value in null]
     p, _ = sequential_p(reached, draws, stop_after)
-    total = sum(reached)
-    if total >= stop_after:
+    if sum(reached[:draws]) >= stop_after:
         place = [i for i, hit in enumerate(reached) if hit][stop_after - 1] + 1
-        null, reached, total = null[:place], reached[:place], stop_after
+        null, reached = null[:place], reached[:place]
     return PermutationResult(
         kind=kind,
         observed=observed,
         null=tuple(null),
         planned=draws,
         p=p,
-        interval=binomial_interval(total, len(reached)),
+        interval=binomial_interval(sum(reached), len(reached)),
         decided_early=len(reached) < draws,
     )
 

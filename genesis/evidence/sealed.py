@@ -138,6 +138,7 @@ def open_once(
     assert numbers is not None
     return sealed_measures(numbers, level, searched_sharpe, place), {
         **numbers,
+        "dataset": opening.dataset,  # another one, where the span was opened from there before
         "level": level,
         "place": place + 1,
         "opened_ms": opening.ts_ms,

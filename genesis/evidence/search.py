@@ -62,7 +62,8 @@ def measure_search(
             campaign,
             executor,
             gate.measure.removeprefix("permutation_"),
-            draws=surrogates,
+            draws=settings.surrogates,
+            more=surrogates - settings.surrogates,
             seed=settings.surrogate_seed,
             level=gate.threshold,
             full=full,
@@ -70,6 +71,8 @@ def measure_search(
         )
         low, high = result.interval
         note = f"{len(result.null)} of {surrogates} reruns, 95 % interval {low:.3f} to {high:.3f}"
+        if len(result.null) > settings.surrogates:
+            note += f"; the verdict is that of the first {settings.surrogates}"
         evidence.measures[gate.measure] = (result.p, note)
         evidence.details[gate.measure] = result.to_plain()
     return evidence

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from genesis.backtest.portfolio import backtest_strategy
 from genesis.domain.clock import Clock
-from genesis.domain.errors import InterruptedRun, StrategyError
+from genesis.domain.errors import InterruptedRun, RefusedError, StrategyError
 from genesis.evidence.campaign import Campaign
 from genesis.evidence.candidate import CandidateEvidence, measure_candidates
 from genesis.evidence.dossier import (
@@ -98,7 +98,9 @@ def validate(
     gates : GatesFile
     clock : Clock
     surrogates : int, optional
-        Reruns a kind of surrogate; the gates' own number by default, and not fewer.
+        Reruns a kind of surrogate; the gates' own number by default, and not fewer. The verdict
+        is that of the first ones, as many as the gates ask for: more of them narrow the interval,
+        or whoever failed could look again.
     full : bool
         Do every rerun even where its gate cannot be passed any more.
     only : str, optional
@@ -115,7 +117,8 @@ def validate(
     """
     draws = max(surrogates or 0, gates.settings.surrogates)
     campaign.folder.mkdir(parents=True, exist_ok=True)
-    with exclusive(campaign.folder / ".lock", f"the validation of '{campaign.run_id}'"):
+    lock = campaign.folder / ".lock"
+    with exclusive(lock, f"the validation of '{campaign.run_id}'", fix="wait until it ends"):
         try:
             return _validate(campaign, executor, gates, clock, draws, full, only, progress)
         except KeyboardInterrupt:
@@ -138,9 +141,15 @@ def _validate(
     progress: Progress,
 ) -> Validation:
     began = clock.monotonic()
+    candidates = campaign.candidates(gates.settings.candidates, only)
+    if only is not None and not candidates:
+        raise RefusedError(
+            f"{only} did not meet the constraints of {campaign.run_id}",
+            why="it was kept to be looked at; only what met them is judged",
+            fix=f"validate the run's other strategies: genesis validate {campaign.run_id}",
+        )
     executor.start(campaign.job)
     trials = multiplicity(campaign, executor, progress)
-    candidates = campaign.candidates(gates.settings.candidates, only)
     measured = measure_candidates(campaign, candidates, executor, gates.settings, trials, progress)
     search = measure_search(
         campaign, executor, gates, trials, surrogates=draws, full=full, progress=progress

@@ -123,8 +123,18 @@ def cut_torn_tail(path: Path) -> int:
 
 
 @contextmanager
-def exclusive(path: Path, what: str) -> Iterator[None]:
+def exclusive(
+    path: Path, what: str, fix: str = "wait until it ends, or choose another id with --run"
+) -> Iterator[None]:
     """Hold a lock file for the length of a block; the system frees it if the process dies.
+
+    Parameters
+    ----------
+    path : Path
+    what : str
+        What is held, for the error.
+    fix : str
+        What its reader can do.
 
     Raises
     ------
@@ -144,7 +154,7 @@ def exclusive(path: Path, what: str) -> Iterator[None]:
             owner = handle.read().strip() or "unknown"
             raise RefusedError(
                 f"{what} is in use by process {owner}",
-                fix="wait until it ends, or choose another id with --run",
+                fix=fix,
             ) from None
         handle.seek(0)
         handle.truncate()

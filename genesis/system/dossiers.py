@@ -55,7 +55,12 @@ class Standing:
 
 def standing_of(home: Path, record: StoredStrategy) -> Standing | None:
     """How a strategy stands; None if it has no dossier. What does not match is told, not raised."""
-    from genesis.evidence.dossier import dossier_folder, read_dossier, refuse_mismatch
+    from genesis.evidence.dossier import (
+        dossier_folder,
+        read_dossier,
+        refuse_mismatch,
+        refuse_uncounted,
+    )
 
     path = dossier_folder(home) / f"{record.id}.json"
     if not path.exists():
@@ -63,6 +68,8 @@ def standing_of(home: Path, record: StoredStrategy) -> Standing | None:
     try:
         dossier = read_dossier(path)
         refuse_mismatch(dossier, record)
+        if dossier.passed:
+            refuse_uncounted(home, record)
     except (RefusedError, StorageError) as error:
         return Standing("mismatch", str(path), problem=error.what)
     return _standing(dossier, path)

@@ -129,12 +129,6 @@ def find_target(name: str, workspace: Workspace) -> Target:
         )
     record = store.get(name)
     run = _first_finder(record, workspace)
-    if not record.feasible:
-        raise RefusedError(
-            f"{record.id} did not meet the constraints of its study",
-            why="it was kept to be looked at; only what met them is judged",
-            fix=f"validate the run's other strategies: genesis validate {run.id}",
-        )
     return Target(run, record.id)
 
 

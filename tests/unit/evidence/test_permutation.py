@@ -311,3 +311,17 @@ def test_a_journal_in_a_folder_that_is_not_there_yet(tmp_path: Path) -> None:
     assert row is not None
     assert row["statistic"] is None
     assert again.finished("sign", 5) == 1
+
+
+def test_a_second_look_with_more_reruns_changes_no_verdict(campaign: Campaign) -> None:
+    """Whoever failed could else ask for more until one look passes."""
+    values = [1.0] * 20 + [0.0] * 80
+    values[3] = 9.0  # one of the first 19 reaches the study: p 0.10
+    observe(campaign, 5.0)
+    once = run(campaign, FakeReruns(values), draws=19)
+    again = permutation_test(
+        campaign, FakeReruns(values), "sign", draws=19, more=80, seed=1, level=0.05, full=True
+    )
+    assert once.p == again.p == pytest.approx(2 / 20)
+    assert len(again.null) == 99
+    assert again.interval[1] < once.interval[1]
