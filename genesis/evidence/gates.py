@@ -23,7 +23,7 @@ SCHEMA = 1
 EXAMPLE = "configs/gates.yaml"
 STAGES = ("G0", "G1", "G2", "G3")
 PRODUCTION = Path(__file__).resolve().parents[2] / "configs" / "gates.yaml"
-PRODUCTION_HASH = "39ceb7062cbd6e168c93b4bd4ec1497ca8b028d561fe18dfad96e0da4688c171"
+PRODUCTION_HASH = "0a588aff13c3fa7304a2fd208777fc60d1a9a2ea7814f09b06cef543691a479d"
 """Hash of the production gates that this version was measured with (`docs/gates.md`)."""
 
 Count = Annotated[int, Meta(ge=1)]
@@ -93,7 +93,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     embargo: Annotated[float, Meta(ge=0.0, lt=0.5)] = 0.01
     walk_forward_windows: Annotated[int, Meta(ge=2)] = 4
     replay_windows: Annotated[int, Meta(ge=2)] = 3
-    sealed_alpha: Share = 0.25
+    sealed_alpha: Share = 0.375
     sealed_share: Share = 0.8
 
 
