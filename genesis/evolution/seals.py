@@ -67,6 +67,11 @@ class Opening:
     numbers: dict[str, Any] | None = None
 
     @property
+    def look(self) -> tuple[str, str, int, str]:
+        """What tells a look from every other, whether its numbers are known or not."""
+        return self.strategy, self.dataset, self.ts_ms, self.purpose
+
+    @property
     def p(self) -> float | None:
         """P value of a gate's look; None for a look by hand or one that was not finished."""
         return None if self.numbers is None else float(self.numbers["p"])
@@ -278,6 +283,23 @@ class SealRegistry:
         """
         with exclusive(self.path.with_suffix(".lock")):
             return self._seal(study, dataset, bases, sealed)
+
+    def take(self, seals: Sequence[Seal], openings: Sequence[Opening]) -> None:
+        """Take over the seals of another workspace and what was opened there, in its order.
+
+        What is here already stays as it is, so that doing it again changes nothing.
+        """
+        with exclusive(self.path.with_suffix(".lock")):
+            document = self._document()
+            held = {Seal(**row) for row in document["seals"]}
+            rows = document.setdefault("openings", [])
+            looks = {_opening(row).look for row in rows}
+            new = [asdict(seal) for seal in seals if seal not in held]
+            more = [asdict(opening) for opening in openings if opening.look not in looks]
+            if new or more:
+                document["seals"] += new
+                rows += more
+                write_json(self.path, document)
 
     def _seal(
         self, study: str, dataset: str, bases: Sequence[str], sealed: tuple[int, int]
