@@ -186,27 +186,30 @@ class SealRegistry:
         )
 
     def close(self, opening: Opening, numbers: dict[str, Any]) -> Opening:
-        """Add what a gate's look gave to its record.
+        """Add what a gate's look gave to its record; what another process added first stays.
 
         Raises
         ------
         StorageError
             If the record is gone or cannot be written.
         """
-        done = replace(opening, numbers=numbers)
         with exclusive(self.path.with_suffix(".lock")):
             document = self._document()
             rows = document.get("openings", [])
-            places = [place for place, row in enumerate(rows) if _opening(row) == opening]
-            if not places:
-                raise StorageError(
-                    f"the record of opening sealed bars for {opening.strategy} is gone",
-                    why=f"{self.path} was changed meanwhile",
-                    fix="restore the file from a copy",
-                )
-            rows[places[0]] = asdict(done)
-            write_json(self.path, document)
-        return done
+            for place, row in enumerate(rows):
+                held = _opening(row)
+                if held.look != opening.look:
+                    continue
+                if held.numbers is None:
+                    held = replace(held, numbers=numbers)
+                    rows[place] = asdict(held)
+                    write_json(self.path, document)
+                return held
+        raise StorageError(
+            f"the record of opening sealed bars for {opening.strategy} is gone",
+            why=f"{self.path} was changed meanwhile",
+            fix="restore the file from a copy",
+        )
 
     def _add(self, opening: Opening) -> Opening:
         with exclusive(self.path.with_suffix(".lock")):
