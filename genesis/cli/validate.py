@@ -40,7 +40,7 @@ def validate(
     ] = None,
     surrogates: Annotated[
         int | None,
-        typer.Option(min=1, help="Reruns of the search a kind of market, more than the gates ask."),
+        typer.Option(min=1, help="More reruns than the gates ask: no verdict depends on them."),
     ] = None,
     full: Annotated[
         bool, typer.Option("--full", help="Do every rerun, even when its gate is lost already.")

@@ -18,6 +18,7 @@ from genesis.evolution.register import TrialRegister
 from genesis.evolution.registration import IMPORT
 from genesis.evolution.run import CONFIG, TRIALS
 from genesis.evolution.run import STUDY as STUDY_FILE
+from genesis.evolution.seals import SealRegistry
 from genesis.evolution.store import StoredStrategy
 from genesis.evolution.study_ledgers import origins_folder, study_folder, verified_ledger
 from genesis.evolution.trial_count import open_register
@@ -58,6 +59,8 @@ def take_origins(home: Path, record: StoredStrategy, origins: Origins, archive: 
         raise storage_error(f"cannot take the ledgers of {archive}", error) from None
     for row in (*(origin.row for origin in origins.studies), *origins.humans):
         register.add(row)
+    # Registered first: a sealed span of a study that the register does not know is refused.
+    SealRegistry(home / "seals.json").take(origins.seals, origins.openings)
 
 
 # No archive, no such entry, broken compression, an entry with a password, rows that are no rows.

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from genesis.domain.canonical import content_hash
 from genesis.domain.errors import RefusedError, StorageError
 from genesis.evolution.registration import HUMAN, IMPORT, Registration, study_registration
 from genesis.evolution.run import TRIALS
+from genesis.evolution.seals import Opening, Seal
 from genesis.evolution.store import StoredStrategy
 from genesis.evolution.study_ledgers import origin_name, verified_ledger
 from genesis.evolution.trial_count import open_register
 from genesis.evolution.trials import TrialLedger
 
 SCHEMA = 1
+_MALFORMED = (AttributeError, KeyError, TypeError, ValueError, msgspec.ValidationError)
 _FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,159}")
 
 
@@ -67,10 +71,22 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Origins:
-    """Every study and human trial behind a strategy."""
+    """Every study and human trial behind a strategy, and every look at the bars they kept back.
+
+    Attributes
+    ----------
+    studies : tuple of Origin
+    humans : tuple of Registration
+    seals : tuple of Seal
+        Of the studies that found it.
+    openings : tuple of Opening
+        Looks at those bars, in order: the budget that they spent is spent everywhere.
+    """
 
     studies: tuple[Origin, ...]
     humans: tuple[Registration, ...]
+    seals: tuple[Seal, ...] = ()
+    openings: tuple[Opening, ...] = ()
 
     @property
     def files(self) -> tuple[Origin, ...]:
@@ -84,6 +100,8 @@ class Origins:
             "record": record,
             "studies": [origin.to_plain() for origin in self.studies],
             "humans": [row.to_plain() for row in self.humans],
+            "seals": [asdict(seal) for seal in self.seals],
+            "openings": [asdict(opening) for opening in self.openings],
         }
         return {**plain, "digest": content_hash(plain)}
 
@@ -111,11 +129,17 @@ def read_origins(document: Mapping[str, Any]) -> Origins | None:
             replace(Registration.from_plain(one), kind=HUMAN, trials=1, unique=1)
             for one in body["humans"]
         )
-    except (AttributeError, KeyError, TypeError, ValueError, StorageError) as error:
+        # Files of earlier versions have neither.
+        seals = msgspec.convert(body.get("seals", []), tuple[Seal, ...])
+        openings = msgspec.convert(body.get("openings", []), tuple[Opening, ...])
+        _ = [opening.p for opening in openings]
+    except (*_MALFORMED, StorageError) as error:
         raise changed_origins(f"they cannot be read: {error}") from None
     if len({origin.folder for origin in studies}) < len(studies):
         raise changed_origins("they name a study twice")
-    return Origins(studies, humans)
+    if not {seal.study for seal in seals} <= {origin.row.run_id for origin in studies}:
+        raise changed_origins("they seal bars for a study that they do not name")
+    return Origins(studies, humans, seals, openings)
 
 
 def _read_origin(plain: Mapping[str, Any]) -> Origin:

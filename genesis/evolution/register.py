@@ -84,8 +84,10 @@ class TrialRegister:
             cut_torn_tail(self.path)
             self._catch_up()
             known = self._latest.get((row.kind, row.key))
-            if known is not None and known.covers(row):
-                return False
+            if known is not None:
+                if known.covers(row):
+                    return False
+                row = row.not_below(known)
             plain = {"schema": SCHEMA, **row.to_plain()}
             link = linked(self._heads[-1], canonical_json(plain))
             append_lines(self.path, [{**plain, "hash": link}])

@@ -89,6 +89,17 @@ class Registration:
         theirs = (other.trials, other.unique, other.ledger_size)
         return all(a >= b for a, b in zip(mine, theirs, strict=True))
 
+    def not_below(self, known: Registration) -> Registration:
+        """The row with the larger numbers: what is registered of a study never shrinks."""
+        longer = max(self, known, key=lambda row: row.ledger_size)
+        return replace(
+            self,
+            trials=max(self.trials, known.trials),
+            unique=max(self.unique, known.unique),
+            ledger_head=longer.ledger_head,
+            ledger_size=longer.ledger_size,
+        )
+
     def grown(self, ledger: TrialLedger) -> Registration:
         """The row as a longer ledger has it."""
         return replace(self, **_numbers(ledger))

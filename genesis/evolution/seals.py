@@ -67,6 +67,11 @@ class Opening:
     numbers: dict[str, Any] | None = None
 
     @property
+    def look(self) -> tuple[str, str, int, str]:
+        """What tells a look from every other, whether its numbers are known or not."""
+        return self.strategy, self.dataset, self.ts_ms, self.purpose
+
+    @property
     def p(self) -> float | None:
         """P value of a gate's look; None for a look by hand or one that was not finished."""
         return None if self.numbers is None else float(self.numbers["p"])
@@ -181,27 +186,30 @@ class SealRegistry:
         )
 
     def close(self, opening: Opening, numbers: dict[str, Any]) -> Opening:
-        """Add what a gate's look gave to its record.
+        """Add what a gate's look gave to its record; what another process added first stays.
 
         Raises
         ------
         StorageError
             If the record is gone or cannot be written.
         """
-        done = replace(opening, numbers=numbers)
         with exclusive(self.path.with_suffix(".lock")):
             document = self._document()
             rows = document.get("openings", [])
-            places = [place for place, row in enumerate(rows) if _opening(row) == opening]
-            if not places:
-                raise StorageError(
-                    f"the record of opening sealed bars for {opening.strategy} is gone",
-                    why=f"{self.path} was changed meanwhile",
-                    fix="restore the file from a copy",
-                )
-            rows[places[0]] = asdict(done)
-            write_json(self.path, document)
-        return done
+            for place, row in enumerate(rows):
+                held = _opening(row)
+                if held.look != opening.look:
+                    continue
+                if held.numbers is None:
+                    held = replace(held, numbers=numbers)
+                    rows[place] = asdict(held)
+                    write_json(self.path, document)
+                return held
+        raise StorageError(
+            f"the record of opening sealed bars for {opening.strategy} is gone",
+            why=f"{self.path} was changed meanwhile",
+            fix="restore the file from a copy",
+        )
 
     def _add(self, opening: Opening) -> Opening:
         with exclusive(self.path.with_suffix(".lock")):
@@ -278,6 +286,23 @@ class SealRegistry:
         """
         with exclusive(self.path.with_suffix(".lock")):
             return self._seal(study, dataset, bases, sealed)
+
+    def take(self, seals: Sequence[Seal], openings: Sequence[Opening]) -> None:
+        """Take over the seals of another workspace and what was opened there, in its order.
+
+        What is here already stays as it is, so that doing it again changes nothing.
+        """
+        with exclusive(self.path.with_suffix(".lock")):
+            document = self._document()
+            held = {Seal(**row) for row in document["seals"]}
+            rows = document.setdefault("openings", [])
+            looks = {_opening(row).look for row in rows}
+            new = [asdict(seal) for seal in seals if seal not in held]
+            more = [asdict(opening) for opening in openings if opening.look not in looks]
+            if new or more:
+                document["seals"] += new
+                rows += more
+                write_json(self.path, document)
 
     def _seal(
         self, study: str, dataset: str, bases: Sequence[str], sealed: tuple[int, int]

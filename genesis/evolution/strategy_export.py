@@ -20,6 +20,7 @@ from genesis.evolution.origin_intake import take_origins
 from genesis.evolution.origins import Origin, Origins, origin_problem, read_origins
 from genesis.evolution.registration import HUMAN, IMPORT, Key, Registration
 from genesis.evolution.run import CONFIG
+from genesis.evolution.seals import Opening, Seal, SealRegistry
 from genesis.evolution.store import StoredStrategy, StrategyStore
 from genesis.evolution.study_ledgers import study_facts
 from genesis.evolution.trial_count import StudyTrials, open_register, studies_of
@@ -88,7 +89,8 @@ def export_strategy(home: Path, prefix: str, path: Path) -> Moved:
             write_atomic(archive, lambda file: hashes.extend(_pack(file, names, held)))
         rest = iter(hashes)
         origins = [o if o.file is None else replace(o, sha256=next(rest)) for o in origins]
-        plain["origins"] = Origins(tuple(origins), tuple(humans)).to_plain(plain["digest"])
+        whole = Origins(tuple(origins), tuple(humans), *_kept_back(home, record))
+        plain["origins"] = whole.to_plain(plain["digest"])
     write_json(path, plain)
     return Moved(record, path, archive if held else None, origin_problem(home, record))
 
@@ -132,6 +134,15 @@ def _trials_behind(
             if row.kind == HUMAN:
                 humans[row.key] = row
     return list(studies.values()), list(humans.values())
+
+
+def _kept_back(home: Path, record: StoredStrategy) -> tuple[tuple[Seal, ...], tuple[Opening, ...]]:
+    """Bars that the studies which found it sealed, and every look at them."""
+    registry = SealRegistry(home / "seals.json")
+    seals = tuple(seal for seal in registry.seals() if seal.study in record.finders)
+    spans = [([seal.base], (seal.start_ms, seal.end_ms)) for seal in seals]
+    seen = {opening.look for span in spans for opening in registry.openings_of(*span)}
+    return seals, tuple(opening for opening in registry.openings() if opening.look in seen)
 
 
 def _origin(home: Path, study: StudyTrials) -> Origin:

@@ -108,10 +108,8 @@ def find_target(name: str, workspace: Workspace) -> Target:
     Raises
     ------
     InputError
-        If there is neither, the beginning is not unique, or no run that found the strategy is here
-        and finished.
-    RefusedError
-        If the strategy did not meet the constraints of its study, or was changed.
+        If there is neither, the beginning is not unique, the strategy was changed, or no run that
+        found it is here and finished.
     """
     from genesis.evolution.run import STUDY, load_run, runs_folder
     from genesis.evolution.store import StrategyStore

@@ -325,6 +325,13 @@ def test_a_record_that_is_gone_is_told(desk: Desk) -> None:
         desk.registry.close(opening, {"p": 0.5})
 
 
+def test_what_another_process_found_first_stays(desk: Desk) -> None:
+    opening = desk.registry.open_for_gate("strat_a", "d", ["BTC"], (0, 10), desk.clock)
+    first = desk.registry.close(opening, {"p": 0.5})
+    assert desk.registry.close(opening, {"p": 0.1}) == first
+    assert desk.registry.openings() == [first]
+
+
 def test_nothing_is_computed_where_the_opening_cannot_be_written(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -250,6 +250,17 @@ def test_smaller_numbers_change_nothing(home: Home) -> None:
     assert home.numbers() == (5, 4)
 
 
+def test_a_longer_ledger_with_fewer_trials_takes_none_back(home: Home) -> None:
+    """What comes with a strategy without its ledger is only told, never verified."""
+    register = TrialRegister(home.path)
+    assert register.add(_row("one", trials=5, unique=4, ledger_size=5))
+    assert register.add(_row("one", trials=0, unique=0, ledger_size=6))
+    assert register.add(_row("one", trials=7, unique=0, ledger_size=2))
+    (row,) = TrialRegister(home.path).rows()
+    assert (row.trials, row.unique, row.ledger_size) == (7, 4, 6)
+    assert home.numbers() == (7, 4)
+
+
 def test_two_writers_keep_one_chain(home: Home) -> None:
     one, two = TrialRegister(home.path), TrialRegister(home.path)
     for n in range(1, 6):

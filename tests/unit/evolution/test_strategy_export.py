@@ -21,11 +21,12 @@ from genesis.evolution.origins import origin_problem
 from genesis.evolution.register import REGISTER, TrialRegister
 from genesis.evolution.registration import human_registration
 from genesis.evolution.run import Run
-from genesis.evolution.seals import sealed_bases
+from genesis.evolution.seals import SealRegistry, sealed_bases
 from genesis.evolution.store import StoredStrategy, StrategyStore
 from genesis.evolution.strategy_export import export_strategy, import_strategy, ledgers_file
 from genesis.evolution.trials import TrialLedger
 from genesis.market.atomic_file import write_atomic
+from tests.unit.evidence.small_study import StepClock
 from tests.unit.evolution.trial_homes import Home, strategy
 
 CONFIG = "schema: 1\nname: one\n"
@@ -121,6 +122,26 @@ def test_what_came_is_counted_after_it_was_deleted(file: Path, other: Home) -> N
     assert "is not here" in str(origin_problem(other.path, moved.record))
     assert import_strategy(other.path, file).problem is None
     assert other.numbers() == (8, 5)
+
+
+def test_what_was_sealed_and_opened_comes_along(home: Home, other: Home, tmp_path: Path) -> None:
+    """Moving a strategy neither unseals its bars nor gives back the budget that was spent."""
+    clock = StepClock()
+    there = SealRegistry(home.path / "seals.json")
+    tail = there.reached(["BTC"], (1_000, 1_001))
+    first = there.open_for_gate("strat_a", "d", ["BTC"], (1_000, 1_100), clock)
+    there.close(first, {"p": 0.4})
+    there.open_sealed("strat_b", "d", tail, clock)
+    there.open_for_gate("strat_c", "d", ["SOL"], (1_000, 1_100), clock)
+    file = export_strategy(home.path, "strat_", tmp_path / "out" / "best.json").path
+    here = SealRegistry(other.path / "seals.json")
+    for _ in range(2):
+        import_strategy(other.path, file)
+        assert [seal.study for seal in here.seals()] == ["own", "one"]
+        found = here.openings_of(["BTC"], (1_000, 1_100))
+        assert [(look.strategy, look.p) for look in found] == [("strat_a", 0.4), ("strat_b", None)]
+        assert here.openings() == found
+    assert import_strategy(other.path, file).problem is None
 
 
 def test_it_can_move_on_from_there(file: Path, other: Home, tmp_path: Path) -> None:
@@ -319,6 +340,19 @@ def _other_record(origins: dict[str, Any]) -> None:
     origins["record"] = "f" * 64
 
 
+def _foreign_seal(origins: dict[str, Any]) -> None:
+    origins["seals"][0]["study"] = "nobody"
+
+
+def _no_opening(origins: dict[str, Any]) -> None:
+    origins["openings"] = [{"strategy": 5}]
+
+
+def _no_p(origins: dict[str, Any]) -> None:
+    look = {"strategy": "s", "dataset": "d", "ts_ms": 1, "studies": [], "numbers": {}}
+    origins["openings"] = [look]
+
+
 def _no_list(origins: dict[str, Any]) -> None:
     origins["studies"] = {"a": 1}
 
@@ -327,7 +361,7 @@ def _no_list(origins: dict[str, Any]) -> None:
     "change",
     [
         _fewer, _below_zero, _escape, _other_facts, _twice, _other_record,
-        _no_list,
+        _no_list, _foreign_seal, _no_opening, _no_p,
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("sign", [True, False])
