@@ -39,6 +39,8 @@ evolution:
 tracking: {{enabled: false}}
 """
 FRESH_BARS = 100_000
+HERE = Path(__file__).resolve().parent
+PACKAGES = "domain market costs strategy backtest validation evolution evidence"
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,18 +196,26 @@ def run_all(
     gates_text : str
     surrogates, workers : int
     state : Path, optional
-        JSON lines file of finished campaigns; those in it are not run again.
+        JSON lines file of finished campaigns; those of the same gates and code are not run again.
     full : callable
         Whether a market's reruns are all done, as in `campaign`.
     line : callable
         Row to what is told of it.
     """
+    from genesis.domain.canonical import content_hash
     from genesis.evidence.gates import parse_gates
+    from genesis.evolution.identity import source_hash
 
-    gates = parse_gates(gates_text).hash[:16]
+    made_by = content_hash(
+        [
+            parse_gates(gates_text).hash,
+            source_hash(*PACKAGES.split()),
+            *((HERE / name).read_text() for name in ("campaigns.py", "markets.py")),
+        ]
+    )[:16]
 
     def mark(market: Market) -> str:
-        return f"{gates}/{surrogates}/{full(market)}"
+        return f"{made_by}/{surrogates}/{full(market)}"
 
     done: dict[tuple[str, str, int], dict[str, Any]] = {}
     if state is not None and state.exists():

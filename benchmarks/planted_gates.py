@@ -59,7 +59,7 @@ def main() -> int:
     parser.add_argument("--arms", nargs="+", help='such as "trend 4"')
     parser.add_argument("--all", action="store_true", help="every plant and strength")
     parser.add_argument("--seeds", type=int, help="campaigns an arm; by default its own number")
-    parser.add_argument("--first-seed", type=int, default=800_000)
+    parser.add_argument("--first-seed", type=int, default=820_000)
     parser.add_argument("--surrogates", type=int, default=19)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--gates", type=Path, help="gates file; the production gates by default")

@@ -177,7 +177,7 @@ def _variants(
     table = np.vstack([evidence.returns, rows]) if len(near) else evidence.returns[None, :]
     hold = max((t.exit_bar - t.entry_bar for s in result.symbols for t in s.trades), default=0)
     memory = (hold + warmup_bars(evidence.candidate.record.strategy)) * campaign.search.interval_ms
-    purge = math.ceil(memory / DAY_MS)
+    purge = math.ceil(memory / max(DAY_MS, campaign.search.interval_ms))
     _cross_validated(evidence, table, settings, purge, periods)
     _walked_forward(evidence, table, settings, purge, periods)
 
@@ -269,7 +269,7 @@ def _replay(evidence: CandidateEvidence, campaign: Campaign, settings: Settings)
     mean, spread = float(np.mean(ratios)), float(np.std(ratios, ddof=1))
     evidence.measures |= {
         "replay_sharpe": (mean, ", ".join(f"{r:.2f}" for r in ratios)),
-        "replay_consistency": max(0.0, 1.0 - spread / max(abs(mean), 0.1)),
+        "replay_consistency": 1.0 - spread / max(abs(mean), 0.1),
     }
     evidence.details["replay"] = ratios
 

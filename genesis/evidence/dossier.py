@@ -16,6 +16,7 @@ from genesis.evolution.store import StoredStrategy, StrategyStore
 
 SCHEMA = 1
 REHEARSAL = "REHEARSAL"
+_BESIDE = ".rehearsal.json"
 ORIGIN = "origin"
 """What stops a strategy whose origin's trials are not here."""
 
@@ -103,17 +104,36 @@ def make_dossier(
 def write_dossier(home: Path, dossier: Dossier) -> Path:
     """Store a dossier; the one before it on the same strategy is replaced.
 
+    A rehearsal never takes the place of what the production gates said: it is put beside it, and
+    nothing but its reader looks at it there.
+
     Raises
     ------
     StorageError
     """
     path = dossier_folder(home) / f"{dossier.strategy}.json"
+    if dossier.rehearsal and _production(path):
+        path = path.with_suffix(_BESIDE)
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         raise StorageError(f"cannot make {path.parent}", why=str(error)) from None
     write_json(path, dossier.to_plain())
     return path
+
+
+def _production(path: Path) -> bool:
+    """Whether there is a dossier of this version's production gates, whatever it says."""
+    try:
+        there = read_dossier(path)
+        return not there.rehearsal and there.facts["gates_file"]["hash"] == PRODUCTION_HASH
+    except (RefusedError, StorageError):
+        return False
+
+
+def _dossier_files(home: Path) -> list[Path]:
+    files = sorted(dossier_folder(home).glob("strat_*.json"))
+    return [file for file in files if not file.name.endswith(_BESIDE)]
 
 
 def read_dossier(path: Path) -> Dossier:
@@ -266,7 +286,7 @@ def all_dossiers(home: Path) -> list[Dossier]:
     RefusedError
         If one was changed after it was written.
     """
-    return [read_dossier(path) for path in sorted(dossier_folder(home).glob("strat_*.json"))]
+    return [read_dossier(path) for path in _dossier_files(home)]
 
 
 def promotable_dossiers(home: Path) -> list[Dossier]:
@@ -290,7 +310,7 @@ def promotable_dossiers(home: Path) -> list[Dossier]:
 def standing_dossiers(home: Path) -> list[Dossier]:
     """`promotable_dossiers` without those that do not match, which can only be made again."""
     found = []
-    for path in sorted(dossier_folder(home).glob("strat_*.json")):
+    for path in _dossier_files(home):
         try:
             dossier = read_dossier(path)
             if dossier.passed:

@@ -32,6 +32,8 @@ from genesis.validation.sharpe import moments, probabilistic_sharpe
 
 Floats = npt.NDArray[np.float64]
 
+BY_HAND = "looked at by hand before: the sealed bars prove nothing for it any more"
+
 
 @dataclass(frozen=True, slots=True)
 class SealedNumbers:
@@ -105,7 +107,8 @@ def open_once(
     """Measures of G3, opening the sealed bars if this strategy was never tried on them.
 
     The opening is on record before anything is computed. A strategy that was opened before gets
-    the numbers and the level of that time; one that was looked at by hand gets none.
+    the numbers and the level of that time; one that was looked at by hand gets none. Strategies
+    that a person tried on these bars before they were sealed have spent their levels too.
 
     Returns
     -------
@@ -113,14 +116,15 @@ def open_once(
     """
     registry = SealRegistry(campaign.home / "seals.json")
     span = campaign.material.sealed_span
-    searched = _searched_by(campaign)
+    searched, tried = _looked_at_by(campaign)
     if searched:
-        note = f"the sealed bars were searched by {', '.join(searched)}: they prove nothing"
-        return {"sealed_psr": (None, note), "sealed_ratio": (None, note)}, {"opened": "searched"}
+        return _void(f"the sealed bars were searched by {', '.join(searched)}: they prove nothing")
     # An imported study's tail is sealed nowhere yet in this workspace.
     registry.adopt(campaign.run_id, campaign.material.panel.name, campaign.bases, span)
     earlier = registry.openings_of(campaign.bases, span)
     if all(opening.strategy != strategy.id for opening in earlier):
+        if strategy.id in tried:
+            return _void(BY_HAND)
         registry.open_for_gate(
             strategy.id, campaign.material.panel.name, campaign.bases, span, clock
         )
@@ -129,13 +133,14 @@ def open_once(
     place = [opening.strategy for opening in earlier].index(strategy.id)
     opening = earlier[place]
     if opening.purpose != "gate":
-        note = "looked at by hand before: the sealed bars prove nothing for it any more"
-        return {"sealed_psr": (None, note), "sealed_ratio": (None, note)}, {"opened": "by hand"}
-    level = level_after([before.p for before in earlier[:place]], settings)
+        return _void(BY_HAND)
+    spent = [None] * len(tried - {known.strategy for known in earlier})
+    level = level_after([*spent, *(before.p for before in earlier[:place])], settings)
     if opening.numbers is None:  # new, or a crash came between the opening and its result
         opening = registry.close(opening, sealed_numbers(campaign, strategy).to_plain())
     numbers = opening.numbers
     assert numbers is not None
+    place += len(spent)
     return sealed_measures(numbers, level, searched_sharpe, place), {
         **numbers,
         "dataset": opening.dataset,  # another one, where the span was opened from there before
@@ -145,10 +150,16 @@ def open_once(
     }
 
 
-def _searched_by(campaign: Campaign) -> list[str]:
-    """Other studies, imported ones too, whose searched bars reach into the sealed ones."""
+def _looked_at_by(campaign: Campaign) -> tuple[list[str], set[str]]:
+    """Who saw the sealed bars: studies that searched there, strategies that a person tried."""
     rows = TrialRegister(campaign.home).overlapping(campaign.bases, campaign.material.sealed_span)
-    return sorted({row.run_id for row in rows if row.kind != HUMAN and row.trials > 0})
+    searched = {row.run_id for row in rows if row.kind != HUMAN and row.trials > 0}
+    return sorted(searched), {row.run_id for row in rows if row.kind == HUMAN}
+
+
+def _void(note: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Measures of G3 where the bars can prove nothing."""
+    return {"sealed_psr": (None, note), "sealed_ratio": (None, note)}, {"void": note}
 
 
 def sealed_measures(

@@ -19,6 +19,7 @@ from genesis.evidence.candidate import CandidateEvidence, measure_candidates
 from genesis.evidence.dossier import (
     ORIGIN,
     Dossier,
+    dossier_folder,
     make_dossier,
     standing_dossiers,
     write_dossier,
@@ -34,6 +35,7 @@ from genesis.evolution.identity import source_hash, versions
 from genesis.evolution.origins import origin_problem
 from genesis.evolution.store import StrategyStore
 from genesis.evolution.work import Executor
+from genesis.market.atomic_file import exclusive as one_at_a_time
 
 Floats = npt.NDArray[np.float64]
 
@@ -154,13 +156,15 @@ def _validate(
     search = measure_search(
         campaign, executor, gates, trials, surrogates=draws, full=full, progress=progress
     )
-    book = _Book(campaign)
     judged = []
-    for evidence in in_order(measured):
-        dossier = _judge(campaign, gates, search, evidence, book, clock, began)
-        if dossier.passed:
-            book.add(dossier.strategy, evidence.returns)
-        judged.append(Judged(dossier, write_dossier(campaign.home, dossier)))
+    # One validation of a workspace at a time: two would not see what the other one promotes.
+    with one_at_a_time(dossier_folder(campaign.home) / ".lock"):
+        book = _Book(campaign)
+        for evidence in in_order(measured):
+            dossier = _judge(campaign, gates, search, evidence, book, clock, began)
+            if dossier.passed:
+                book.add(dossier.strategy, evidence.returns)
+            judged.append(Judged(dossier, write_dossier(campaign.home, dossier)))
     return Validation(
         campaign.run_id,
         gates,

@@ -198,40 +198,6 @@ def path_sharpes(returns: Floats, cv: CombinatorialSplits, periods: float) -> Fl
     """Annualised Sharpe ratio of each path (shape (phi,)); parameters as in `path_returns`.
 
     The rule has to be chosen anew in each split. For one fixed rule all paths are the same series
-    and all ratios equal: `split_sharpes` is what varies then.
+    and all ratios equal.
     """
     return np.array([annual_sharpe(path, periods) for path in path_returns(returns, cv)])
-
-
-def cpcv_path_sharpes(
-    split_returns: Sequence[Floats], cv: CombinatorialSplits, periods: float
-) -> Floats:
-    """`path_sharpes` from what each split's rule returned on its test bars alone, in order.
-
-    As there, all ratios are equal for one fixed rule.
-    """
-    if len(split_returns) != len(cv.splits):
-        raise InputError(f"{len(cv.splits)} splits need as many series, got {len(split_returns)}")
-    rows = np.full((len(cv.splits), cv.groups[-1][1]), np.nan)
-    for row, split, values in zip(rows, cv.splits, split_returns, strict=True):
-        bars = split.test_bars
-        if values.shape != bars.shape:
-            raise InputError(f"a split tests {bars.size} bars but returned {values.size}")
-        row[bars] = values
-    return path_sharpes(rows, cv, periods)
-
-
-def split_sharpes(returns: Floats, cv: CombinatorialSplits, periods: float) -> Floats:
-    """Annualised Sharpe ratio of one fixed rule on the test bars of each split.
-
-    Parameters
-    ----------
-    returns : float64, shape (n,)
-
-    Returns
-    -------
-    float64, shape (splits,)
-        Nothing was fitted, so these show how the ratio varies with the period, not how much of it
-        was fitted.
-    """
-    return np.array([annual_sharpe(returns[split.test_bars], periods) for split in cv.splits])

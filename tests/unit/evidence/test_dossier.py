@@ -383,3 +383,16 @@ def test_a_result_without_a_veto_stops_nothing(production: GatesFile) -> None:
     results: list[GateResult] = production.judge(GOOD, *STAGES)
     record = StoredStrategy(strategy(5), "base")
     assert make_dossier(record, production, results, {}).passed
+
+
+def test_a_rehearsal_does_not_take_the_place_of_what_counts(
+    tmp_path: Path, production: GatesFile
+) -> None:
+    record = stored(tmp_path)
+    counts = written(tmp_path, record, production)
+    practice = parse_gates(TEXT.replace("name: mine", "name: practice\nrehearsal: true"))
+    written(tmp_path, record, practice, {"trades": 3.0})
+    assert promotable(tmp_path, record.id) == counts
+    assert [one.digest for one in all_dossiers(tmp_path)] == [counts.digest]
+    beside = path_of(tmp_path, record).with_suffix(".rehearsal.json")
+    assert read_dossier(beside).rehearsal

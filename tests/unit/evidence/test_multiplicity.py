@@ -115,6 +115,15 @@ def test_daily_equity_is_the_searchs_own(read_campaign: Campaign) -> None:
     assert np.array_equal(found, expected)
 
 
+@pytest.fixture(autouse=True)
+def _groups_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A campaign made by hand says itself what was tried; a real one's ledgers say it."""
+    real = module._tried
+    monkeypatch.setattr(
+        module, "_tried", lambda c: c.groups if isinstance(c, SimpleNamespace) else real(c)
+    )
+
+
 def hand_made(
     home: Path, names: Sequence[str], rows: Rows, others: int = 0
 ) -> tuple[Any, FakeBlocks]:
@@ -129,6 +138,7 @@ def hand_made(
         bases=["BTC"],
         material=SimpleNamespace(searched_span=(0, 1_000)),
         phenotypes=list(names),
+        groups=[list(names)],
         search=SimpleNamespace(symbols=("one",), interval_ms=DAY_MS),
     )
     return campaign, FakeBlocks([rows], days)
@@ -162,12 +172,36 @@ def test_different_behaviours_are_as_many_trials(tmp_path: Path) -> None:
     assert multiplicity(campaign, executor).effective == pytest.approx(3.0)
 
 
-def test_trials_of_other_studies_count_as_alike_as_its_own(tmp_path: Path) -> None:
+def test_trials_that_cannot_be_computed_again_count_as_alike(tmp_path: Path) -> None:
     rows = {"a": equity(*A), "b": equity(*B), "c": equity(*A), "d": equity(*A)}
     campaign, executor = hand_made(tmp_path, "abcd", rows, others=6)
     found = multiplicity(campaign, executor)
     assert found.count.unique == 10
     assert found.effective == pytest.approx(2 * 10 / 4)
+
+
+def test_a_narrow_study_after_a_broad_one_makes_no_trial_alike(tmp_path: Path) -> None:
+    """Together 95 % of the variance would lie in one component: the copies drown the others."""
+    broad = {"a": equity(*A), "b": equity(*B), "c": equity(*C)}
+    copies = {f"copy{i:02d}": equity(*times(1.0 + 0.01 * i, A)) for i in range(60)}
+    campaign, executor = hand_made(tmp_path, "abc", broad | copies, others=60)
+    alone = multiplicity(campaign, executor).components
+    campaign.groups = [list("abc"), list(copies)]
+    both = multiplicity(campaign, executor)
+    assert alone == both.components == 3
+    campaign.groups = [[*"abc", *copies]]
+    assert multiplicity(campaign, executor).components == 1
+    assert both.effective >= 3.0
+
+
+def test_what_others_tried_is_computed_again_here(home: Path) -> None:
+    symbols = write_market(home)
+    small_study(small_config(symbols, seed=2), home, "second")
+    own, other = module._tried(campaign_of("base", home))
+    assert set(own) <= set(campaign_of("base", home).phenotypes)
+    assert other
+    assert not set(own) & set(other)
+    assert set(other) <= set(campaign_of("second", home).phenotypes)
 
 
 def test_the_variance_is_that_of_the_daily_ratios(tmp_path: Path) -> None:
@@ -183,7 +217,7 @@ def test_one_trial_and_none(tmp_path: Path) -> None:
     campaign, executor = hand_made(tmp_path / "one", "a", {"a": equity(*A)})
     found = multiplicity(campaign, executor)
     assert (found.effective, found.variance) == (1.0, 0.0)
-    campaign.phenotypes = []
+    campaign.phenotypes, campaign.groups = [], []
     found = multiplicity(campaign, executor)
     assert found.effective >= 1.0
 

@@ -23,6 +23,8 @@ from genesis.evidence.sealed import (
     sealed_measures,
     sealed_numbers,
 )
+from genesis.evolution.register import TrialRegister
+from genesis.evolution.registration import human_registration
 from genesis.evolution.seals import SealRegistry
 from tests.unit.evidence.small_study import StepClock, campaign_of
 
@@ -235,10 +237,21 @@ def test_a_look_by_hand_spends_a_level_and_spoils_its_strategy(desk: Desk) -> No
     found = desk.open(0)
     assert found["sealed_psr"][0] is found["sealed_ratio"][0] is None
     assert "by hand" in found["sealed_psr"][1]
-    assert found["opened"] == "by hand"
+    assert "by hand" in found["void"]
     assert desk.computed == []
     assert len(desk.registry.openings()) == 1
     assert desk.open(1)["level"] == pytest.approx(0.25 * 0.8 * 0.2)
+
+
+def test_bars_that_a_person_saw_before_they_were_sealed_are_not_unseen(desk: Desk) -> None:
+    campaign = desk.campaign
+    own, other = desk.names[0], desk.names[5]
+    for seen in (own, other):
+        TrialRegister(desk.home).add(human_registration(seen, campaign.material.panel))
+    assert "by hand" in desk.open(0)["void"]
+    assert desk.registry.openings() == []
+    # The other one has spent a level of the span, and so has the first.
+    assert desk.open(1)["level"] == pytest.approx(0.25 * 0.8 * 0.2**2)
 
 
 def test_a_look_by_hand_after_the_gate_spoils_nothing_but_spends(desk: Desk) -> None:
@@ -304,7 +317,7 @@ def test_rows_of_an_earlier_version_are_read(desk: Desk) -> None:
     path.write_text(json.dumps(document))
     (row,) = desk.registry.openings()
     assert (row.purpose, row.bases, row.numbers, row.p) == ("backtest", (), None, None)
-    assert desk.open(3)["opened"] == "by hand"
+    assert "by hand" in desk.open(3)["void"]
     assert desk.open(0)["place"] == 2
 
 

@@ -73,19 +73,14 @@ def test_paths_equal_purgedcv() -> None:
     assert sp.path_returns(returns, cv).tolist() == expected.tolist()
     ratios = [annual_sharpe(path, 365.0) for path in expected]
     assert sp.path_sharpes(returns, cv, 365.0).tolist() == ratios
-    assert sp.cpcv_path_sharpes(values, cv, 365.0).tolist() == ratios
     assert len(set(ratios)) == 10
 
 
-def test_paths_of_a_fixed_rule_coincide_while_splits_differ() -> None:
+def test_paths_of_a_fixed_rule_coincide() -> None:
     cv = sp.combinatorial_purged(120, 6, 2)
     rule = np.random.default_rng(1).standard_normal(120)
     same = sp.path_sharpes(np.tile(rule, (15, 1)), cv, 365.0)
     assert same.tolist() == [annual_sharpe(rule, 365.0)] * 5
-    by_split = sp.split_sharpes(rule, cv, 365.0)
-    assert by_split.shape == (15,)
-    assert by_split[0] == annual_sharpe(rule[:40], 365.0)
-    assert by_split[1] == annual_sharpe(np.r_[rule[:20], rule[40:60]], 365.0)
 
 
 def test_only_test_bars_of_a_split_are_read() -> None:
@@ -100,10 +95,6 @@ def test_returns_of_the_wrong_shape_are_refused() -> None:
     cv = sp.combinatorial_purged(60, 6, 2)
     with pytest.raises(InputError):
         sp.path_returns(np.zeros((15, 59)), cv)
-    with pytest.raises(InputError):
-        sp.cpcv_path_sharpes([np.zeros(20)] * 14, cv, 365.0)
-    with pytest.raises(InputError):
-        sp.cpcv_path_sharpes([np.zeros(19)] * 15, cv, 365.0)
 
 
 def test_impossible_combinations_are_refused() -> None:
