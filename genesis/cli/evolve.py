@@ -149,6 +149,8 @@ def show_outcome(outcome: StudyOutcome) -> None:
     steps = [f"genesis runs show {result.run_id}", "genesis ui"]
     if result.leaderboard:
         steps.insert(0, f"genesis strategies explain {result.leaderboard[0]['id']}")
+    if any(row["feasible"] for row in result.leaderboard):
+        steps.insert(0, f"genesis validate {result.run_id}")
     if not any(row["feasible"] for row in result.leaderboard):
         out.print("no strategy met every constraint of the study", markup=False)
     for place, step in enumerate(steps):
