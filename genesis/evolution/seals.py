@@ -10,7 +10,7 @@ Who looks at a sealed span on purpose leaves a record of it beside the seals, un
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,63 +18,13 @@ from genesis.domain.clock import Clock
 from genesis.domain.errors import RefusedError, StorageError
 from genesis.domain.timeline import DAY_MS, format_ts
 from genesis.evolution.files import read_json, write_json
+from genesis.evolution.openings import Opening, Seal
 from genesis.market.atomic_file import exclusive
 from genesis.market.panel import Panel
 
+__all__ = ["Opening", "Seal", "SealRegistry", "sealed_bases", "sealed_names"]
+
 SCHEMA = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Seal:
-    """Span ``[start_ms, end_ms)`` of a base asset, sealed by a study."""
-
-    base: str
-    start_ms: int
-    end_ms: int
-    study: str
-    dataset: str
-
-
-@dataclass(frozen=True, slots=True)
-class Opening:
-    """A look at sealed bars.
-
-    Attributes
-    ----------
-    strategy, dataset : str
-        Which strategy, on which dataset.
-    ts_ms : int
-        When.
-    studies : tuple of str
-        Whose seals.
-    purpose : {"backtest", "gate"}
-        By hand, or by the gate that may be passed once.
-    bases : tuple of str
-    start_ms, end_ms : int
-        Span that was looked at; of a look by hand, from the first of the seals on.
-    numbers : mapping or None
-        What a gate's look gave, ``p`` among it; None until it is known.
-    """
-
-    strategy: str
-    dataset: str
-    ts_ms: int
-    studies: tuple[str, ...]
-    purpose: str = "backtest"
-    bases: tuple[str, ...] = ()
-    start_ms: int = 0
-    end_ms: int = 0
-    numbers: dict[str, Any] | None = None
-
-    @property
-    def look(self) -> tuple[str, str, int, str]:
-        """What tells a look from every other, whether its numbers are known or not."""
-        return self.strategy, self.dataset, self.ts_ms, self.purpose
-
-    @property
-    def p(self) -> float | None:
-        """P value of a gate's look; None for a look by hand or one that was not finished."""
-        return None if self.numbers is None else float(self.numbers["p"])
 
 
 def sealed_bases(panel: Panel) -> list[str]:
@@ -107,7 +57,7 @@ class SealRegistry:
     def openings(self) -> list[Opening]:
         """Every look at sealed bars, in order."""
         rows = self._document().get("openings", [])
-        return [_opening(row) for row in rows]
+        return [Opening.from_plain(row) for row in rows]
 
     def openings_of(self, bases: Sequence[str], span: tuple[int, int]) -> list[Opening]:
         """Every look at sealed bars of some bases within a span, in order.
@@ -197,7 +147,7 @@ class SealRegistry:
             document = self._document()
             rows = document.get("openings", [])
             for place, row in enumerate(rows):
-                held = _opening(row)
+                held = Opening.from_plain(row)
                 if held.look != opening.look:
                     continue
                 if held.numbers is None:
@@ -296,7 +246,7 @@ class SealRegistry:
             document = self._document()
             held = {Seal(**row) for row in document["seals"]}
             rows = document.setdefault("openings", [])
-            looks = {_opening(row).look for row in rows}
+            looks = {Opening.from_plain(row).look for row in rows}
             new = [asdict(seal) for seal in seals if seal not in held]
             more = [asdict(opening) for opening in openings if opening.look not in looks]
             if new or more:
@@ -316,12 +266,6 @@ class SealRegistry:
             document["seals"] += [asdict(seal) for seal in new]
             write_json(self.path, document)
         return own
-
-
-def _opening(row: dict[str, Any]) -> Opening:
-    """Opening from its JSON form; rows of an earlier version lack the later keys."""
-    lists = {name: tuple(row.get(name, ())) for name in ("studies", "bases")}
-    return Opening(**{**row, **lists})
 
 
 def _refuse_overlap(
