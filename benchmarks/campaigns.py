@@ -190,6 +190,8 @@ def run_all(
 ) -> list[dict[str, Any]]:
     """Run campaigns on processes, telling each on standard error; return their rows in order.
 
+    Ctrl-C and SIGTERM let the campaigns at work end and keep what is done.
+
     Parameters
     ----------
     markets_ : sequence of Market
@@ -205,6 +207,7 @@ def run_all(
     from genesis.domain.canonical import content_hash
     from genesis.evidence.gates import parse_gates
     from genesis.evolution.identity import source_hash
+    from genesis.evolution.stopping import terminable
 
     made_by = content_hash(
         [
@@ -227,7 +230,7 @@ def run_all(
     began, total = time.perf_counter(), len(markets_)
     # A campaign owns one core; thread pools of two at a time would only wait for each other.
     os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"))
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with terminable(), ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         futures = {pool.submit(campaign, m, gates_text, surrogates, full(m)): m for m in waiting}
         try:
             for count, future in enumerate(as_completed(futures), start=1):
