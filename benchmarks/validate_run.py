@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -68,7 +67,7 @@ def interrupted(home: Path, after_s: float) -> tuple[float, int]:
     try:
         child.wait(after_s)
     except subprocess.TimeoutExpired:
-        child.send_signal(signal.SIGINT)
+        child.terminate()  # as Ctrl-C does, which a shell in the background does not pass on
         child.wait(120)
     return time.perf_counter() - began, child.returncode
 
