@@ -248,6 +248,9 @@ def run_all(
             where = f"kept in {state}; the same command goes on" if state else "no --state, lost"
             print(f"interrupted: {len(done)} of {total} campaigns are {where}", file=sys.stderr)
             raise SystemExit(130) from None
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)  # else the rest would run for nothing
+            raise
     return [done[m.kind, m.strength, m.seed] for m in markets_]
 
 

@@ -272,21 +272,22 @@ def mirrored(bars: Bars, flip: npt.NDArray[np.bool_]) -> Bars:
         N of them; the first stays as it is.
     flip : bool, shape (N - 1,)
 
-    Raises
-    ------
-    DataError
-        If a bar reaches twice the close before it: its mirror image would have no price.
+    Notes
+    -----
+    A bar that rises by more than 90 % is mirrored in logarithms instead.
     """
-    before, sign = bars.close[:-1], np.where(flip, -1.0, 1.0)
-    moves = {name: getattr(bars, name)[1:] / before - 1.0 for name in PRICES}
-    if max(float(np.abs(move).max(initial=0.0)) for move in moves.values()) >= 1.0:
-        raise DataError("a bar moves by its whole price: it has no mirror image")
+    before = bars.close[:-1]
+    ratios = {name: getattr(bars, name)[1:] / before for name in PRICES}
+    # The simple mirror image of a bar that nearly doubles would reach zero.
+    wild = np.maximum(ratios["high"], ratios["open"]) > 1.9
+    turned = {name: np.where(wild, 1.0 / r, 2.0 - r) for name, r in ratios.items()}
+    growth = np.where(flip, turned["close"], ratios["close"])
     # one running product: a close that is the bar's high stays so to the last bit
-    close = np.cumprod(np.concatenate([bars.close[:1], 1.0 + sign * moves["close"]]))
+    close = np.cumprod(np.concatenate([bars.close[:1], growth]))
 
-    def placed(name: str, turned: str) -> npt.NDArray[np.float64]:
-        move = np.where(flip, -moves[turned], moves[name])
-        return np.concatenate([getattr(bars, name)[:1], close[:-1] * (1.0 + move)])
+    def placed(name: str, mirror: str) -> npt.NDArray[np.float64]:
+        ratio = np.where(flip, turned[mirror], ratios[name])
+        return np.concatenate([getattr(bars, name)[:1], close[:-1] * ratio])
 
     return Bars(
         bars.ts_ms,

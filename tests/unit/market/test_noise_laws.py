@@ -226,12 +226,19 @@ def test_mirrored_bars_are_possible_and_mirror_back() -> None:
     np.testing.assert_allclose(same.high, bars.high, rtol=1e-9)
 
 
-def test_a_bar_that_doubles_has_no_mirror_image() -> None:
+def test_a_bar_that_doubles_is_mirrored_in_logarithms() -> None:
     bars = walk(10)
     high = bars.high.copy()
     high[5] = 2.0 * bars.close[4]
-    with pytest.raises(DataError, match="no mirror image"):
-        markets.mirrored(replace(bars, high=high), np.zeros(9, dtype=bool))
+    wild = replace(bars, high=high)
+    turned = markets.mirrored(wild, np.ones(9, dtype=bool))
+    assert (turned.low > 0.0).all()
+    assert turned.low[5] / turned.close[4] == pytest.approx(0.5)
+    assert (turned.high >= np.maximum(turned.open, turned.close)).all()
+    again = markets.mirrored(turned, np.ones(9, dtype=bool))
+    np.testing.assert_allclose(
+        again.close[6:] / again.close[5:-1], bars.close[6:] / bars.close[5:-1]
+    )
 
 
 def test_signed_bars_are_real_ones_up_to_their_signs(tmp_path: Path) -> None:
