@@ -286,7 +286,17 @@ def all_dossiers(home: Path) -> list[Dossier]:
     RefusedError
         If one was changed after it was written.
     """
-    return [read_dossier(path) for path in _dossier_files(home)]
+    found = []
+    for path in _dossier_files(home):
+        dossier = read_dossier(path)
+        if dossier.strategy != path.stem:
+            raise RefusedError(
+                f"the dossier {path.name} is about another strategy",
+                why=f"it names {dossier.strategy}",
+                fix=f"make it again: genesis validate {path.stem}",
+            )
+        found.append(dossier)
+    return found
 
 
 def promotable_dossiers(home: Path) -> list[Dossier]:

@@ -396,3 +396,12 @@ def test_a_rehearsal_does_not_take_the_place_of_what_counts(
     assert [one.digest for one in all_dossiers(tmp_path)] == [counts.digest]
     beside = path_of(tmp_path, record).with_suffix(".rehearsal.json")
     assert read_dossier(beside).rehearsal
+
+
+def test_a_dossier_under_another_name_is_refused(tmp_path: Path, production: GatesFile) -> None:
+    record = stored(tmp_path)
+    written(tmp_path, record, production)
+    path = path_of(tmp_path, record)
+    path.rename(path.with_name("strat_000000000000.json"))
+    with pytest.raises(RefusedError, match="about another strategy"):
+        all_dossiers(tmp_path)
