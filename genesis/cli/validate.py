@@ -127,11 +127,11 @@ def _answer(target: Target, outcome: ValidationOutcome, as_json: bool) -> None:
 def refusal_of(target: Target, outcome: ValidationOutcome) -> RefusedError | None:
     """Refusal of the one strategy that was asked for; None if it passed or a run was."""
     from genesis.domain.errors import RefusedError
-    from genesis.evidence.dossier import shortfalls
+    from genesis.evidence.report_words import shortfalls
 
     if target.strategy is None or outcome.validation.promotable:
         return None
-    reasons = [text for one in outcome.validation.judged for text in shortfalls(one.dossier)]
+    reasons = [text for one in outcome.validation.judged for text in shortfalls(one.dossier.facts)]
     return RefusedError(f"{target.strategy} is not promotable", why="; ".join(reasons))
 
 

@@ -59,7 +59,7 @@ def show_trials(out: Console, trials: Mapping[str, Any]) -> None:
 
 def gate_table(gates: Gates, *, title: str) -> Any:
     """Table of one set of verdicts."""
-    from genesis.evidence.dossier import value_text
+    from genesis.evidence.report_words import value_text
 
     columns = [("gate", "left"), ("value", "right"), ("needs", "left"), ("verdict", "left")]
     rows = [
@@ -71,7 +71,7 @@ def gate_table(gates: Gates, *, title: str) -> Any:
 
 def side_by_side(names: Sequence[str], gates: Sequence[Gates]) -> Any:
     """Table of several strategies' verdicts, a column each, narrow enough for a terminal."""
-    from genesis.evidence.dossier import value_text
+    from genesis.evidence.report_words import value_text
 
     heads = [name.removeprefix("strat_")[:8] for name in names]
     columns = [("gate", "left"), ("needs", "left"), *((head, "right") for head in heads)]
@@ -91,7 +91,7 @@ def side_by_side(names: Sequence[str], gates: Sequence[Gates]) -> Any:
 
 
 def _cell(gate: Mapping[str, Any]) -> str:
-    from genesis.evidence.dossier import value_text
+    from genesis.evidence.report_words import value_text
 
     value = gate["value"]
     tiny = value is not None and 0.0 < abs(value) < 1e-4
@@ -100,14 +100,14 @@ def _cell(gate: Mapping[str, Any]) -> str:
 
 
 def _needs(gate: Mapping[str, Any]) -> str:
-    from genesis.evidence.dossier import value_text
+    from genesis.evidence.report_words import value_text
 
     return f"{gate['bound']} {value_text(gate['threshold'])}"
 
 
 def show_verdict(out: Console, dossier: Dossier) -> None:
     """Print whether a strategy is promotable, or what stopped it and by how much."""
-    from genesis.evidence.dossier import shortfalls
+    from genesis.evidence.report_words import shortfalls
 
     mark = f"  {dossier.facts['mark']}" if dossier.rehearsal else ""
     name = f"{dossier.strategy}  {dossier.facts['family']}{mark}"
@@ -115,7 +115,7 @@ def show_verdict(out: Console, dossier: Dossier) -> None:
         out.print(f"{name}  promotable", markup=False, style="green")
         return
     out.print(f"{name}  refused", markup=False)
-    for text in shortfalls(dossier):
+    for text in shortfalls(dossier.facts):
         out.print(f"    {text}", markup=False)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from genesis.domain.canonical import content_hash
 from genesis.domain.errors import RefusedError, StorageError, StrategyError
 from genesis.evidence.gates import PRODUCTION_HASH, GateResult, GatesFile, stopped_by
+from genesis.evidence.report_words import shortfalls
 from genesis.evolution.files import read_json, write_json
 from genesis.evolution.origins import origin_problem
 from genesis.evolution.store import StoredStrategy, StrategyStore
@@ -183,7 +184,7 @@ def promotable(home: Path, strategy: str) -> Dossier:
     refuse_uncounted(home, record)
     if not dossier.passed:
         raise RefusedError(
-            f"{record.id} did not pass the gates", why="; ".join(shortfalls(dossier))
+            f"{record.id} did not pass the gates", why="; ".join(shortfalls(dossier.facts))
         )
     return dossier
 
@@ -247,35 +248,6 @@ def refuse_uncounted(home: Path, record: StoredStrategy) -> None:
             why=problem,
             fix="import it again with the ledgers beside it, or restore its run",
         )
-
-
-def shortfalls(dossier: Dossier) -> list[str]:
-    """What stopped a strategy, in words: its origin, and each gate as in `shortfall`."""
-    origin = dossier.facts.get("origin_problem")
-    words = [] if origin is None else [f"origin: {origin}"]
-    return words + [shortfall(gate) for gate in dossier.gates if gate["verdict"] == "fail"]
-
-
-def shortfall(gate: Mapping[str, Any]) -> str:
-    """A failed gate in words: its value, what it needed, by how much it was missed."""
-    value, threshold = gate["value"], gate["threshold"]
-    note = f" ({gate['note']})" if gate["note"] else ""
-    needed = f"{gate['bound']} {value_text(threshold)} is needed"
-    if value is None:
-        return f"{gate['stage']} {gate['measure']} could not be measured, {needed}{note}"
-    return (
-        f"{gate['stage']} {gate['measure']} is {value_text(value)}, {needed}:"
-        f" missed by {abs(value - threshold):.3g}{note}"
-    )
-
-
-def value_text(value: float | None) -> str:
-    """A gate's value or threshold for people: whole numbers whole, others with four digits."""
-    if value is None:
-        return "–"
-    if float(value).is_integer() and abs(value) < 1e15:
-        return f"{int(value):,}"
-    return f"{value:.4g}"
 
 
 def all_dossiers(home: Path) -> list[Dossier]:

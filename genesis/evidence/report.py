@@ -8,7 +8,7 @@ from typing import Any
 
 from genesis.backtest.report_page import number, render, write_page
 from genesis.domain.timeline import format_ts
-from genesis.evidence.dossier import Dossier, shortfalls, value_text
+from genesis.evidence.dossier import Dossier
 from genesis.evidence.report_figures import (
     lottery_figure,
     neighbours_figure,
@@ -18,6 +18,7 @@ from genesis.evidence.report_figures import (
     sealed_rows,
     walk_figure,
 )
+from genesis.evidence.report_words import shortfalls, worded
 from genesis.strategy.explain import sentence
 from genesis.strategy.strategy import Strategy
 
@@ -84,7 +85,7 @@ def dossier_page(dossier: Dossier, strategy: Strategy) -> str:
             "passed": dossier.passed,
             "rehearsal": dossier.rehearsal,
             "sentence": sentence(strategy),
-            "shortfalls": shortfalls(dossier),
+            "shortfalls": shortfalls(facts),
             "stages": _stages(dossier),
             "tiles": _tiles(facts),
             "studies": [{**row, "source": SOURCES.get(row["source"], row["source"])}
@@ -110,14 +111,7 @@ def _stages(dossier: Dossier) -> list[dict[str, Any]]:
     for stage, question in STAGES.items():
         gates = [gate for gate in dossier.gates if gate["stage"] == stage]
         if gates:
-            rows = [
-                {
-                    **gate,
-                    "value": value_text(gate["value"]),
-                    "needs": f"{gate['bound']} {value_text(gate['threshold'])}",
-                }
-                for gate in gates
-            ]
+            rows = [worded(gate, dossier.facts["details"]) for gate in gates]
             stages.append({"name": stage, "question": question, "gates": rows})
     return stages
 

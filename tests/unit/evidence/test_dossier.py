@@ -22,11 +22,11 @@ from genesis.evidence.dossier import (
     promotable,
     promotable_dossiers,
     read_dossier,
-    shortfalls,
     standing_dossiers,
     write_dossier,
 )
 from genesis.evidence.gates import STAGES, GateResult, GatesFile, parse_gates
+from genesis.evidence.report_words import shortfalls
 from genesis.evolution.store import StoredStrategy, StrategyStore
 from genesis.evolution.trials import TrialLedger
 from tests.unit.evolution.trial_homes import Home, strategy
@@ -227,11 +227,11 @@ def test_a_strategy_that_failed_is_told_each_gate_and_by_how_much(
     found = refusal(tmp_path, record.id)
     assert found.what == f"{record.id} did not pass the gates"
     words = found.why.split("; ")
-    assert words == shortfalls(dossier)
+    assert words == shortfalls(dossier.facts)
     assert words == [
         "G0 trades is 88, at least 100 is needed: missed by 12 (of both symbols)",
         "G1 permutation_sign is 0.15, at most 0.05 is needed: missed by 0.1",
-        "G3 sealed_psr could not be measured, at least 0 is needed (not opened)",
+        "G3 sealed_psr could not be measured, what the budget leaves is needed (not opened)",
     ]
     assert dossier.facts["stopped_by"] == ["trades", "permutation_sign", "sealed_psr"]
 
@@ -245,7 +245,7 @@ def test_gates_that_were_not_reached_are_no_shortfall_but_no_pass_either(
     dossier = make_dossier(record, production, [*early, *late], FACTS)
     assert not dossier.passed
     assert [g["verdict"] for g in dossier.gates][-1] == "not reached"
-    assert len(shortfalls(dossier)) == 1
+    assert len(shortfalls(dossier.facts)) == 1
 
 
 def test_a_dossier_of_another_strategy_is_refused(tmp_path: Path, production: GatesFile) -> None:
@@ -302,7 +302,7 @@ def test_an_origin_that_cannot_be_counted_stops_before_every_gate(
     dossier = make_dossier(record, production, results, {**FACTS, "origin_problem": "lost"})
     assert not dossier.passed
     assert dossier.facts["stopped_by"] == ["origin", "trades"]
-    assert shortfalls(dossier)[0] == "origin: lost"
+    assert shortfalls(dossier.facts)[0] == "origin: lost"
     fine = make_dossier(record, production, production.judge(GOOD, *STAGES), FACTS)
     assert fine.passed
 
