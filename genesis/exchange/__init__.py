@@ -1,0 +1,1 @@
+"""Adapters of the trading core's gateway port, one folder an exchange."""

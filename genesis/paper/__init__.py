@@ -1,0 +1,1 @@
+"""Paper trading: the trading core on replayed or synthetic markets, and its fidelity."""

@@ -1,0 +1,1 @@
+"""Risk checks: pure, fed with snapshots of the ledger."""
