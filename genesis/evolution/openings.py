@@ -2,8 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
+
+import msgspec
+
+from genesis.market.panel import Panel
+
+Look = tuple[str, str, int, str]
+
+
+def sealed_bases(panel: Panel) -> list[str]:
+    """Names under which a panel's symbols are sealed and their trials counted."""
+    return sealed_names(panel.venue, [series.instrument.base for series in panel.symbols])
+
+
+def sealed_names(venue: str, bases: Sequence[str]) -> list[str]:
+    """Names of a venue's base assets; synthetic ones share names, not markets, with real ones."""
+    prefix = "synth:" if venue == "synth" else ""
+    return [prefix + base for base in bases]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +67,27 @@ class Opening:
     numbers: dict[str, Any] | None = None
 
     @staticmethod
-    def from_plain(row: dict[str, Any]) -> Opening:
-        """Opening from its JSON form; rows of an earlier version lack the later keys."""
-        lists = {name: tuple(row.get(name, ())) for name in ("studies", "bases")}
-        return Opening(**{**row, **lists})
+    def from_plain(row: Mapping[str, Any]) -> Opening:
+        """Opening from its JSON form; rows of an earlier version lack the later keys.
+
+        Raises
+        ------
+        msgspec.ValidationError
+            If a key is missing, has another type, or the numbers lack a p value.
+        """
+        opening = msgspec.convert(dict(row), Opening)
+        if opening.numbers is not None:
+            p = opening.numbers.get("p")
+            if isinstance(p, bool) or not isinstance(p, (int, float)) or not 0.0 <= p <= 1.0:
+                raise msgspec.ValidationError("the numbers of a look have no p value")
+        return opening
+
+    def completes(self, other: Opening) -> bool:
+        """Whether it is the other look with the numbers that were not known there."""
+        return other.numbers is None and replace(self, numbers=None) == other
 
     @property
-    def look(self) -> tuple[str, str, int, str]:
+    def look(self) -> Look:
         """What tells a look from every other, whether its numbers are known or not."""
         return self.strategy, self.dataset, self.ts_ms, self.purpose
 

@@ -7,15 +7,16 @@ import os
 import shutil
 import zlib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from zipfile import BadZipFile, ZipFile
 
-from genesis.domain.errors import StorageError
+from genesis.domain.errors import RefusedError
 from genesis.evolution.files import write_json, write_text
 from genesis.evolution.origins import Origin, Origins, changed_origins, holds_search
 from genesis.evolution.register import TrialRegister
-from genesis.evolution.registration import IMPORT
+from genesis.evolution.registration import IMPORT, Registration
 from genesis.evolution.run import CONFIG, TRIALS
 from genesis.evolution.run import STUDY as STUDY_FILE
 from genesis.evolution.seals import SealRegistry
@@ -57,7 +58,7 @@ def take_origins(home: Path, record: StoredStrategy, origins: Origins, archive: 
                 _settle(Path(staging) / origin.folder, study_folder(home, origin.row))
     except OSError as error:
         raise storage_error(f"cannot take the ledgers of {archive}", error) from None
-    for row in (*(origin.row for origin in origins.studies), *origins.humans):
+    for row in (*(_as_known(register, o) for o in origins.studies), *origins.humans):
         register.add(row)
     # Registered first: a sealed span of a study that the register does not know is refused.
     SealRegistry(home / "seals.json").take(origins.seals, origins.openings)
@@ -94,7 +95,7 @@ def _verified(origin: Origin, path: Path) -> TrialLedger:
             raise changed_origins(f"the ledger of '{row.run_id}' does not fit its hash")
     try:
         ledger = TrialLedger(path, look=True)
-    except StorageError as error:
+    except RefusedError as error:
         raise changed_origins(f"the ledger of '{row.run_id}' is broken: {error.why}") from None
     if row.grown(ledger) != row:
         raise changed_origins(f"the ledger of '{row.run_id}' has other numbers than its file says")
@@ -146,6 +147,18 @@ def _is_longer(home: Path, register: TrialRegister, origin: Origin, ledger: Tria
     raise changed_origins(
         f"{known.ledger_size} other rows of the ledger of '{known.run_id}' are registered here"
     )
+
+
+def _as_known(register: TrialRegister, origin: Origin) -> Registration:
+    """What is registered of an origin.
+
+    A ledger that is gone is only told of: its numbers count, but where it ended must not take the
+    place of what the ledger here was verified against, or that one would count as cut.
+    """
+    known = register.known(IMPORT, origin.row.key)
+    if origin.file is not None or known is None:
+        return origin.row
+    return replace(origin.row, ledger_head=known.ledger_head, ledger_size=known.ledger_size)
 
 
 def _settle(source: Path, target: Path) -> None:

@@ -12,11 +12,17 @@ import msgspec
 
 from genesis.domain.canonical import content_hash
 from genesis.domain.errors import RefusedError, StorageError
-from genesis.evolution.registration import HUMAN, IMPORT, Registration, study_registration
+from genesis.evolution.registration import (
+    HUMAN,
+    IMPORT,
+    Registration,
+    origin_name,
+    study_registration,
+)
 from genesis.evolution.run import TRIALS
 from genesis.evolution.seals import Opening, Seal
 from genesis.evolution.store import StoredStrategy
-from genesis.evolution.study_ledgers import origin_name, verified_ledger
+from genesis.evolution.study_ledgers import verified_ledger
 from genesis.evolution.trial_count import open_register
 from genesis.evolution.trials import TrialLedger
 

@@ -309,14 +309,16 @@ class GeneticStrategyPool:
 
         Raises
         ------
-        StorageError
-            If the ledger is shorter than the checkpoint says or lacks a genome.
         RefusedError
-            If the islands are not those of the configuration.
+            If the ledger is shorter than the checkpoint says or another one, or the islands are
+            not those of the configuration.
+        StorageError
+            If the ledger lacks a genome.
         """
         if self.ledger.head_at(state.ledger_size) != state.ledger_head:
-            raise StorageError(
+            raise RefusedError(
                 f"the ledger {self.ledger.path} is not the one of the checkpoint",
+                why="its rows are others than those that the checkpoint was written after",
                 fix="restore both files from a copy, or start a new run",
             )
         for row in self.ledger.rows(state.ledger_size):

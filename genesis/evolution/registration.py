@@ -10,7 +10,7 @@ import msgspec
 
 from genesis.domain.canonical import array_hash, content_hash
 from genesis.domain.errors import StorageError
-from genesis.evolution.seals import sealed_bases
+from genesis.evolution.openings import sealed_bases
 from genesis.evolution.trials import GENESIS, TrialLedger
 from genesis.market.panel import ARRAYS, Panel
 
@@ -45,7 +45,7 @@ class Registration:
     searched_hash : str
         `bars_hash` of the bars that were looked at; empty where it is not known.
     bases : tuple of str
-        Base assets as `genesis.evolution.seals.sealed_bases` names them.
+        Base assets as `genesis.evolution.openings.sealed_bases` names them.
     searched_ms : tuple of int
         Span ``[start, end)`` of the bars that were looked at.
     trials : int
@@ -78,6 +78,11 @@ class Registration:
             return self.run_id, self.dataset_hash, 0
         return self.run_id, self.study_hash, self.created_ms
 
+    @property
+    def folder(self) -> str:
+        """Where the ledger of a study lies in the workspace, as people write it."""
+        return f"runs/{self.run_id}" if self.kind == STUDY else f"origins/{origin_name(self)}"
+
     def overlaps(self, bases: Sequence[str], span: tuple[int, int]) -> bool:
         """Whether it looked at one of the assets inside the span ``[start, end)``."""
         start, end = self.searched_ms
@@ -91,7 +96,8 @@ class Registration:
 
     def not_below(self, known: Registration) -> Registration:
         """The row with the larger numbers: what is registered of a study never shrinks."""
-        longer = max(self, known, key=lambda row: row.ledger_size)
+        # Of two that are as long, the head that is registered holds.
+        longer = max(known, self, key=lambda row: row.ledger_size)
         return replace(
             self,
             trials=max(self.trials, known.trials),
@@ -121,6 +127,11 @@ class Registration:
             return msgspec.convert(dict(plain), Registration)
         except msgspec.ValidationError as error:
             raise StorageError("a row of trials has another form", why=str(error)) from None
+
+
+def origin_name(row: Registration) -> str:
+    """Name of the folder of an imported study: workspaces may give one name to several."""
+    return f"{row.run_id}-{row.study_hash[:12]}-{row.created_ms}"
 
 
 def study_registration(

@@ -5,59 +5,60 @@ another exchange or at another interval is the same market. A study that asks fo
 again (same base, same start or earlier) is not refused: it keeps the span sealed too.
 
 Who looks at a sealed span on purpose leaves a record of it beside the seals, under ``openings``.
+
+The trial register has all of this too, chained by hashes and written first. What is missing in
+`seals.json`, or the whole file, comes back from there; what the register does not know, or knows
+otherwise, was changed by hand and is refused. So no edit gives a spent budget back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from genesis.domain.clock import Clock
 from genesis.domain.errors import RefusedError, StorageError
-from genesis.domain.timeline import DAY_MS, format_ts
 from genesis.evolution.files import read_json, write_json
-from genesis.evolution.openings import Opening, Seal
+from genesis.evolution.openings import Look, Opening, Seal, sealed_bases, sealed_names
+from genesis.evolution.register import REGISTER, TrialRegister
+from genesis.evolution.seal_overlap import refuse_reaching
 from genesis.market.atomic_file import exclusive
-from genesis.market.panel import Panel
 
 __all__ = ["Opening", "Seal", "SealRegistry", "sealed_bases", "sealed_names"]
 
 SCHEMA = 1
 
 
-def sealed_bases(panel: Panel) -> list[str]:
-    """Names under which a panel's symbols are sealed and their trials counted."""
-    return sealed_names(panel.venue, [series.instrument.base for series in panel.symbols])
-
-
-def sealed_names(venue: str, bases: Sequence[str]) -> list[str]:
-    """Names of a venue's base assets; synthetic ones share names, not markets, with real ones."""
-    prefix = "synth:" if venue == "synth" else ""
-    return [prefix + base for base in bases]
-
-
 class SealRegistry:
-    """Sealed spans of a workspace, in one JSON file.
+    """Sealed spans of a workspace, in one JSON file and in the trial register beside it.
 
     Parameters
     ----------
     path : Path
         The file; it need not exist yet.
+
+    Raises
+    ------
+    RefusedError
+        From any method: if the file is damaged or says something else than the register.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._register = TrialRegister(path.parent)
 
     def seals(self) -> list[Seal]:
         """All registered spans in the order of their registration."""
-        return [Seal(**row) for row in self._document()["seals"]]
+        return self._known()[0]
 
     def openings(self) -> list[Opening]:
         """Every look at sealed bars, in order."""
-        rows = self._document().get("openings", [])
-        return [Opening.from_plain(row) for row in rows]
+        return self._known()[1]
 
     def openings_of(self, bases: Sequence[str], span: tuple[int, int]) -> list[Opening]:
         """Every look at sealed bars of some bases within a span, in order.
@@ -140,32 +141,30 @@ class SealRegistry:
 
         Raises
         ------
+        RefusedError
+            If there is no such record.
         StorageError
-            If the record is gone or cannot be written.
+            If it cannot be written.
         """
-        with exclusive(self.path.with_suffix(".lock")):
-            document = self._document()
-            rows = document.get("openings", [])
-            for place, row in enumerate(rows):
-                held = Opening.from_plain(row)
-                if held.look != opening.look:
-                    continue
-                if held.numbers is None:
-                    held = replace(held, numbers=numbers)
-                    rows[place] = asdict(held)
-                    write_json(self.path, document)
-                return held
-        raise StorageError(
-            f"the record of opening sealed bars for {opening.strategy} is gone",
-            why=f"{self.path} was changed meanwhile",
-            fix="restore the file from a copy",
-        )
+        with self._held():
+            held = {known.look: known for known in self._register.openings()}.get(opening.look)
+            if held is None:
+                raise RefusedError(
+                    f"there is no record of opening sealed bars for {opening.strategy}",
+                    why=f"{REGISTER} of {self.path.parent} does not have it",
+                    fix="validate again in the workspace in which the bars were opened",
+                )
+            if held.numbers is None:
+                held = replace(held, numbers=numbers)
+                self._register.keep((), [held])
+            return held
 
     def _add(self, opening: Opening) -> Opening:
-        with exclusive(self.path.with_suffix(".lock")):
-            document = self._document()
-            document.setdefault("openings", []).append(asdict(opening))
-            write_json(self.path, document)
+        with self._held():
+            looks = {known.look for known in self._register.openings()}
+            while opening.look in looks:  # two looks in one millisecond are two looks
+                opening = replace(opening, ts_ms=opening.ts_ms + 1)
+            self._register.keep((), [opening])
         return opening
 
     def refuse_overlap(
@@ -184,13 +183,7 @@ class SealRegistry:
         ------
         RefusedError
         """
-        _refuse_overlap(self.seals(), study, set(bases), searched, end_ms)
-
-    def _document(self) -> dict[str, Any]:
-        if not self.path.exists():
-            return {"schema": SCHEMA, "seals": []}
-        document: dict[str, Any] = read_json(self.path)
-        return document
+        refuse_reaching(self.seals(), study, set(bases), searched, end_ms)
 
     def register(
         self,
@@ -223,8 +216,8 @@ class SealRegistry:
         RefusedError
             If the searched span overlaps a span of another study on one of the bases.
         """
-        with exclusive(self.path.with_suffix(".lock")):
-            _refuse_overlap(self.seals(), study, set(bases), searched, sealed[1])
+        with self._held():
+            refuse_reaching(self.seals(), study, set(bases), searched, sealed[1])
             return self._seal(study, dataset, bases, sealed)
 
     def adopt(
@@ -234,7 +227,7 @@ class SealRegistry:
 
         Parameters as in `register`.
         """
-        with exclusive(self.path.with_suffix(".lock")):
+        with self._held():
             return self._seal(study, dataset, bases, sealed)
 
     def take(self, seals: Sequence[Seal], openings: Sequence[Opening]) -> None:
@@ -242,64 +235,65 @@ class SealRegistry:
 
         What is here already stays as it is, so that doing it again changes nothing.
         """
-        with exclusive(self.path.with_suffix(".lock")):
-            document = self._document()
-            held = {Seal(**row) for row in document["seals"]}
-            rows = document.setdefault("openings", [])
-            looks = {Opening.from_plain(row).look for row in rows}
-            new = [asdict(seal) for seal in seals if seal not in held]
-            more = [asdict(opening) for opening in openings if opening.look not in looks]
-            if new or more:
-                document["seals"] += new
-                rows += more
-                write_json(self.path, document)
+        with self._held():
+            looks = {known.look for known in self._register.openings()}
+            # Numbers of a look that was not finished here are not taken from elsewhere.
+            self._register.keep(seals, [one for one in openings if one.look not in looks])
 
     def _seal(
         self, study: str, dataset: str, bases: Sequence[str], sealed: tuple[int, int]
     ) -> list[Seal]:
         """Write the seals of a study that are not there yet; the lock is held."""
-        document = self._document()
-        known = [Seal(**row) for row in document["seals"]]
         own = [Seal(base, sealed[0], sealed[1], study, dataset) for base in sorted(set(bases))]
-        new = [seal for seal in own if seal not in known]
-        if new and sealed[0] < sealed[1]:
-            document["seals"] += [asdict(seal) for seal in new]
-            write_json(self.path, document)
+        if sealed[0] < sealed[1]:
+            self._register.keep(own, ())
         return own
 
+    @contextmanager
+    def _held(self) -> Iterator[None]:
+        """Hold the file for a change of the register, and write it anew if it says less after."""
+        with exclusive(self.path.with_suffix(".lock")):
+            # What an earlier version wrote is in the file only.
+            self._register.keep(*self._known())
+            yield
+            known = self._known()
+            if self._file() != known and any(known):
+                seals, openings = ([asdict(one) for one in rows] for rows in known)
+                write_json(self.path, {"schema": SCHEMA, "seals": seals, "openings": openings})
 
-def _refuse_overlap(
-    known: Sequence[Seal], study: str, bases: set[str], searched: tuple[int, int], end_ms: int
-) -> None:
-    hits = [
-        seal
-        for seal in known
-        if seal.study != study
-        and seal.base in bases
-        and seal.start_ms < searched[1]
-        and searched[0] < seal.end_ms
-    ]
-    if not hits:
-        return
-    first = min(hits, key=lambda seal: (seal.start_ms, seal.base))
-    who = sorted({seal.study for seal in hits})
-    raise RefusedError(
-        f"the searched part reaches into data sealed by {', '.join(who)}",
-        why=f"{first.base} is sealed from {format_ts(first.start_ms)} to"
-        f" {format_ts(first.end_ms)}; the study would search to {format_ts(searched[1])}",
-        fix=f"{_earlier_end(first.start_ms, searched, end_ms)}or, for data that has nothing to do"
-        f" with {', '.join(who)}, work in another workspace: genesis --home FOLDER evolve CONFIG",
-    )
+    def _known(self) -> tuple[list[Seal], list[Opening]]:
+        """What is sealed and what was opened, in order."""
+        # The file first: whatever another process adds to it is in the register before.
+        seals, openings = self._file()
+        known, looks = list(self._register.seals()), list(self._register.openings())
+        if not known and not looks:
+            return seals, openings
+        by_look: dict[Look, Opening] = {one.look: one for one in looks}
+        for opening in openings:
+            held = by_look.get(opening.look)
+            if held is None or (held != opening and not held.completes(opening)):
+                raise self._refusal(f"the trial register knows no such look of {opening.strategy}")
+        strange = [seal.study for seal in seals if seal not in known]
+        if strange:
+            raise self._refusal(f"the trial register knows no such seal of {strange[0]}")
+        return known, looks
 
+    def _file(self) -> tuple[list[Seal], list[Opening]]:
+        if not self.path.exists():
+            return [], []
+        try:
+            plain: Any = read_json(self.path)
+            seals = msgspec.convert(plain["seals"], list[Seal])
+            return seals, [Opening.from_plain(row) for row in plain.get("openings", [])]
+        except (StorageError, AttributeError, KeyError, TypeError, ValueError) as error:
+            why = error.why if isinstance(error, StorageError) else repr(error)
+            raise self._refusal(f"it cannot be read: {why}") from None
 
-def _earlier_end(seal_ms: int, searched: tuple[int, int], end_ms: int) -> str:
-    """Latest whole day on which the dataset may end, so that its searched part stops in time."""
-    start = searched[0]
-    if seal_ms <= start:
-        return "choose a dataset whose searched part lies outside that span, "
-    # The searched part keeps its share of the dataset; a day less covers the rounding to bars.
-    whole = (seal_ms - start) * (end_ms - start) // (searched[1] - start)
-    day = (start + whole) // DAY_MS * DAY_MS - DAY_MS
-    if day <= start:
-        return f"end the dataset so that its searched part stops by {format_ts(seal_ms)}, "
-    return f"end the dataset by {format_ts(day)[:10]} (dataset.to), "
+    def _refusal(self, why: str) -> RefusedError:
+        """Error of a file that is not what was written."""
+        fix = (
+            f"restore {self.path} from a copy, or work in another workspace: genesis --home FOLDER"
+        )
+        if self._register.seals() or self._register.openings():
+            fix = f"delete {self.path}: every seal and every look comes back from {REGISTER}"
+        return RefusedError(f"{self.path} was changed or damaged", why=why, fix=fix)

@@ -6,11 +6,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from genesis.domain.errors import InputError, StorageError
+from genesis.domain.errors import InputError, RefusedError, StorageError
 from genesis.domain.instrument import base_asset
 from genesis.evolution.files import read_json
 from genesis.evolution.register import changed_ledger, require_continued
-from genesis.evolution.registration import IMPORT, STUDY, Registration, study_registration
+from genesis.evolution.registration import (
+    IMPORT,
+    STUDY,
+    Registration,
+    origin_name,
+    study_registration,
+)
 from genesis.evolution.run import STUDY as STUDY_FILE
 from genesis.evolution.run import TRIALS, runs_folder
 from genesis.evolution.seals import SealRegistry, sealed_names
@@ -42,11 +48,6 @@ def study_folder(home: Path, row: Registration) -> Path:
     return origins_folder(home) / origin_name(row)
 
 
-def origin_name(row: Registration) -> str:
-    """Name of the folder of an imported study: workspaces may give one name to several."""
-    return f"{row.run_id}-{row.study_hash[:12]}-{row.created_ms}"
-
-
 def origins_folder(home: Path) -> Path:
     """Folder that holds what was imported of other workspaces' studies."""
     return home / "origins"
@@ -75,7 +76,7 @@ def look_at(row: Registration, path: Path) -> TrialLedger:
     """
     try:
         return TrialLedger(path, look=True)
-    except StorageError as error:
+    except RefusedError as error:
         raise changed_ledger(row, f"{error.what}: {error.why}") from None
 
 

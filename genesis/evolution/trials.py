@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from genesis.domain.canonical import canonical_json
-from genesis.domain.errors import StorageError
+from genesis.domain.errors import RefusedError, StorageError
 from genesis.evolution.files import append_lines, cut_torn_tail, read_lines
 
 SCHEMA = 1
@@ -104,7 +104,7 @@ class TrialLedger:
 
     Raises
     ------
-    StorageError
+    RefusedError
         If the chain is broken: a row was changed, dropped or inserted.
     """
 
@@ -118,16 +118,9 @@ class TrialLedger:
         self.roles: Counter[str] = Counter()
         self.phenotypes: set[str] = set()
         self.genomes: set[str] = set()
-        for row in self.rows():
-            claimed = str(row.pop("hash", ""))
-            text = canonical_json(row)
-            if linked(self.head, text) != claimed:
-                raise StorageError(
-                    f"{path}: row {self.size + 1} does not fit the chain of hashes",
-                    why="a row was changed, dropped or inserted after it was written",
-                    fix="restore the file from a copy, or start a new run",
-                )
-            self._take(row, claimed, _digest(text))
+        if path is not None:
+            for row, text, link in chained_rows(path, self._broken):
+                self._take(row, link, _digest(text))
 
     def append(self, trials: Iterable[Trial]) -> int:
         """Write trials that are not there yet and return how many were new.
@@ -177,14 +170,14 @@ class TrialLedger:
 
         Raises
         ------
-        StorageError
+        RefusedError
             If the ledger is shorter.
         """
         if size >= len(self._heads):
-            raise StorageError(
+            raise RefusedError(
                 f"{self.path} has {self.size} rows, but {size} were written",
                 why="the end of the file is missing",
-                fix="restore the file from a copy, or start a new run",
+                fix=_restore(self.path),
             )
         return self._heads[size]
 
@@ -198,6 +191,13 @@ class TrialLedger:
     def trials(self) -> int:
         """Rows whose role counts as a trial."""
         return sum(self.roles[role] for role in COUNTED)
+
+    def _broken(self, place: int, why: str) -> RefusedError:
+        return RefusedError(
+            f"{self.path}: row {place} does not fit the chain of hashes",
+            why=why,
+            fix=_restore(self.path),
+        )
 
     def _take(self, row: Mapping[str, Any], link: str, digest: str) -> None:
         self._rows[_name(row)] = digest
@@ -216,6 +216,60 @@ def _name(row: Mapping[str, Any]) -> tuple[Any, ...]:
 
 def _digest(text: str) -> str:
     return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
+
+
+def _restore(ledger: Path | None) -> str:
+    """What whoever reads of a broken ledger can do."""
+    again = "genesis evolve config.yaml"
+    if ledger is None:
+        return again
+    return (
+        f"restore {ledger} from a copy; without one, keep {ledger.with_name('config.yaml')}, remove"
+        f" the rest of its folder and run the study again: {again}"
+    )
+
+
+def chained_rows(
+    path: Path, broken: Callable[[int, str], RefusedError]
+) -> Iterator[tuple[dict[str, Any], str, str]]:
+    """Rows of a hash-chained file, each checked against all before it.
+
+    Parameters
+    ----------
+    path : Path
+        JSON lines, each with its link under ``hash``; a torn last line is left out.
+    broken : callable
+        Makes the error of a row, from its number and what is wrong.
+
+    Yields
+    ------
+    row : dict
+        Without its link.
+    text : str
+        Its canonical JSON.
+    link : str
+
+    Raises
+    ------
+    RefusedError
+        As ``broken`` makes it, if a row was changed, dropped or inserted.
+    """
+    head, place = GENESIS, 0
+    rows = read_lines(path)
+    while True:
+        place += 1
+        try:
+            row = next(rows)
+            claimed = str(row.pop("hash", ""))
+            text = canonical_json(row)
+        except StopIteration:
+            return
+        except (StorageError, AttributeError, TypeError) as error:
+            raise broken(place, f"it cannot be read: {error}") from None
+        if linked(head, text) != claimed:
+            raise broken(place, "a row was changed, dropped or inserted after it was written")
+        head = claimed
+        yield row, text, claimed
 
 
 def linked(head: str, text: str) -> str:

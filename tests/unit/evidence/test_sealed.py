@@ -23,7 +23,7 @@ from genesis.evidence.sealed import (
     sealed_measures,
     sealed_numbers,
 )
-from genesis.evolution.register import TrialRegister
+from genesis.evolution.register import END, REGISTER, TrialRegister
 from genesis.evolution.registration import human_registration
 from genesis.evolution.seals import SealRegistry
 from tests.unit.evidence.small_study import StepClock, campaign_of
@@ -310,6 +310,8 @@ def test_looks_by_hand_of_other_seals_do_not_count(desk: Desk) -> None:
 def test_rows_of_an_earlier_version_are_read(desk: Desk) -> None:
     """Openings by hand were written without purpose, span and numbers."""
     path = desk.home / "seals.json"
+    for name in (REGISTER, END):  # it had no seals and no looks then
+        (desk.home / name).unlink()
     document = json.loads(path.read_text())
     document["openings"] = [
         {"strategy": desk.names[3], "dataset": "d", "ts_ms": 5, "studies": ["base"]}
@@ -328,14 +330,19 @@ def test_a_registry_without_openings_is_read(tmp_path: Path) -> None:
     assert registry.openings_of(["BTC"], (0, 20)) == []
 
 
-def test_a_record_that_is_gone_is_told(desk: Desk) -> None:
-    opening = desk.registry.open_for_gate("strat_a", "d", ["BTC"], (0, 10), desk.clock)
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_lost_record_gives_no_level_back(desk: Desk, whole: bool) -> None:
+    first = desk.open(0)
     path = desk.home / "seals.json"
-    document = json.loads(path.read_text())
-    document["openings"] = []
-    path.write_text(json.dumps(document))
-    with pytest.raises(StorageError, match="is gone"):
-        desk.registry.close(opening, {"p": 0.5})
+    if whole:
+        path.unlink()
+    else:
+        document = json.loads(path.read_text())
+        del document["openings"]
+        path.write_text(json.dumps(document))
+    assert desk.open(1)["level"] == pytest.approx(0.25 * 0.8 * 0.2)
+    assert desk.open(0) == first
+    assert len(desk.computed) == 2
 
 
 def test_what_another_process_found_first_stays(desk: Desk) -> None:

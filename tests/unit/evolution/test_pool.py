@@ -95,12 +95,12 @@ def test_checkpoint_of_another_ledger_is_refused(factory) -> None:
     first = factory.pool("a")
     first.step()
     state = first.state()
-    with pytest.raises(StorageError, match="rows"):
+    with pytest.raises(RefusedError, match="rows"):
         factory.pool("empty").restore(state)
     other = factory.pool("c", config=factory.config(evolution__seed=9))
     other.step()
     other.step()
-    with pytest.raises(StorageError, match="not the one"):
+    with pytest.raises(RefusedError, match="not the one"):
         other.restore(state)
 
 

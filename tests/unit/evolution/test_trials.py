@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from genesis.domain.canonical import canonical_json
-from genesis.domain.errors import StorageError
+from genesis.domain.errors import RefusedError, StorageError
 from genesis.evolution.candidate import Score
 from genesis.evolution.trials import GENESIS, Trial, TrialLedger
 
@@ -44,7 +44,7 @@ def test_head_is_the_chain_of_hashes(tmp_path: Path) -> None:
         head = hashlib.sha256((head + canonical_json(trial.row())).encode()).hexdigest()
     assert ledger.head == head
     assert ledger.head_at(2) == head
-    with pytest.raises(StorageError, match="end of the file is missing"):
+    with pytest.raises(RefusedError, match="rows, but 3 were written"):
         ledger.head_at(3)
 
 
@@ -68,7 +68,7 @@ def test_another_result_for_the_same_trial_is_told(tmp_path: Path) -> None:
     assert ledger.size == 1
 
 
-@pytest.mark.parametrize("how", ["change", "drop", "insert", "swap"])
+@pytest.mark.parametrize("how", ["change", "drop", "insert", "swap", "no row", "no json"])
 def test_tampering_is_seen(tmp_path: Path, how: str) -> None:
     path = tmp_path / "t.jsonl"
     TrialLedger(path).append([_trial(name) for name in "abcd"])
@@ -81,11 +81,18 @@ def test_tampering_is_seen(tmp_path: Path, how: str) -> None:
         del lines[1]
     elif how == "insert":
         lines.insert(1, lines[0])
+    elif how == "no row":
+        lines[1] = "3"
+    elif how == "no json":
+        lines[1] = "{"
     else:
         lines[1], lines[2] = lines[2], lines[1]
     path.write_text("\n".join(lines) + "\n")
-    with pytest.raises(StorageError, match="chain of hashes"):
+    with pytest.raises(RefusedError, match="chain of hashes") as caught:
         TrialLedger(path)
+    assert "row 2 " in caught.value.what
+    assert caught.value.why
+    assert str(path) in caught.value.fix
 
 
 @pytest.mark.parametrize("keep", [1, 40, 200])
