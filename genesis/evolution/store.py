@@ -8,7 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from genesis.domain.canonical import content_hash
-from genesis.domain.errors import InputError, StorageError, StrategyError
+from genesis.domain.errors import (
+    GenesisError,
+    InputError,
+    RefusedError,
+    StorageError,
+    StrategyError,
+)
 from genesis.evolution.files import read_json, write_json
 from genesis.strategy.strategy import Strategy
 from genesis.strategy.text import dump_strategy, load_strategy
@@ -99,7 +105,9 @@ class StoredStrategy:
         Raises
         ------
         StrategyError
-            If it is no record of a known schema, or was changed after it was written.
+            If it is no record of a known schema.
+        RefusedError
+            If it was changed after it was written.
         """
         if not isinstance(plain, Mapping) or plain.get("schema") != SCHEMA:
             raise StrategyError(
@@ -108,7 +116,7 @@ class StoredStrategy:
             )
         body = {k: v for k, v in plain.items() if k not in ("digest", "origins")}
         if content_hash(body) != plain.get("digest"):
-            raise StrategyError(
+            raise RefusedError(
                 f"the stored strategy {plain.get('id')} was changed after it was written",
                 why="its content does not fit its digest",
                 fix="export it again from the workspace that bred it",
@@ -125,9 +133,12 @@ class StoredStrategy:
                 **{name: body[name] for name in _PLAIN},
             )
         except KeyError as error:
-            raise StrategyError(f"the stored strategy lacks the key {error}") from None
-        if record.id != body.get("id"):
             raise StrategyError(
+                f"the stored strategy lacks the key {error}",
+                fix="export it again from the workspace that bred it",
+            ) from None
+        if record.id != body.get("id"):
+            raise RefusedError(
                 f"the stored strategy {body.get('id')} is not what its id says",
                 why=f"its rules and policy have the id {record.id}",
                 fix="export it again from the workspace that bred it",
@@ -244,8 +255,8 @@ class StrategyStore:
         ------
         InputError
             If none or several have it.
-        StrategyError
-            If the file was changed after it was written.
+        RefusedError
+            If the file was changed or damaged after it was written.
         """
         wanted = prefix if prefix.startswith(_PREFIX) else _PREFIX + prefix
         found = [name for name in self.ids() if name.startswith(wanted)]
@@ -262,4 +273,31 @@ class StrategyStore:
         return self._read(self.root / f"{found[0]}.json")
 
     def _read(self, path: Path) -> StoredStrategy:
-        return StoredStrategy.from_plain(read_json(path))
+        plain: Any = None
+        try:
+            plain = read_json(path)
+            record = StoredStrategy.from_plain(plain)
+        except (GenesisError, AttributeError, TypeError, ValueError) as error:
+            what = error.what if isinstance(error, GenesisError) else str(error)
+            why = error.why if isinstance(error, GenesisError) else ""
+            raise RefusedError(
+                f"the stored strategy {path.name} was changed or damaged after it was written",
+                why=f"{what}: {why}" if why else what,
+                fix=_again(path, plain),
+            ) from None
+        if record.id != path.stem:
+            raise RefusedError(
+                f"the stored strategy {path.name} is {record.id} under another's name",
+                why="a strategy's file has the name of its id",
+                fix=_again(path, plain),
+            )
+        return record
+
+
+def _again(path: Path, plain: Any) -> str:
+    """How a strategy's file is made again: a finished run stores its survivors once more."""
+    run = plain.get("run_id") if isinstance(plain, dict) else None
+    return (
+        f"restore {path} from a copy; without one, delete it and store the survivors of its run"
+        f" again: genesis evolve --resume {run or 'RUN'} (an imported one: import it again)"
+    )

@@ -9,13 +9,14 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from genesis.domain.canonical import content_hash
-from genesis.domain.errors import InputError, RefusedError, StorageError, StrategyError
+from genesis.domain.errors import InputError, RefusedError, StorageError
 from genesis.domain.timeline import DAY_MS, parse_ts
 from genesis.evolution import files
 from genesis.evolution.run import Run, list_runs, load_run
@@ -237,21 +238,52 @@ def test_the_first_finder_keeps_the_record(tmp_path: Path) -> None:
     assert store.list()[0].finders == ("r1", "r2", "r3")
 
 
-def test_changed_strategy_is_refused(tmp_path: Path) -> None:
-    store = StrategyStore(tmp_path)
-    path = store.put(StoredStrategy(_strategy(5), trials=7))
-    text = path.read_text()
-    path.write_text(text.replace('"trials": 7', '"trials": 1'))
-    with pytest.raises(StrategyError, match="was changed after it was written"):
-        store.get("strat_")
+_RESUME = "genesis evolve --resume"
+
+
+def _other_id(text: str) -> str:
     other = {k: v for k, v in json.loads(text).items() if k != "digest"}
     other |= {"id": "strat_000000000000"}
-    path.write_text(json.dumps(other | {"digest": content_hash(other)}))
-    with pytest.raises(StrategyError, match="not what its id says"):
-        store.get("strat_")
-    path.write_text(text.replace('"schema": 1', '"schema": 9', 1))
-    with pytest.raises(StrategyError, match="known schema"):
-        store.get("strat_")
-    path.write_text("{")
-    with pytest.raises(StorageError, match="cannot read"):
-        store.get("strat_")
+    return json.dumps(other | {"digest": content_hash(other)})
+
+
+def _no_rules(text: str) -> str:
+    other = {k: v for k, v in json.loads(text).items() if k != "digest"}
+    other |= {"strategy": 3}
+    return json.dumps(other | {"digest": content_hash(other)})
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda text: text.replace('"trials": 7', '"trials": 1'), "does not fit its digest"),
+        (_other_id, "not what its id says"),
+        (_no_rules, ""),
+        (lambda text: text.replace('"schema": 1', '"schema": 9', 1), "known schema"),
+        (lambda _: "[]", "known schema"),
+        (lambda _: "{", "cannot read"),
+        (lambda _: "", "cannot read"),
+    ],
+)
+def test_a_changed_strategy_is_refused(
+    tmp_path: Path, change: Callable[[str], str], said: str
+) -> None:
+    store = StrategyStore(tmp_path)
+    path = store.put(StoredStrategy(_strategy(5), run_id="one", trials=7))
+    path.write_text(change(path.read_text()))
+    for look in (store.list, lambda: store.get("strat_")):
+        with pytest.raises(RefusedError, match="changed or damaged") as caught:
+            look()
+        assert caught.value.exit_code == 3
+        assert path.name in caught.value.what
+        assert said in caught.value.why
+        assert f"delete it and store the survivors of its run again: {_RESUME}" in caught.value.fix
+
+
+def test_a_strategy_under_the_name_of_another_is_refused(tmp_path: Path) -> None:
+    store = StrategyStore(tmp_path)
+    path = store.put(StoredStrategy(_strategy(5), run_id="one"))
+    path.rename(path.with_name("strat_000000000000.json"))
+    with pytest.raises(RefusedError, match="under another's name") as caught:
+        store.list()
+    assert f"{_RESUME} one" in caught.value.fix

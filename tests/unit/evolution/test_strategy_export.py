@@ -15,7 +15,7 @@ from zipfile import ZipFile
 import pytest
 
 from genesis.domain.canonical import content_hash
-from genesis.domain.errors import RefusedError, StrategyError
+from genesis.domain.errors import RefusedError
 from genesis.evolution.files import write_json
 from genesis.evolution.origins import origin_problem
 from genesis.evolution.register import REGISTER, TrialRegister
@@ -462,7 +462,7 @@ def test_a_person_counts_once_whatever_a_file_says(
 
 def test_a_changed_record_is_refused(file: Path, other: Home) -> None:
     file.write_text(file.read_text().replace('"trials": 4', '"trials": 3', 1))
-    with pytest.raises(StrategyError, match="changed after it was written"):
+    with pytest.raises(RefusedError, match="changed after it was written"):
         import_strategy(other.path, file)
     assert not (other.path / "origins").exists()
 
