@@ -18,6 +18,7 @@ from genesis.market import sentiment as sentiment_timeline
 from genesis.market.bars import Bars, FundingRates, SentimentIndex
 from genesis.market.dataset_spec import DatasetSpec, parse
 from genesis.market.panel import ARRAYS, Panel, SymbolSeries
+from genesis.market.recipes import recipes
 from genesis.market.store import BarStore
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "parse",
     "require_stored",
     "split_sealed",
+    "stored_bars",
 ]
 
 DEFAULT_SENTIMENT = "fear_greed"
@@ -83,7 +85,7 @@ def load(
     StorageError
         If a stored file is damaged.
     """
-    bars = {symbol: _in_span(store, spec, symbol) for symbol in require_stored(store, spec)}
+    bars = stored_bars(store, spec)
     rates = _funding(store, spec, bars)
     given = instruments or {}
     members = [
@@ -91,6 +93,17 @@ def load(
         for symbol in spec.symbols
     ]
     return build(spec, members, _sentiment(store, spec), declared=tuple(given))
+
+
+def stored_bars(store: BarStore, spec: DatasetSpec) -> dict[str, Bars]:
+    """Bars of each symbol of a dataset, in its span.
+
+    Raises
+    ------
+    DataError
+        If a symbol has none at all, or none in the span.
+    """
+    return {symbol: _in_span(store, spec, symbol) for symbol in require_stored(store, spec)}
 
 
 def build(
@@ -242,25 +255,9 @@ def require_stored(store: BarStore, spec: DatasetSpec) -> tuple[str, ...]:
     raise DataError(
         what,
         why=f"dataset {spec.text} needs {', '.join(missing)}",
-        fix="make it with one of\n" + "\n".join(f"  {line}" for line in _recipes(spec, missing)),
+        fix="make it with one of\n"
+        + "\n".join(f"  {line}" for line in recipes(store, spec, missing)),
     )
-
-
-def _recipes(spec: DatasetSpec, missing: list[str]) -> list[str]:
-    """Command lines that put the missing bars into the store."""
-    if spec.venue == "synth":
-        return [f"genesis data synth --assets {len(spec.symbols)} --interval {spec.interval}"]
-    venue, interval = spec.venue, spec.interval
-    lines = [
-        f"genesis data import FILE --venue {venue} --symbol {symbol} --interval {interval}"
-        for symbol in missing
-    ]
-    wanted = DatasetSpec(spec.venue, tuple(missing), spec.interval, spec.start_ms, spec.end_ms)
-    return [
-        "genesis data import FOLDER   (laid out candles/VENUE/SYMBOL/INTERVAL.parquet)",
-        *lines,
-        f"genesis data fetch {wanted.text}",
-    ]
 
 
 def _in_span(store: BarStore, spec: DatasetSpec, symbol: str) -> Bars:

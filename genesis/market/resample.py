@@ -24,7 +24,7 @@ def resample(bars: Bars, interval: str, longer: str) -> Bars:
     Raises
     ------
     DataError
-        If it is not.
+        If it is not, or no bar is whole.
     """
     length, target = interval_ms(interval), interval_ms(longer)
     count = target // length
@@ -37,7 +37,11 @@ def resample(bars: Bars, interval: str, longer: str) -> Bars:
     groups, starts, sizes = np.unique(bars.ts_ms // target, return_index=True, return_counts=True)
     whole = sizes == count
     if not whole.any():
-        raise DataError(f"no {longer} bar is complete in {len(bars)} bars of {interval}")
+        raise DataError(
+            f"no {longer} bar is complete in {len(bars)} bars of {interval}",
+            why=f"each needs {count} of them without a gap, from a multiple of {longer} UTC on",
+            fix="choose a longer span, or bring in what is missing: genesis data check shows gaps",
+        )
     return Bars(
         groups[whole] * target,
         bars.open[starts][whole],
@@ -46,3 +50,8 @@ def resample(bars: Bars, interval: str, longer: str) -> Bars:
         bars.close[starts + sizes - 1][whole],
         np.add.reduceat(bars.volume, starts)[whole],
     )
+
+
+def left_out(bars: Bars, made: Bars, longer: str) -> int:
+    """Longer bars that were not made of these, because a part of each is missing."""
+    return len(np.unique(bars.ts_ms // interval_ms(longer))) - len(made)
