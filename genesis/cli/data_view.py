@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from genesis.cli import render
+from genesis.cli.commands import whole
 
 if TYPE_CHECKING:
     from genesis.market.quality import QualityReport
@@ -51,7 +52,10 @@ def show_imports(results: Sequence[ImportResult], skipped: int) -> None:
     for line in noted[:_SHOWN_WARNINGS]:
         out.print(line, markup=False)
     if len(noted) > _SHOWN_WARNINGS:
-        out.print(f"… and {len(noted) - _SHOWN_WARNINGS} more: genesis data check", markup=False)
+        out.print(
+            f"… and {len(noted) - _SHOWN_WARNINGS} more: {whole('genesis data check')}",
+            markup=False,
+        )
 
 
 def fetched(result: FetchResult) -> dict[str, Any]:
@@ -95,7 +99,7 @@ def show_series(found: Sequence[SeriesInfo]) -> None:
     """Table of stored series."""
     out = render.console()
     if not found:
-        out.print("the store is empty; fill it with genesis data import, fetch or synth")
+        out.print(whole("the store is empty; fill it with genesis data import, fetch or synth"))
         return
     rows = [
         (

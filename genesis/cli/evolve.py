@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from genesis.cli import render
+from genesis.cli.commands import whole
 from genesis.cli.options import Json, home_of
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ def show_outcome(outcome: StudyOutcome) -> None:
     if not any(row["feasible"] for row in result.leaderboard):
         out.print("no strategy met every constraint of the study", markup=False)
     for place, step in enumerate(steps):
-        out.print(f"{'' if place else 'next':8} {step}", markup=False)
+        out.print(f"{'' if place else 'next':8} {whole(step)}", markup=False)
 
 
 def show_leaderboard(out: Console, rows: Any) -> None:

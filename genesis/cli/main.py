@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextvars import copy_context
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,7 @@ import typer
 
 from genesis.cli import (
     backtest,
+    commands,
     demo,
     doctor,
     evolve,
@@ -64,6 +66,8 @@ def root(
 ) -> None:
     """Breed trading strategies, judge them honestly, explain what survived."""
     del debug, version  # read by `dispatch` and by their own callback
+    source = ctx.get_parameter_source("home")
+    commands.keep_home(str(home) if source is not None and source.name == "COMMANDLINE" else "")
     ctx.obj = home.expanduser().absolute()
 
 
@@ -97,6 +101,11 @@ def dispatch(arguments: list[str]) -> int:
     int
         0 ok, 1 failed, 2 bad usage or input, 3 refused, 130 interrupted.
     """
+    # In a context of its own: what a line says of its workspace ends with it.
+    return copy_context().run(_dispatch, arguments)
+
+
+def _dispatch(arguments: list[str]) -> int:
     as_json = "--json" in arguments
     debug = "--debug" in arguments
     # Accepted anywhere, since one adds it to the end of the line that just failed.

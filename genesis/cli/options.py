@@ -14,6 +14,23 @@ SeedPaths = Annotated[
 ]
 
 
+def not_empty(value: str | None) -> str | None:
+    """Refuse an empty name, which is the beginning of every id.
+
+    Raises
+    ------
+    InputError
+    """
+    if value is not None and not value.strip():
+        from genesis.domain.errors import InputError
+
+        raise InputError(
+            "an empty name means nothing",
+            fix="write an id or its beginning: genesis runs list, genesis strategies list",
+        )
+    return value
+
+
 def home_of(ctx: typer.Context) -> Path:
     """Workspace folder that the root command chose; it need not exist yet.
 

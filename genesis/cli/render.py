@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from genesis.cli.commands import whole
 from genesis.domain.errors import GenesisError
 
 SCHEMA = 1
@@ -55,7 +56,7 @@ def error_payload(error: GenesisError) -> dict[str, Any]:
             "kind": type(error).__name__,
             "what": error.what,
             "why": error.why,
-            "fix": error.fix,
+            "fix": whole(error.fix),
             "exit_code": error.exit_code,
         }
     }
@@ -66,7 +67,7 @@ def show_error(error: GenesisError) -> None:
     out = console(stderr=True)
     out.print("[bold red]error:[/]", end=" ")
     out.print(error.what, markup=False)
-    for label, text in (("why", error.why), ("fix", error.fix)):
+    for label, text in (("why", error.why), ("fix", whole(error.fix))):
         if text:
             indented = text.replace("\n", "\n       ")
             out.print(f"[bold]{label + ':':6}[/]", end=" ")

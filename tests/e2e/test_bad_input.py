@@ -29,12 +29,12 @@ def _files(home: Path) -> set[str]:
         (
             "symbols: [SYN1, SYN2]",
             "symbols: [SYN1, SYN9]",
-            ["SYN9", "did you mean", "genesis data"],
+            ["SYN9", "did you mean", "data synth"],
         ),
         (
             "venue: synth",
             "venue: nowhere",
-            ["nowhere", "genesis data import", "genesis data fetch"],
+            ["nowhere", "data import", "data fetch"],
         ),
         ("interval: 4h", "interval: 1h", ["SYN1", "4h", "1h"]),
         ("interval: 4h,", "interval: 4h, from: 2031-01-01, to: 2031-02-01,", ["no 4h bar", "2031"]),

@@ -158,10 +158,10 @@ def test_plants_are_explained(shell: Shell) -> None:
     ("words", "message"),
     [
         (["check", "nonsense"], "neither a file nor a dataset"),
-        (["check", "mine:BTC:1h"], "genesis data import"),
+        (["check", "mine:BTC:1h"], "data import"),
         (["import", "absent.csv"], "does not exist"),
         (["fetch", "nonsense"], "is no dataset"),
-        (["fetch", "synth:A:1h"], "genesis data synth"),
+        (["fetch", "synth:A:1h"], "data synth"),
         (["fetch", "nowhere:A:1h"], "no exchange 'nowhere'"),
         (["import", "absent.csv", "--interval", "7h"], "unknown bar interval '7h'"),
     ],
@@ -175,7 +175,7 @@ def test_wrong_words_are_explained(shell: Shell, words: list[str], message: str)
 def test_empty_store_says_how_to_fill_it(shell: Shell) -> None:
     code, out, _ = shell("list")
     assert code == 0
-    assert "genesis data import" in out
+    assert "data import" in out
 
 
 @pytest.mark.parametrize("command", ["import", "fetch", "synth", "list", "check"])
