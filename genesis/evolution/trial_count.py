@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from genesis.domain.errors import RefusedError
-from genesis.evolution.register import TrialRegister
+from genesis.evolution.register import TrialRegister, changed_ledger
 from genesis.evolution.registration import (
     HUMAN,
     IMPORT,
@@ -25,7 +25,7 @@ from genesis.evolution.run import TRIALS
 from genesis.evolution.seals import SealRegistry
 from genesis.evolution.store import StrategyStore
 from genesis.evolution.study_ledgers import look_at, study_facts, study_folders, verified_ledger
-from genesis.evolution.trials import TrialLedger
+from genesis.evolution.trials import GENESIS, TrialLedger
 from genesis.market.panel import Panel
 
 
@@ -179,7 +179,8 @@ def open_register(home: Path) -> TrialRegister:
     Raises
     ------
     RefusedError
-        If a study sealed data here, but neither its run nor the register knows of it.
+        If a study sealed data here, but neither its run nor the register knows of it, or the
+        ledger of a run that the register does not know is not the one that the study ended with.
     """
     register = TrialRegister(home)
     for folder, kind in study_folders(home):
@@ -187,7 +188,11 @@ def open_register(home: Path) -> TrialRegister:
         run_id = folder.name if kind == STUDY else str(facts["run_id"])
         row = study_registration(kind, run_id, facts)
         if register.known(kind, row.key) is None:
-            register.add(row.grown(look_at(row, folder / TRIALS)))
+            ledger = look_at(row, folder / TRIALS)
+            # Nothing registered can tell that it was cut; the study itself noted where it ended.
+            if not ledger.holds(str(facts.get("ledger_head") or GENESIS)):
+                raise changed_ledger(row, "it does not reach the head that the study ended with")
+            register.add(row.grown(ledger))
     _refuse_forgotten(home, register)
     return register
 

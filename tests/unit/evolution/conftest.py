@@ -1,4 +1,4 @@
-"""A small market and an executor that scores genomes by a formula instead of a backtest."""
+"""A small market, an executor that scores genomes by a formula, and a strategy that moves."""
 
 from __future__ import annotations
 
@@ -16,11 +16,14 @@ from genesis.domain.timeline import HOUR_MS
 from genesis.evolution.config import StudyConfig, parse_config
 from genesis.evolution.fitness import ScoreRule
 from genesis.evolution.pool import GeneticStrategyPool, StudyIdentity
+from genesis.evolution.strategy_export import export_strategy
 from genesis.evolution.trials import TrialLedger
 from genesis.evolution.work import ExecutorStats, StudyJob, UnitResult, WorkUnit
 from genesis.market.panel import Panel, SymbolSeries
 from genesis.strategy.genome import from_text
 from genesis.strategy.registry import SeedRegistry
+from tests.unit.evolution.exported import two_studies
+from tests.unit.evolution.trial_homes import Home
 
 DAYS = 30
 
@@ -215,3 +218,23 @@ class Factory:
 def factory(tmp_path: Path) -> Factory:
     """Pools over a formula, in a folder of the test."""
     return Factory(tmp_path)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    """Two studies on the same market, and one elsewhere; the first found a strategy."""
+    return two_studies(tmp_path / "home")
+
+
+@pytest.fixture
+def file(home: Home, tmp_path: Path) -> Path:
+    """The strategy, exported."""
+    return export_strategy(home.path, "strat_", tmp_path / "out" / "best.json").path
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Home:
+    """Another workspace, which made trials of its own on the market."""
+    other = Home(tmp_path / "other")
+    other.study("own", "ae")
+    return other

@@ -261,6 +261,39 @@ def test_a_longer_ledger_with_fewer_trials_takes_none_back(home: Home) -> None:
     assert home.numbers() == (7, 4)
 
 
+def test_a_row_that_is_as_long_does_not_move_the_head(home: Home) -> None:
+    """The ledger that is here was verified against the head that is registered."""
+    register = TrialRegister(home.path)
+    register.add(_row("one", trials=5, ledger_size=5, ledger_head="a" * 64))
+    assert register.add(_row("one", trials=6, ledger_size=5, ledger_head="b" * 64))
+    (row,) = register.rows()
+    assert (row.trials, row.ledger_head) == (6, "a" * 64)
+
+
+@pytest.mark.parametrize("edit", [_drop_last, _empty, None])
+def test_a_finished_run_that_is_taken_up_has_its_whole_ledger(
+    home: Home, edit: Edit | None
+) -> None:
+    """Without the register only the study's own facts say where its ledger ended."""
+    facts = home.study("one", "abc")
+    path = home.run("one") / "trials.jsonl"
+    head = TrialLedger(path).head
+    write_json(home.run("one") / "study.json", {**facts, "ledger_head": head})
+    for name in (REGISTER, END):
+        (home.path / name).unlink()
+    whole = path.read_bytes()
+    if edit is None:
+        path.unlink()
+    else:
+        _edit(path, edit)
+    with pytest.raises(RefusedError, match="'one' was cut or changed") as caught:
+        home.count()
+    assert "the study ended with" in caught.value.why
+    assert "runs/one" in caught.value.fix
+    path.write_bytes(whole)
+    assert home.numbers() == (3, 3)
+
+
 def test_two_writers_keep_one_chain(home: Home) -> None:
     one, two = TrialRegister(home.path), TrialRegister(home.path)
     for n in range(1, 6):
