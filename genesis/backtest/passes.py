@@ -13,6 +13,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from genesis.costs.margin import liquidation_level
 from genesis.costs.model import MAKER, NOISE, SLIPPAGE, TAKER, fill_price, slippage_rate
 from genesis.domain.jit import kernel
 from genesis.strategy.policy import (
@@ -44,21 +45,6 @@ PHASE_RESTING, PHASE_MARKET, PHASE_RANGE, PHASE_CLOSE = range(4)
 BOOK_FULL = -1
 MOST_PER_BAR = 3
 """Orders one bar can hold: a close, an open, and an exit from the new position."""
-
-
-@kernel
-def liquidation_level(
-    position: float, entry: float, accrued: float, leverage: float, maintenance: float
-) -> float:
-    """Price at which an isolated margin is used up to its maintenance requirement.
-
-    The margin is ``|q| * entry / leverage``; funding paid so far (``accrued``, quote units,
-    positive when paid) has been taken from it. Liquidation where
-    ``margin - accrued + q * (p - entry) = maintenance * |q| * p``, solved for p.
-    """
-    side = 1.0 if position > 0.0 else -1.0
-    level = entry * (1.0 - side / leverage) + side * accrued / abs(position)
-    return level / (1.0 - side * maintenance)
 
 
 @kernel
