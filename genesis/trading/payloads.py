@@ -156,11 +156,15 @@ class OrderFilled(Payload, frozen=True):
 
 
 class OrderCanceled(Payload, frozen=True):
-    """The exchange ended an order; what was filled before stays filled."""
+    """The exchange ended an order; what was filled before stays filled.
+
+    ``venue_id`` says which leg ended where a modification replaced one by another.
+    """
 
     type: ClassVar[EventType] = EventType.ORDER_CANCELED
     client_id: str
     reason: str
+    venue_id: str = ""
 
 
 class OrderModified(Payload, frozen=True):
@@ -484,13 +488,19 @@ class TakeProfitTriggered(Payload, frozen=True):
 
 
 class OrderSubmit(Payload, frozen=True):
-    """Send an order."""
+    """Send an order.
+
+    ``intent_id`` names the intent it executes, ``reference`` the price that the decision saw;
+    without one a trigger order is measured against its own level.
+    """
 
     type: ClassVar[EventType] = EventType.ORDER_SUBMIT
     deployment: str
     plan_id: str
     purpose: str
     order: OrderRequest
+    intent_id: str = ""
+    reference: Decimal | None = None
 
 
 class OrderCancel(Payload, frozen=True):
