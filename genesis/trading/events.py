@@ -32,6 +32,7 @@ class EventType(StrEnum):
     BAR_RANGE = "bar_range"
     BAR_CLOSED = "bar_closed"
     BAR_CORRECTED = "bar_corrected"
+    BARS_MISSING = "bars_missing"
     CANDLE_STREAM_DATA_READY = "candle_stream_data_ready"
     SYMBOL_ENDED = "symbol_ended"
     NEWS_RECEIVED = "news_received"
@@ -99,6 +100,7 @@ _NORMAL = (
     EventType.BAR_RANGE,
     EventType.BAR_CLOSED,
     EventType.BAR_CORRECTED,
+    EventType.BARS_MISSING,
     EventType.CANDLE_STREAM_DATA_READY,
     EventType.SYMBOL_ENDED,
     EventType.NEWS_RECEIVED,

@@ -81,6 +81,16 @@ class BarCorrected(Payload, frozen=True):
     after: float
 
 
+class BarsMissing(Payload, frozen=True):
+    """A symbol's bars jumped over some of the grid; they count as unknown."""
+
+    type: ClassVar[EventType] = EventType.BARS_MISSING
+    symbol: str
+    interval_ms: int
+    first_ms: int
+    bars: int
+
+
 class CandlesReady(Payload, frozen=True):
     """Every bar of this open time that will come has come: strategies may decide."""
 
