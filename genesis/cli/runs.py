@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from genesis.cli import render
-from genesis.cli.options import Json, home_of
+from genesis.cli.commands import whole
+from genesis.cli.options import Json, home_of, not_empty
 
 if TYPE_CHECKING:
     from genesis.evolution.run import Run
+    from genesis.system.run_verdicts import RunVerdict
 
 app = typer.Typer(no_args_is_help=True, help="List, show and compare runs; ship them to MLflow.")
 
@@ -26,7 +28,10 @@ def complete_run(ctx: typer.Context, incomplete: str) -> list[str]:
 
 
 RunId = Annotated[
-    str, typer.Argument(help="Id of a run, or its beginning.", autocompletion=complete_run)
+    str,
+    typer.Argument(
+        help="Id of a run, or its beginning.", autocompletion=complete_run, callback=not_empty
+    ),
 ]
 
 
@@ -49,7 +54,7 @@ def list_(ctx: typer.Context, as_json: Json = False) -> None:
         return
     out = render.console()
     if not runs:
-        out.print("no runs yet: genesis demo, or genesis evolve CONFIG", markup=False)
+        out.print(whole("no runs yet: genesis demo, or genesis evolve CONFIG"), markup=False)
         return
     columns = [("run", "left"), ("status", "left"), ("generations", "right")]
     columns += [("evaluations", "right"), ("best", "right"), ("time", "right"), ("started", "left")]
@@ -74,7 +79,7 @@ def show(
     run: RunId,
     as_json: Json = False,
 ) -> None:
-    """Show one run: its search, its leaderboard, why genomes failed.
+    """Show one run: its search, its leaderboard, why genomes failed, what the gates said.
 
     Examples:
 
@@ -84,13 +89,16 @@ def show(
     """
     from genesis.cli.evolve import show_leaderboard
     from genesis.evolution.run import load_run
+    from genesis.system.run_verdicts import run_verdict
 
     found = load_run(run, home_of(ctx))
     summary = _summary(found)
+    verdict = run_verdict(home_of(ctx), found.id)
     if as_json:
         render.emit(
             {
                 "run": summary,
+                "validation": verdict.to_plain() if verdict is not None else None,
                 "study": found.study,
                 "config": found.config.to_plain(),
                 "metrics": found.metrics_records(),
@@ -105,9 +113,11 @@ def show(
     if failures:
         text = ", ".join(f"{cause} {count:,}" for cause, count in sorted(failures.items()))
         out.print(f"{'invalid genomes':17} {text}", markup=False)
+    if summary["status"] == "finished":
+        out.print(f"{'validation':17} {_validation(found.id, verdict)}", markup=False)
     show_leaderboard(out, found.leaderboard_records())
     if summary["status"] in ("interrupted", "failed"):
-        out.print(f"go on with: genesis evolve --resume {found.id}", markup=False)
+        out.print(whole(f"go on with: genesis evolve --resume {found.id}"), markup=False)
 
 
 @app.command("compare")
@@ -218,6 +228,20 @@ def _summary(run: Run) -> dict[str, Any]:
 
 def _shown(key: str, value: Any) -> str:
     return str(value)[:12] if value and key.endswith("_hash") else render.number(value)
+
+
+def _validation(run_id: str, verdict: RunVerdict | None) -> str:
+    from genesis.domain.timeline import format_ts
+
+    if verdict is None:
+        return whole(f"none yet: genesis validate {run_id}")
+    passed = f"{verdict.promotable} promotable"
+    if verdict.rehearsed:
+        passed += f", {verdict.rehearsed} passed a rehearsal"
+    return (
+        f"{verdict.judged} judged, {passed} (gates {', '.join(verdict.gates)};"
+        f" {format_ts(verdict.last_ms)})"
+    )
 
 
 def _failures(run: Run) -> dict[str, int]:

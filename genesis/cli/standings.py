@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from genesis.cli import render
+from genesis.cli.commands import whole
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from genesis.evolution.store import StoredStrategy
     from genesis.system.dossiers import Standing
 
 
@@ -18,7 +20,7 @@ def show_promotable(out: Console, rows: Sequence[Mapping[str, Any]]) -> None:
     from genesis.domain.timeline import format_ts
 
     if not rows:
-        out.print("nothing is promotable yet: genesis validate RUN", markup=False)
+        out.print(whole("nothing is promotable yet: genesis validate RUN"), markup=False)
         return
     columns = [("strategy", "left"), ("family", "left"), ("gates", "left"), ("mark", "left")]
     columns += [("judged", "left"), ("PSR sealed", "right"), ("run", "left")]
@@ -39,12 +41,41 @@ def show_promotable(out: Console, rows: Sequence[Mapping[str, Any]]) -> None:
         out.print("REHEARSAL: passed gates for practice, which never lead to real money")
 
 
-def block(standing: Standing | None) -> dict[str, Any]:
-    """What `strategies show` says about a dossier, by label."""
+def block(
+    record: StoredStrategy, standing: Standing | None, origin: str | None, sealed: str
+) -> dict[str, Any]:
+    """What `strategies show` says about a dossier and the sealed bars, by label.
+
+    Parameters
+    ----------
+    record : StoredStrategy
+    standing : Standing or None
+        None if it was not judged yet.
+    origin : str or None
+        Why it cannot be promoted for want of the trials behind it.
+    sealed : str
+        What the sealed bars of its run have left, in words; empty if nobody knows.
+    """
+    found = _verdict(record, standing, origin)
+    if sealed:
+        found["sealed bars"] = sealed
+    return found
+
+
+def _verdict(
+    record: StoredStrategy, standing: Standing | None, origin: str | None
+) -> dict[str, Any]:
     from genesis.domain.timeline import format_ts
 
+    if standing is None and origin is not None:
+        again = "import it with its ledgers beside it: genesis strategies import FILE.json"
+        return {
+            "verdict": "not judged yet, and nothing here can make it promotable",
+            "problem": origin,
+            "what helps": whole(again),
+        }
     if standing is None:
-        return {"verdict": "not judged yet: genesis validate"}
+        return {"verdict": whole(f"not judged yet: genesis validate {record.id}")}
     found: dict[str, Any] = {"verdict": standing.status}
     if standing.problem:
         found["problem"] = standing.problem

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from genesis.cli import render, standings
-from genesis.cli.options import Json, home_of
+from genesis.cli.commands import whole
+from genesis.cli.options import Json, home_of, not_empty
 
 if TYPE_CHECKING:
+    from genesis.evidence.sealed import Budget
     from genesis.evolution.store import StoredStrategy, StrategyStore
     from genesis.evolution.strategy_export import Moved
     from genesis.system.dossiers import Standing
@@ -31,7 +34,9 @@ def complete_strategy(ctx: typer.Context, incomplete: str) -> list[str]:
 StrategyId = Annotated[
     str,
     typer.Argument(
-        help="Id of a strategy, or its unique beginning.", autocompletion=complete_strategy
+        help="Id of a strategy, or its unique beginning.",
+        autocompletion=complete_strategy,
+        callback=not_empty,
     ),
 ]
 
@@ -39,7 +44,9 @@ StrategyId = Annotated[
 @app.command("list")
 def list_(
     ctx: typer.Context,
-    run: Annotated[str | None, typer.Option(help="Only strategies that this run found.")] = None,
+    run: Annotated[
+        str | None, typer.Option(help="Only strategies that this run found.", callback=not_empty)
+    ] = None,
     promotable: Annotated[
         bool, typer.Option("--promotable", help="Only strategies that passed every gate.")
     ] = False,
@@ -65,6 +72,8 @@ def list_(
     # Checked before the store is read: whatever does not match is refused here.
     passed = promotable_standings(home) if promotable else None
     stored = _store(ctx).list()
+    if run is not None:
+        _require_known(run, stored, home)
     records = []
     for record in stored:
         found = standing_of(home, record) if passed is None else passed.get(record.id)
@@ -82,8 +91,8 @@ def list_(
     if not records:
         nothing = "no strategies yet: genesis demo, or genesis evolve CONFIG"
         if stored:
-            nothing = f"no strategy was found by a run '{run}': genesis runs list shows the runs"
-        out.print(nothing, markup=False)
+            nothing = f"the run '{run}' left no strategy: genesis runs list shows the runs"
+        out.print(whole(nothing), markup=False)
         return
     columns = [("strategy", "left"), ("family", "left"), ("fitness", "right")]
     columns += [("Sharpe", "right"), ("trades", "right"), ("gates", "left"), ("run", "left")]
@@ -114,19 +123,33 @@ def show(ctx: typer.Context, strategy: StrategyId, as_json: Json = False) -> Non
 
         genesis strategies show strat_3fa9 --json
     """
+    from genesis.evolution.origins import origin_problem
     from genesis.system.dossiers import standing_of
 
+    workspace = _workspace(ctx)
     record = _store(ctx).get(strategy)
-    standing = standing_of(_workspace(ctx).home, record)
+    standing = standing_of(workspace.home, record)
+    # A dossier says itself what its origin lacks.
+    origin = origin_problem(workspace.home, record) if standing is None else None
+    budget, sealed = _sealed(record, workspace)
     if as_json:
         dossier = standing.to_plain() if standing is not None else None
-        render.emit({"strategy": record.to_plain(), "dossier": dossier})
+        left = budget.to_plain() if budget is not None else None
+        render.emit(
+            {
+                "strategy": record.to_plain(),
+                "dossier": dossier,
+                "origin_problem": origin,
+                "sealed_budget": left,
+            }
+        )
         return
     out = render.console()
     out.print(f"{record.id}  {record.strategy.family}", markup=False, style="bold")
     for name, node in record.strategy.rules.named():
         out.print(f"  {name:12} {node.text}", markup=False)
-    for title, block in [*record.details(), ("gates", standings.block(standing))]:
+    gates = standings.block(record, standing, origin, sealed)
+    for title, block in [*record.details(), ("gates", gates)]:
         out.print(f"\n{title}", style="bold")
         for key, value in block.items():
             out.print(f"  {key:20} {render.number(value, 4)}", markup=False)
@@ -217,6 +240,39 @@ def _show_moved(moved: Moved, verb: str, as_json: bool) -> None:
         out.print(f"ledgers  {moved.ledgers}", markup=False)
     if moved.problem is not None:
         out.print(f"not promotable: {moved.problem}", markup=False)
+
+
+def _sealed(record: StoredStrategy, workspace: Workspace) -> tuple[Budget | None, str]:
+    """What the sealed bars behind a strategy have left, and in words; empty if nobody knows."""
+    from genesis.domain.errors import GenesisError
+    from genesis.system.sealed_bars import budget_behind
+
+    try:
+        budget = budget_behind(record, workspace)
+    except GenesisError as error:  # a changed record is no reason not to show the strategy
+        return None, f"nobody can say what is left: {error.what}"
+    return budget, budget.text if budget is not None else ""
+
+
+def _require_known(run: str, stored: Sequence[StoredStrategy], home: Path) -> None:
+    """Refuse a run that is neither here nor named by a stored strategy.
+
+    Raises
+    ------
+    InputError
+    """
+    from genesis.domain.errors import InputError, did_you_mean
+    from genesis.evolution.run import list_runs
+
+    known = {name for record in stored for name in record.finders}
+    known |= {found.id for found in list_runs(home)}
+    if not any(name.startswith(run) for name in known):
+        raise InputError(
+            f"there is no run '{run}'{did_you_mean(run, known)}",
+            fix=f"known runs: {', '.join(sorted(known))}"
+            if known
+            else "there are none yet: genesis demo, or genesis evolve CONFIG",
+        )
 
 
 def _workspace(ctx: typer.Context) -> Workspace:

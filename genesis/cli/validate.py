@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from genesis.cli import render
-from genesis.cli.options import Json, home_of
+from genesis.cli.options import Json, home_of, not_empty
 
 if TYPE_CHECKING:
     from genesis.domain.errors import RefusedError
-    from genesis.system.validation import Target, ValidationOutcome
+    from genesis.system.validation import ValidationOutcome
+    from genesis.system.validation_target import Target
 
 
 def complete_target(ctx: typer.Context, incomplete: str) -> list[str]:
@@ -32,6 +33,7 @@ def validate(
             metavar="RUN|STRATEGY",
             help="Id of a finished run or of a strategy, or its unique beginning.",
             autocompletion=complete_target,
+            callback=not_empty,
         ),
     ],
     gates: Annotated[
@@ -62,7 +64,9 @@ def validate(
     """Judge a study's best strategies, or one strategy, and write a dossier on each.
 
     The whole search is run again on markets without an edge; the strategies are disturbed,
-    cross-validated and, if every gate before is passed, opened on the sealed bars. Ctrl-C keeps
+    cross-validated and, if every gate before is passed, opened on the sealed bars. All that are
+    ever opened there share one error budget, and a rehearsal (--gates) spends it like the
+    production gates do: practise on data that you do not mean to trade. Ctrl-C keeps
     the finished reruns. Exit code 0 when a run was judged, whatever the verdict; 3 when a strategy
     was named and is not promotable.
 
@@ -78,15 +82,22 @@ def validate(
     from genesis.domain.errors import InterruptedRun
     from genesis.evidence.gates import load_gates
     from genesis.system.clock import SystemClock
-    from genesis.system.validation import Placement, find_target, reruns_of, start_validation
+    from genesis.system.sealed_bars import remarks_on
+    from genesis.system.validation import Placement, reruns_of, start_validation
+    from genesis.system.validation_target import find_target
     from genesis.system.workspace import Workspace
 
     workspace = Workspace(home_of(ctx))
     judged_by = load_gates(gates)
     target = find_target(name, workspace)
     out = render.console(stderr=as_json)
-    mark = ", a REHEARSAL" if judged_by.rehearsal else ""
-    out.print(f"run {target.run.id}   gates '{judged_by.name}'{mark}", markup=False)
+
+    def head() -> None:
+        mark = ", a REHEARSAL" if judged_by.rehearsal else ""
+        out.print(f"run {target.run.id}   gates '{judged_by.name}'{mark}", markup=False)
+        for text in remarks_on(judged_by):
+            out.print(f"note: {text}", markup=False)
+
     progress = ValidationProgress(out, SystemClock(), reruns_of(judged_by))
     try:
         outcome = start_validation(
@@ -99,6 +110,7 @@ def validate(
             report=report,
             progress=progress,
             notify=lambda text: out.print(text, markup=False),
+            on_begin=head,
         )
         progress.finish()
     except InterruptedRun as error:
@@ -117,7 +129,7 @@ def _answer(target: Target, outcome: ValidationOutcome, as_json: bool) -> None:
     else:
         from genesis.cli.verdicts import show_outcome
 
-        show_outcome(render.console(), outcome)
+        show_outcome(render.console(), outcome, steps=refusal is None)
         if refusal is not None:
             render.show_error(refusal)
     if refusal is not None:
@@ -126,23 +138,23 @@ def _answer(target: Target, outcome: ValidationOutcome, as_json: bool) -> None:
 
 def refusal_of(target: Target, outcome: ValidationOutcome) -> RefusedError | None:
     """Refusal of the one strategy that was asked for; None if it passed or a run was."""
+    from genesis.cli.next_steps import next_steps
     from genesis.domain.errors import RefusedError
     from genesis.evidence.report_words import shortfalls
 
     if target.strategy is None or outcome.validation.promotable:
         return None
     reasons = [text for one in outcome.validation.judged for text in shortfalls(one.dossier.facts)]
-    return RefusedError(f"{target.strategy} is not promotable", why="; ".join(reasons))
+    return RefusedError(
+        f"{target.strategy} is not promotable",
+        why="; ".join(reasons),
+        fix="\n".join(next_steps(outcome.validation)),
+    )
 
 
 def command_again(ctx: typer.Context) -> str:
     """The command line that was given, as a person would write it again."""
-    root = ctx.find_root()
-    words = ["genesis"]
-    source = root.get_parameter_source("home")
-    if source is not None and source.name == "COMMANDLINE":
-        words += ["--home", str(root.params["home"])]
-    words += ["validate", str(ctx.params["name"])]
+    words = ["genesis", "validate", str(ctx.params["name"])]
     for option, value in ctx.params.items():
         flag = "--json" if option == "as_json" else f"--{option.replace('_', '-')}"
         if option == "name" or value is None or value is False:

@@ -25,6 +25,9 @@ WORDS = {
 }
 """What is counted in each step."""
 
+STOPPING = "stopping"
+"""Step in which nothing is counted: the user wants it to end, and workers have to."""
+
 _LINES = 5
 """Most lines of a step that is still going on, where there is no terminal."""
 _QUIET_S = 10.0
@@ -52,6 +55,10 @@ class ValidationProgress:
 
     def __call__(self, step: str, done: int, total: int) -> None:
         """Take note of how far a step is."""
+        if step == STOPPING:
+            self.stop()
+            self._out.print("stopping; what is finished is kept…", markup=False)
+            return
         if self._step is None or self._step.name != step:
             self._end()
             self._step = _Step(step, done, total, self._clock)

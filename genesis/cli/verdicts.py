@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from genesis.cli import render
+from genesis.cli.next_steps import next_steps
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,15 +18,23 @@ MARKS = {"pass": "pass", "fail": "FAIL", "reported": "reported", "not reached": 
 Gates = Sequence[Mapping[str, Any]]
 
 
-def show_outcome(out: Console, outcome: ValidationOutcome) -> None:
-    """Print a validation: trials, the search's gates, each strategy's, the verdicts."""
+def show_outcome(out: Console, outcome: ValidationOutcome, *, steps: bool = True) -> None:
+    """Print a validation: trials, the search's gates, each strategy's, the verdicts.
+
+    Parameters
+    ----------
+    out : Console
+    outcome : ValidationOutcome
+    steps : bool
+        Whether to say what to do next; an error that follows says it itself.
+    """
     done = outcome.validation
     show_trials(out, done.trials)
     search = [result.to_plain() for result in done.search]
     if search:
         out.print(gate_table(search, title="the search (G1)"))
     dossiers = [one.dossier for one in done.judged]
-    own = [_without(dossier.gates, "G1") for dossier in dossiers]
+    own = [_own_gates(dossier) for dossier in dossiers]
     if len(dossiers) == 1:
         out.print(gate_table(own[0], title=f"{dossiers[0].strategy} (G0, G2, G3)"))
     elif dossiers:
@@ -33,13 +42,32 @@ def show_outcome(out: Console, outcome: ValidationOutcome) -> None:
         out.print("! a veto that was not passed   o reported only", markup=False)
     if not dossiers:
         out.print("no strategy met the constraints of the study: nothing to judge", markup=False)
+    _show_search_verdict(out, search, dossiers)
     for dossier in dossiers:
         show_verdict(out, dossier)
     _show_places(out, outcome)
+    if steps:
+        _show_lines(out, "next", next_steps(done))
 
 
-def _without(gates: Gates, stage: str) -> list[Mapping[str, Any]]:
-    return [gate for gate in gates if gate["stage"] != stage]
+def _own_gates(dossier: Dossier) -> list[Mapping[str, Any]]:
+    """Gates of the strategy itself, in words beside their numbers."""
+    from genesis.evidence.report_words import worded
+
+    details = dossier.facts["details"]
+    gates = [gate for gate in dossier.gates if gate["stage"] != "G1"]
+    return [{**gate, "said": worded(gate, details)} for gate in gates]
+
+
+def _show_search_verdict(out: Console, search: Gates, dossiers: Sequence[Dossier]) -> None:
+    """Print once what stopped every strategy of the study."""
+    from genesis.evidence.report_words import shortfall
+
+    failed = [gate for gate in search if gate["verdict"] == "fail"]
+    if failed and dossiers:
+        out.print("the search  refused, and with it all that it found", markup=False)
+    for gate in failed:
+        out.print(f"    {shortfall(gate, {})}", markup=False)
 
 
 def show_trials(out: Console, trials: Mapping[str, Any]) -> None:
@@ -59,80 +87,87 @@ def show_trials(out: Console, trials: Mapping[str, Any]) -> None:
 
 def gate_table(gates: Gates, *, title: str) -> Any:
     """Table of one set of verdicts."""
-    from genesis.evidence.report_words import value_text
-
     columns = [("gate", "left"), ("value", "right"), ("needs", "left"), ("verdict", "left")]
-    rows = [
-        (g["measure"], value_text(g["value"]), _needs(g), MARKS[g["verdict"]], str(g["note"]))
-        for g in gates
-    ]
+    rows = []
+    for gate in gates:
+        said = _said(gate)
+        verdict = MARKS[gate["verdict"]]
+        rows.append((gate["measure"], said["value"], said["needs"], verdict, str(said["note"])))
     return render.table([*columns, ("note", "left")], rows, title=title)
+
+
+def _said(gate: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Words for a gate; those of the search have no details."""
+    from genesis.evidence.report_words import worded
+
+    return gate["said"] if "said" in gate else worded(gate, {})
 
 
 def side_by_side(names: Sequence[str], gates: Sequence[Gates]) -> Any:
     """Table of several strategies' verdicts, a column each, narrow enough for a terminal."""
-    from genesis.evidence.report_words import value_text
-
     heads = [name.removeprefix("strat_")[:8] for name in names]
     columns = [("gate", "left"), ("needs", "left"), *((head, "right") for head in heads)]
-    signs = {"at least": "≥", "at most": "≤"}
-    rows = [
-        (
-            row[0]["measure"],
-            f"{signs[row[0]['bound']]} {value_text(row[0]['threshold'])}",
-            *(_cell(gate) for gate in row),
-        )
-        for row in zip(*gates, strict=True)
-    ]
+    rows: list[tuple[str, ...]] = []
+    for row in zip(*gates, strict=True):
+        needs = [_short_needs(gate) for gate in row]
+        alike = len(set(needs)) == 1
+        cells = [_cell(gate) for gate in row]
+        rows.append((row[0]["measure"], needs[0] if alike else "(see below)", *cells))
+        if not alike:  # what the sealed gate needs depends on who was opened before
+            rows.append(("", "needed", *(f"{text}  " for text in needs)))
     grid = render.table(columns, rows, title="the strategies (G0, G2, G3)")
     for column in grid.columns[:2]:
         column.no_wrap = True
     return grid
 
 
+def _short_needs(gate: Mapping[str, Any]) -> str:
+    """``≥ 0.7``; a dash where nobody can say it, because the sealed bars stayed shut."""
+    signs = {"at least": "≥", "at most": "≤"}
+    bound, _, text = str(_said(gate)["needs"]).rpartition(" ")
+    return f"{signs[bound]} {text}" if bound in signs else "–"
+
+
 def _cell(gate: Mapping[str, Any]) -> str:
-    from genesis.evidence.report_words import value_text
-
     value = gate["value"]
-    tiny = value is not None and 0.0 < abs(value) < 1e-4
+    tiny = value is not None and 0.0 < abs(value) < 1e-4 and gate["measure"] != "sealed_psr"
     sign = {"pass": "  ", "fail": " !", "reported": " o", "not reached": "  "}
-    return (f"{value:.0e}" if tiny else value_text(value)) + sign[gate["verdict"]]
-
-
-def _needs(gate: Mapping[str, Any]) -> str:
-    from genesis.evidence.report_words import value_text
-
-    return f"{gate['bound']} {value_text(gate['threshold'])}"
+    return (f"{value:.0e}" if tiny else str(_said(gate)["value"])) + sign[gate["verdict"]]
 
 
 def show_verdict(out: Console, dossier: Dossier) -> None:
-    """Print whether a strategy is promotable, or what stopped it and by how much."""
+    """Print whether a strategy passed, or what of its own stopped it and by how much."""
     from genesis.evidence.report_words import shortfalls
 
     mark = f"  {dossier.facts['mark']}" if dossier.rehearsal else ""
     name = f"{dossier.strategy}  {dossier.facts['family']}{mark}"
     if dossier.passed:
-        out.print(f"{name}  promotable", markup=False, style="green")
+        verdict = "passed the rehearsal" if dossier.rehearsal else "promotable"
+        out.print(f"{name}  {verdict}", markup=False, style="green")
         return
-    out.print(f"{name}  refused", markup=False)
-    for text in shortfalls(dossier.facts):
+    own = shortfalls(dossier.facts, without=("G1",))
+    out.print(f"{name}  refused{'' if own else ' with the search'}", markup=False)
+    for text in own:
         out.print(f"    {text}", markup=False)
 
 
 def _show_places(out: Console, outcome: ValidationOutcome) -> None:
-    """Print where things are and what to do next."""
+    """Print how many passed, what the sealed bars have left, and where things are."""
     done = outcome.validation
-    found = [one.dossier.strategy for one in done.promotable]
-    lines = [("promotable", f"{len(found)} of {len(done.judged)}")]
+    label = "passed" if done.gates.rehearsal else "promotable"
+    lines = [(label, f"{len(done.promotable)} of {len(done.judged)}")]
     if done.gates.rehearsal:
         lines.append(("gates", f"{done.gates.name}: REHEARSAL, for practice only"))
     if done.judged:
         lines.append(("dossiers", str(done.judged[0].path.parent)))
     lines += [("page", str(page)) for page in outcome.pages.values()]
-    steps = ["genesis strategies list --promotable"] if found else []
-    steps += [f"genesis strategies explain {found[0]}"] if found else []
-    if not found:
-        steps = ["search elsewhere, with other families or more data: genesis evolve CONFIG"]
-    lines += [("next" if not place else "", step) for place, step in enumerate(steps)]
-    for label, text in lines:
-        out.print(f"{label:11} {text}", markup=False)
+    for name, text in lines:
+        out.print(f"{name:11} {text}", markup=False)
+    if outcome.budgets is not None:
+        _show_lines(out, "sealed bars", outcome.budgets.lines)
+    _show_lines(out, "note", outcome.notices)
+
+
+def _show_lines(out: Console, label: str, lines: Sequence[str]) -> None:
+    for place, text in enumerate(lines):
+        out.print(f"{'' if place else label:11} {text}", markup=False)

@@ -110,12 +110,13 @@ class _Bound(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class _Head(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The file without its gates."""
+    """The file, its gates not looked into."""
 
     schema: Literal[1]
     name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
     rehearsal: bool = False
     settings: Settings = Settings()
+    gates: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,9 +283,9 @@ def load_gates(path: Path | None = None) -> GatesFile:
 
 def parse_gates(text: str, name: str = "gates") -> GatesFile:
     """Read the text of a gates file; see `load_gates`."""
-    raw, lines = read_yaml(text, name)
+    raw, lines = read_yaml(text, name, EXAMPLE)
     problems: list[Problem] = []
-    listed = raw.pop("gates", None)
+    listed: Any = raw.get("gates")
     head = check_shape(_Head, raw, "", problems)
     if isinstance(listed, Mapping) and listed:
         for measure, bound in listed.items():

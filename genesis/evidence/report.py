@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,9 @@ SOURCES = {
 }
 
 
-def write_dossier_page(dossier: Dossier, strategy: Strategy, path: Path) -> Path:
+def write_dossier_page(
+    dossier: Dossier, strategy: Strategy, path: Path, budget: Sequence[str] = ()
+) -> Path:
     """Write the page of a dossier.
 
     Parameters
@@ -55,6 +57,8 @@ def write_dossier_page(dossier: Dossier, strategy: Strategy, path: Path) -> Path
         The one that it is about.
     path : Path
         File to write, replaced atomically.
+    budget : sequence of str
+        Sentences on what the sealed bars have left, now that it was judged.
 
     Returns
     -------
@@ -66,11 +70,11 @@ def write_dossier_page(dossier: Dossier, strategy: Strategy, path: Path) -> Path
     StorageError
         If it cannot be written.
     """
-    write_page(path, dossier_page(dossier, strategy))
+    write_page(path, dossier_page(dossier, strategy, budget))
     return path
 
 
-def dossier_page(dossier: Dossier, strategy: Strategy) -> str:
+def dossier_page(dossier: Dossier, strategy: Strategy, budget: Sequence[str] = ()) -> str:
     """HTML text of a dossier's page; see `write_dossier_page`."""
     facts = dossier.facts
     details = facts["details"]
@@ -92,6 +96,7 @@ def dossier_page(dossier: Dossier, strategy: Strategy) -> str:
                         for row in facts["trials"]["studies"]],
             "regimes": details.get("regimes") or [],
             "sealed": sealed,
+            "budget": budget,
             "unopened": "" if sealed else _unopened(dossier),
             "infeasible": _infeasible(details),
             "early": [row["kind"] for row in _reruns(details) if row["decided_early"]],

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ from genesis.evolution.register import TrialRegister
 from genesis.evolution.registration import HUMAN
 from genesis.evolution.seals import SealRegistry
 from genesis.strategy.strategy import Strategy
-from genesis.validation.sequential import fallback_level
+from genesis.validation.sequential import fallback_level, fallback_levels
 from genesis.validation.sharpe import moments, probabilistic_sharpe
 
 Floats = npt.NDArray[np.float64]
@@ -65,6 +66,68 @@ class SealedNumbers:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What is left of the error budget of a sealed span.
+
+    Attributes
+    ----------
+    opened : int
+        Looks that spent a level of it.
+    alpha : float
+        The whole budget.
+    left : float
+        What all that come may still use, a level handed on by a success included.
+    level : float
+        What the next one may use.
+    searched_by : tuple of str
+        Studies that searched these bars: they prove nothing any more.
+    """
+
+    opened: int
+    alpha: float
+    left: float
+    level: float
+    searched_by: tuple[str, ...] = ()
+
+    def to_plain(self) -> dict[str, Any]:
+        """JSON form."""
+        return {
+            "opened": self.opened,
+            "alpha": self.alpha,
+            "left": self.left,
+            "next_level": self.level,
+            "next_psr": 1.0 - self.level,
+            "searched_by": list(self.searched_by),
+        }
+
+    @property
+    def text(self) -> str:
+        """In a line."""
+        if self.searched_by:
+            return f"searched by {', '.join(self.searched_by)}: the sealed bars prove nothing"
+        times = {0: "not opened yet", 1: "opened once"}.get(
+            self.opened, f"opened {self.opened} times"
+        )
+        return (
+            f"{times}; {self.left:.3g} of {self.alpha:.3g} of the error budget left,"
+            f" the next one needs a PSR of {1.0 - self.level:.4f}"
+        )
+
+
+def sealed_budget(
+    home: Path, bases: Sequence[str], span: tuple[int, int], settings: Settings
+) -> Budget:
+    """Budget of a sealed span as it stands, by the gates' settings."""
+    searched, tried = _looked_at_by(home, bases, span)
+    opened = SealRegistry(home / "seals.json").openings_of(bases, span)
+    spent = [None] * len(tried - {known.strategy for known in opened})
+    outcomes, levels = _replayed([*spent, *(one.p for one in opened)], settings)
+    kept = settings.sealed_alpha * (1.0 - settings.sealed_share) ** len(outcomes)
+    handed = levels[-2] if outcomes and outcomes[-1] else 0.0
+    return Budget(len(outcomes), settings.sealed_alpha, kept + handed, levels[-1], tuple(searched))
+
+
 def sealed_numbers(campaign: Campaign, strategy: Strategy) -> SealedNumbers:
     """Compute a strategy on the sealed bars, indicators and position carried over the seal.
 
@@ -94,11 +157,18 @@ def level_after(earlier: Sequence[float | None], settings: Settings) -> float:
         In order of opening; None for a look that was no test.
     settings : Settings
     """
+    return _replayed(earlier, settings)[1][-1]
+
+
+def _replayed(
+    earlier: Sequence[float | None], settings: Settings
+) -> tuple[list[bool], list[float]]:
+    """Whether each that was tried on a span passed; their levels, and that of the next."""
     outcomes: list[bool] = []
     for p in earlier:
         level = fallback_level(outcomes, settings.sealed_alpha, settings.sealed_share)
         outcomes.append(p is not None and p <= level)
-    return fallback_level(outcomes, settings.sealed_alpha, settings.sealed_share)
+    return outcomes, fallback_levels(outcomes, settings.sealed_alpha, settings.sealed_share)
 
 
 def open_once(
@@ -116,7 +186,7 @@ def open_once(
     """
     registry = SealRegistry(campaign.home / "seals.json")
     span = campaign.material.sealed_span
-    searched, tried = _looked_at_by(campaign)
+    searched, tried = _looked_at_by(campaign.home, campaign.bases, span)
     if searched:
         return _void(f"the sealed bars were searched by {', '.join(searched)}: they prove nothing")
     # An imported study's tail is sealed nowhere yet in this workspace.
@@ -150,9 +220,11 @@ def open_once(
     }
 
 
-def _looked_at_by(campaign: Campaign) -> tuple[list[str], set[str]]:
+def _looked_at_by(
+    home: Path, bases: Sequence[str], span: tuple[int, int]
+) -> tuple[list[str], set[str]]:
     """Who saw the sealed bars: studies that searched there, strategies that a person tried."""
-    rows = TrialRegister(campaign.home).overlapping(campaign.bases, campaign.material.sealed_span)
+    rows = TrialRegister(home).overlapping(bases, span)
     searched = {row.run_id for row in rows if row.kind != HUMAN and row.trials > 0}
     return sorted(searched), {row.run_id for row in rows if row.kind == HUMAN}
 

@@ -124,6 +124,7 @@ def validate(
         try:
             return _validate(campaign, executor, gates, clock, draws, full, only, progress)
         except KeyboardInterrupt:
+            progress("stopping", 0, 1)  # workers may take a while to end
             raise InterruptedRun(
                 f"the validation of '{campaign.run_id}' was interrupted; finished reruns are kept",
                 fix=f"go on with the same command: genesis validate {only or campaign.run_id}",

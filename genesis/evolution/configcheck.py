@@ -63,7 +63,9 @@ def write_yaml(value: Mapping[str, Any]) -> str:
     return text
 
 
-def read_yaml(text: str, name: str) -> tuple[dict[str, Any], dict[str, int]]:
+def read_yaml(
+    text: str, name: str, example: str = EXAMPLE
+) -> tuple[dict[str, Any], dict[str, int]]:
     """Parse YAML into plain values and the line (from 1) of each dotted key.
 
     Raises
@@ -76,7 +78,7 @@ def read_yaml(text: str, name: str) -> tuple[dict[str, Any], dict[str, int]]:
         try:
             root = loader.get_single_node()
             if not isinstance(root, yaml.MappingNode):
-                raise ConfigError(f"{name} is not a mapping of keys", fix=f"see {EXAMPLE}")
+                raise ConfigError(f"{name} is not a mapping of keys", fix=f"see {example}")
             lines = dict(_lines(root, "", name))
             value = loader.construct_document(root)
         finally:

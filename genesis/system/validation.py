@@ -1,4 +1,4 @@
-"""How a validation is put together: what is meant, gates, executor, pages."""
+"""How a validation is put together: gates, executor, pages."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genesis.domain.errors import GenesisError, InputError, RefusedError, did_you_mean
+from genesis.domain.errors import GenesisError, RefusedError
 from genesis.system.clock import SystemClock
 from genesis.system.workspace import Workspace
 
@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from genesis.evidence.progress import Progress
     from genesis.evidence.validate import Judged, Validation
     from genesis.evolution.run import Run
-    from genesis.evolution.store import StoredStrategy
     from genesis.evolution.work import Executor
+    from genesis.system.sealed_bars import Budgets
+    from genesis.system.validation_target import Target
 
 # Below this many seconds, all reruns together, workers take longer to start than they save.
 _WORTH_WORKERS_S = 60.0
@@ -31,20 +32,8 @@ def _silent(_: str) -> None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What is validated: the best strategies of a run, or one of them.
-
-    Attributes
-    ----------
-    run : Run
-        Finished.
-    strategy : str or None
-        Id of the one strategy that is judged.
-    """
-
-    run: Run
-    strategy: str | None = None
+def _unmoved() -> None:
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +56,19 @@ class ValidationOutcome:
         Strategy to its HTML page, where one was written.
     notices : tuple of str
         Sentences on pages that could not be written, which never fails a validation.
+    budgets : Budgets or None
+        What the sealed bars have left after it; None if the study sealed none.
     """
 
     validation: Validation
     pages: dict[str, Path]
     notices: tuple[str, ...] = ()
+    budgets: Budgets | None = None
 
     def to_plain(self) -> dict[str, Any]:
         """JSON form."""
+        from genesis.system.sealed_bars import vetoes_left_out
+
         done = self.validation
         gates = done.gates
         return {
@@ -84,6 +78,8 @@ class ValidationOutcome:
             "search": [result.to_plain() for result in done.search],
             "strategies": [self._strategy(one) for one in done.judged],
             "promotable": [one.dossier.strategy for one in done.promotable],
+            "vetoes_left_out": vetoes_left_out(gates),
+            "sealed_budget": self.budgets.to_plain() if self.budgets is not None else None,
             "notices": list(self.notices),
         }
 
@@ -100,61 +96,6 @@ class ValidationOutcome:
             "dossier": str(one.path),
             "report": str(page) if page is not None else None,
         }
-
-
-def find_target(name: str, workspace: Workspace) -> Target:
-    """Run, else strategy, of an id or of any unique beginning of one.
-
-    Raises
-    ------
-    InputError
-        If there is neither, the beginning is not unique, the strategy was changed, or no run that
-        found it is here and finished.
-    """
-    from genesis.evolution.run import STUDY, load_run, runs_folder
-    from genesis.evolution.store import StrategyStore
-
-    runs = [place.parent.name for place in runs_folder(workspace.home).glob(f"*/{STUDY}")]
-    if any(run.startswith(name) for run in runs):
-        return Target(load_run(name, workspace.home))
-    store = StrategyStore(workspace.strategies)
-    ids = store.ids()
-    if not any(one.startswith((name, f"strat_{name}")) for one in ids):
-        raise InputError(
-            f"there is no run and no strategy '{name}' in {workspace.home}"
-            f"{did_you_mean(name, [*runs, *ids])}",
-            fix="`genesis runs list` and `genesis strategies list` show what exists",
-        )
-    record = store.get(name)
-    run = _first_finder(record, workspace)
-    return Target(run, record.id)
-
-
-def _first_finder(record: StoredStrategy, workspace: Workspace) -> Run:
-    """First run that found a strategy, among those that are here and finished."""
-    from genesis.evolution.run import STUDY, Run, runs_folder
-    from genesis.evolution.study_ledgers import origins_folder
-
-    reasons, unfinished = [], ""
-    for name in record.finders:
-        own = runs_folder(workspace.home) / name / STUDY
-        imported = sorted(origins_folder(workspace.home).glob(f"{name}-*/{STUDY}"))
-        found = [Run(file.parent) for file in (own, *imported) if file.exists()]
-        found = [run for run in found if run.study["run_id"] == name]
-        for run in found:
-            if run.status == "finished":
-                return run
-            reasons.append(f"{name} is not finished ({run.status})")
-            unfinished = unfinished or name
-        if not found:
-            reasons.append(f"{name} is not in this workspace, nor came with an import")
-    raise InputError(
-        f"no finished run that found {record.id} is here",
-        why="; ".join(reasons) or "its record names no run",
-        fix=f"go on with it first: genesis evolve --resume {unfinished}"
-        if unfinished
-        else "validate it in the workspace that bred it, or run its study here",
-    )
 
 
 def reruns_of(gates: GatesFile) -> tuple[str, ...]:
@@ -234,6 +175,7 @@ def start_validation(
     report: bool = False,
     progress: Progress | None = None,
     notify: Callable[[str], None] = _silent,
+    on_begin: Callable[[], None] = _unmoved,
 ) -> ValidationOutcome:
     """Judge a study's best strategies, or one of them, and write a dossier on each.
 
@@ -254,6 +196,8 @@ def start_validation(
         Told (step, done, in all).
     notify : callable, optional
         Receives each notice as it comes up.
+    on_begin : callable, optional
+        Called once, when nothing about the options or the run is left to be refused.
 
     Raises
     ------
@@ -269,15 +213,20 @@ def start_validation(
     from genesis.evidence.progress import untold
     from genesis.evidence.validate import validate
     from genesis.evolution.stopping import terminable
+    from genesis.system.sealed_bars import budgets_of
 
     workspace.open().require_space()
     draws = surrogates_of(gates, surrogates)
     with terminable():
         try:
+            executor = validation_executor(target.run, gates, draws, place or Placement())
             campaign = Campaign.of_run(target.run, workspace.home)
+            on_begin()
+            if executor.name != "inline":  # the first step is told of only when they answer
+                notify(f"starting workers ({executor.name})…")
             done = validate(
                 campaign,
-                validation_executor(target.run, gates, draws, place or Placement()),
+                executor,
                 gates,
                 clock=SystemClock(),
                 surrogates=draws,
@@ -285,7 +234,8 @@ def start_validation(
                 only=target.strategy,
                 progress=progress or untold,
             )
-            return _with_pages(done, workspace, report, notify)
+            budgets = budgets_of(target.run, workspace.home, gates)
+            return _with_pages(done, budgets, workspace, report, notify)
         except KeyboardInterrupt:
             raise InterruptedRun(
                 f"the validation of '{target.run.id}' was interrupted; finished reruns are kept"
@@ -293,7 +243,11 @@ def start_validation(
 
 
 def _with_pages(
-    done: Validation, workspace: Workspace, report: bool, notify: Callable[[str], None]
+    done: Validation,
+    budgets: Budgets | None,
+    workspace: Workspace,
+    report: bool,
+    notify: Callable[[str], None],
 ) -> ValidationOutcome:
     from genesis.evidence.report import write_dossier_page
     from genesis.evolution.store import StrategyStore
@@ -307,10 +261,12 @@ def _with_pages(
             continue
         try:
             record = store.get(one.dossier.strategy)
-            pages[one.dossier.strategy] = write_dossier_page(one.dossier, record.strategy, page)
+            pages[one.dossier.strategy] = write_dossier_page(
+                one.dossier, record.strategy, page, budgets.lines if budgets is not None else ()
+            )
         except Exception as error:
             # The dossier is written and safe; a page that cannot be drawn must not fail it.
             cause = error.what if isinstance(error, GenesisError) else repr(error)
             notices.append(f"no page for {one.dossier.strategy}: {cause}")
             notify(notices[-1])
-    return ValidationOutcome(done, pages, tuple(notices))
+    return ValidationOutcome(done, pages, tuple(notices), budgets)

@@ -152,7 +152,8 @@ def words(path: Path) -> str:
 def test_a_rehearsal_is_marked_on_top(pages: dict[str, Path]) -> None:
     top = words(pages["full"]).split('id="gates"')[0]
     assert '<span class="stamp">REHEARSAL</span>' in top
-    assert "in a rehearsal only" in top
+    assert "<strong>Passed the rehearsal</strong>" in top
+    assert "Promotable" not in top
     assert "REHEARSAL" not in words(pages["bare"])
 
 

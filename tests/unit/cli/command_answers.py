@@ -25,7 +25,7 @@ evolution:
   seed: 4
   ml_island: {enabled: false}
 constraints: {min_trades: 5, min_trades_per_fold: 0, min_sharpe_2x: null}
-executor: {kind: local}
+executor: {kind: local, workers: 1}
 tracking: {enabled: false}
 """
 

@@ -227,10 +227,11 @@ def test_strategies_are_listed_by_every_run_that_found_them(
         assert main.dispatch([*command, "--run", run, "--json"]) == 0
         (row,) = _output(capsys)["strategies"]  # type: ignore[misc]
         assert (row["run_id"], row["also_found_by"]) == ("r2", ["r3"])
-    assert main.dispatch([*command, "--run", "r4"]) == 0
-    text = capsys.readouterr().out
-    assert "no strategies yet" not in text
-    assert "'r4'" in text
+    for more in ([], ["--promotable"]):
+        assert main.dispatch([*command, "--run", "r4", *more, "--json"]) == 2
+        error = _output(capsys)["error"]
+        assert "no run 'r4'" in error["what"]  # type: ignore[index]
+        assert "r2, r3" in error["fix"]  # type: ignore[index]
 
 
 def test_runs_are_listed_when_their_families_are_gone(

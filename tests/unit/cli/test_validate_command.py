@@ -64,7 +64,7 @@ def test_a_run_is_judged_whatever_the_verdict(small: Small) -> None:
         assert f"{one}  " in answer.out
     assert "G2 sharpe_2x is" in answer.out
     assert "at least 99 is needed: missed by" in answer.out
-    assert f"promotable  0 of {len(ids)}" in answer.out
+    assert f"passed      0 of {len(ids)}" in answer.out
     assert "different, worth" in answer.out
     for row in ("permutation_sign", "random_arm", "sealed_psr", "the search (G1)"):
         assert row in answer.out
@@ -74,8 +74,11 @@ def test_a_run_is_judged_whatever_the_verdict(small: Small) -> None:
 def test_what_to_do_next_with_what_passed(small: Small) -> None:
     answer = small.validate("small", small.lenient)
     assert answer.code == 0, answer.err
-    assert "REHEARSAL  promotable" in answer.out
-    assert "next        genesis strategies list --promotable" in answer.out
+    assert "REHEARSAL  passed the rehearsal" in answer.out
+    assert "promotable" not in answer.out, "a rehearsal promotes nothing"
+    genesis = f"genesis --home {small.home}"
+    assert f"next        {genesis} strategies explain strat_" in answer.out
+    assert f"let the production gates decide: {genesis} validate small\n" in answer.out
 
 
 def test_finished_reruns_are_not_done_again(small: Small) -> None:
@@ -109,6 +112,8 @@ def test_a_page_that_cannot_be_drawn_fails_nothing(
     answer = small.validate("small", small.lenient, "--report", "--json")
     assert answer.code == 0
     assert "no ink" in answer.json["notices"][0]
+    last = small.validate("small", small.lenient, "--report").out.split("dossiers ")[1]
+    assert "note        no page for strat_" in last
     assert answer.json["strategies"][0]["report"] is None
 
 
@@ -141,10 +146,39 @@ def test_a_strategy_that_does_not_pass_is_refused_by_name(small: Small) -> None:
     )
     assert f"missed by {99 - value:.3g}" in answer.error["why"]
     assert answer.json["strategies"][0]["stopped_by"] == ["sharpe_2x"]
+    assert f"genesis --home {small.home} evolve CONFIG" in answer.error["fix"]
     text = small.validate(wanted, small.strict)
     assert text.code == 3
     assert "sharpe_2x" in text.err
     assert f"{wanted} is not promotable" in text.err
+    assert "\nnext " not in text.out, "the error says what to do"
+
+
+def test_what_stopped_the_whole_search_is_said_once(small: Small, tmp_path: Path) -> None:
+    file = tmp_path / "gates.yaml"
+    file.write_text(
+        small.lenient.read_text()
+        .replace("random_arm: {at_least: 1000, veto: false}", "random_arm: {at_least: 1000}")
+        .replace("name: lenient", "name: searched")
+    )
+    text = small.validate("small", file).out
+    assert "the search  refused, and with it all that it found" in text
+    assert text.count("G1 random_arm is") == 1
+    assert "missed by 1e+03" not in text
+    assert text.count("refused with the search") == 2
+    assert "search elsewhere" in text
+
+
+def test_the_table_shows_two_probabilities_for_the_sealed_gate(small: Small) -> None:
+    said = small.validate("small", small.lenient, "--json").json["strategies"]
+    sealed = [json.loads(Path(row["dossier"]).read_text())["details"]["sealed"] for row in said]
+    lines = small.validate("small", small.lenient).out.splitlines()
+    place = next(i for i, line in enumerate(lines) if line.strip().startswith("sealed_psr"))
+    for row in sealed:
+        assert f"{1 - row['p']:.4f}" in lines[place]
+        assert f"{-row['level']:.4f}" in lines[place + 1]  # the bound of these gates is -1
+    one = small.validate(said[0]["id"], small.lenient).out
+    assert f"at least {-sealed[0]['level']:.4f}" in one
 
 
 def test_a_strategy_without_a_finished_run_here(small: Small) -> None:
@@ -153,7 +187,7 @@ def test_a_strategy_without_a_finished_run_here(small: Small) -> None:
     stopped = small.validate(wanted, small.lenient, "--json")
     assert stopped.code == 2
     assert "small is not finished (interrupted)" in stopped.error["why"]
-    assert "genesis evolve --resume small" in stopped.error["fix"]
+    assert f"genesis --home {small.home} evolve --resume small" in stopped.error["fix"]
     shutil.rmtree(small.home / "runs" / "small")
     gone = small.validate(wanted, small.lenient, "--json")
     assert gone.code == 2
@@ -185,7 +219,7 @@ def test_an_unfinished_run(small: Small) -> None:
     set_status(small, "interrupted")
     answer = small.validate("small", small.lenient, "--json")
     assert answer.code == 2
-    assert "genesis evolve --resume small" in answer.error["fix"]
+    assert f"genesis --home {small.home} evolve --resume small" in answer.error["fix"]
 
 
 @pytest.mark.parametrize("name", ["smoll", "strat_zzz"])
@@ -194,7 +228,7 @@ def test_an_unknown_id(studied_small: Small, name: str) -> None:
     assert answer.code == 2
     assert f"'{name}'" in answer.error["what"]
     assert ("did you mean 'small'" in answer.error["what"]) == (name == "smoll")
-    assert "genesis strategies list" in answer.error["fix"]
+    assert f"genesis --home {studied_small.home} strategies list" in answer.error["fix"]
 
 
 def test_a_beginning_that_is_not_unique(small: Small) -> None:
@@ -220,6 +254,8 @@ def test_fewer_surrogates_than_the_gates_ask(studied_small: Small) -> None:
         ("trades: {at_least: 1}", "trades: {}", 2, "exactly one of"),
         ("surrogates: 19", "surrogates: 3", 2, "settings.surrogates"),
         ("rehearsal: true\n", "", 3, "are not the production gates"),
+        ("gates:", "gatez:", 2, "did you mean 'gates'"),
+        ("name: lenient", "x: 1\nname: lenient", 2, "known: schema, name, rehearsal, settings, gates"),
     ],
 )
 def test_bad_gates(
@@ -235,6 +271,15 @@ def test_bad_gates(
     assert answer.error["fix"]
     if code == 3:
         assert "rehearsal: true" in answer.error["fix"]
+
+
+@pytest.mark.parametrize("text", ["", "- trades", "7"])
+def test_gates_that_are_no_mapping(studied_small: Small, tmp_path: Path, text: str) -> None:
+    file = tmp_path / "gates.yaml"
+    file.write_text(text)
+    answer = studied_small.validate("small", file, "--json")
+    assert answer.code == 2
+    assert answer.error["fix"] == "see configs/gates.yaml"
 
 
 def test_no_gates_file(studied_small: Small, tmp_path: Path) -> None:

@@ -97,3 +97,17 @@ def test_a_terminal_shows_the_step_and_its_eta() -> None:
     assert told._live is None
     assert "1 of 19" in text.getvalue()
     assert "at most 3 min 05 s" in text.getvalue()  # 18 + 19 reruns of 5 s
+
+
+def test_that_it_is_being_stopped_is_told_at_once() -> None:
+    told, _, text = progress()
+    told("sign", 3, 19)
+    told("stopping", 0, 1)
+    told.stop()
+    assert text.getvalue().splitlines()[-1] == "stopping; what is finished is kept…"
+    assert "decided early" not in text.getvalue()
+    shown, _, screen = progress(terminal=True)
+    shown("sign", 3, 19)
+    shown("stopping", 0, 1)
+    assert shown._live is None
+    assert "stopping" in screen.getvalue()

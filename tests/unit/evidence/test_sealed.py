@@ -17,9 +17,11 @@ from genesis.evidence import sealed as module
 from genesis.evidence.campaign import Campaign
 from genesis.evidence.gates import Settings
 from genesis.evidence.sealed import (
+    Budget,
     SealedNumbers,
     level_after,
     open_once,
+    sealed_budget,
     sealed_measures,
     sealed_numbers,
 )
@@ -375,3 +377,48 @@ def test_a_search_that_lost_money_has_no_ratio() -> None:
     numbers = {"sharpe": 1.0, "hedged_sharpe": 1.0, "p": 0.1, "days": 90}
     assert sealed_measures(numbers, 0.2, 0.0, 0)["sealed_ratio"][0] is None
     assert sealed_measures(numbers, 0.2, -1.0, 0)["sealed_ratio"][0] is None
+
+
+# -- what is left --------------------------------------------------------------------------------
+
+
+def left(desk: Desk) -> Budget:
+    """Budget of the campaign's span as it stands."""
+    campaign = desk.campaign
+    return sealed_budget(desk.home, campaign.bases, campaign.material.sealed_span, SETTINGS)
+
+
+def test_nobody_has_opened_anything_yet(desk: Desk) -> None:
+    found = left(desk)
+    assert (found.opened, found.alpha, found.left) == (0, 0.25, 0.25)
+    assert found.level == pytest.approx(0.2)
+    assert found.text == (
+        "not opened yet; 0.25 of 0.25 of the error budget left, the next one needs a PSR of 0.8000"
+    )
+
+
+def test_a_failure_takes_its_level_away_and_a_success_hands_it_on(desk: Desk) -> None:
+    desk.p = dict(zip(desk.names, (0.9, 0.01, 0.9), strict=False))
+    for place, expected in enumerate((0.05, 0.05, 0.002)):
+        desk.open(place)
+        found = left(desk)
+        assert found.opened == place + 1
+        assert found.left == pytest.approx(expected)
+        assert found.level == pytest.approx(desk_level(desk))
+    assert found.text.startswith("opened 3 times; 0.002 of 0.25 of the error budget left")
+
+
+def desk_level(desk: Desk) -> float:
+    """Level of the next candidate, from the record of what was opened."""
+    rows = desk.registry.openings_of(desk.campaign.bases, desk.campaign.material.sealed_span)
+    return level_after([row.p for row in rows], SETTINGS)
+
+
+def test_what_a_person_looked_at_has_spent_too(desk: Desk) -> None:
+    desk.by_hand(0)
+    TrialRegister(desk.home).add(human_registration("strat_seen", desk.campaign.material.panel))
+    found = left(desk)
+    assert found.opened == 2
+    assert found.left == pytest.approx(0.25 * 0.2**2)
+    assert found.to_plain()["next_psr"] == pytest.approx(1.0 - 0.25 * 0.8 * 0.2**2)
+    assert desk.open(1)["level"] == pytest.approx(found.level)
