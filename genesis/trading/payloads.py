@@ -197,7 +197,10 @@ class OrderUnknown(Payload, frozen=True):
 
 
 class OrderStatus(Payload, frozen=True):
-    """Answer to a query; ``status`` in the words of `genesis.trading.orders.VenueStatus`."""
+    """Answer to a query; ``status`` in the words of `genesis.trading.orders.VenueStatus`.
+
+    ``size`` (zero where it is not told) and ``price`` are those of an open order now.
+    """
 
     type: ClassVar[EventType] = EventType.ORDER_STATUS
     client_id: str
@@ -205,6 +208,8 @@ class OrderStatus(Payload, frozen=True):
     venue_id: str = ""
     filled: Decimal = Decimal(0)
     venue_ms: int = 0
+    size: Decimal = Decimal(0)
+    price: Decimal | None = None
 
 
 class FundingPaid(Payload, frozen=True):
