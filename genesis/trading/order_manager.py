@@ -1,0 +1,697 @@
+"""OrderManager: what became of every order, from what exchanges said so far.
+
+Pure and in memory: it is told of each request and reply in the order of the log, moves orders by
+the table in `genesis.trading.orders`, and returns what is to be emitted. It never sends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from heapq import heappop, heappush
+from typing import Any
+
+import msgspec
+
+from genesis.trading.events import Event, Payload
+from genesis.trading.gateway import Side, VenueFill
+from genesis.trading.money import add, multiply
+from genesis.trading.order_index import FillWindow, OrderIndex
+from genesis.trading.orders import (
+    IN_FLIGHT,
+    TERMINAL,
+    ZERO,
+    Move,
+    Order,
+    OrderState,
+    VenueStatus,
+    next_state,
+    opening,
+    reopening,
+    venue_status,
+)
+from genesis.trading.payloads import (
+    AlertRaised,
+    OrderAccepted,
+    OrderCancel,
+    OrderCanceled,
+    OrderFilled,
+    OrderModified,
+    OrderModify,
+    OrderQuery,
+    OrderRejected,
+    OrderStatus,
+    OrderSubmit,
+    OrderUnknown,
+    TimerSet,
+)
+
+TIMER = "orders@"
+"""Beginning of the names of this component's timers."""
+
+_CANCEL_ASKS = 3
+_LONG_DOUBT = 10
+
+
+class OrderSettings(msgspec.Struct, frozen=True):
+    """Times and bounds of the order manager.
+
+    Attributes
+    ----------
+    ack_ms : int
+        Without an answer for so long a request counts as lost; 0 leaves that to the gateway.
+    margin_ms : int
+        "Never heard of it" counts from so long after an order's expiry, in exchange time.
+    query_ms, longest_query_ms : int
+        Pause after the first query, doubled after each further one up to the longest.
+    retained, window : int
+        See `OrderIndex` and `FillWindow`.
+    """
+
+    ack_ms: int = 10_000
+    margin_ms: int = 5_000
+    query_ms: int = 1_000
+    longest_query_ms: int = 60_000
+    retained: int = 512
+    window: int = 2_048
+
+
+class Change(msgspec.Struct):
+    """What one event did to an order.
+
+    Attributes
+    ----------
+    order : Order or None
+        None where nobody here knows the order.
+    before : OrderState or None
+    moved : bool
+        Whether anything worth a row changed.
+    fill : VenueFill or None
+        A fill that is to be booked; None for a repetition.
+    foreign : bool
+        The fill is of an order that nobody here sent.
+    send : bool
+        For `submit`: whether the order may be sent.
+    emit : list of Payload
+        Commands and alerts, in order.
+    """
+
+    order: Order | None = None
+    before: OrderState | None = None
+    moved: bool = False
+    fill: VenueFill | None = None
+    foreign: bool = False
+    send: bool = False
+    emit: list[Payload] = []
+
+
+class Exposure(msgspec.Struct, frozen=True):
+    """What open, pending and UNKNOWN orders may still add, unsigned, at full size."""
+
+    buy: Decimal
+    sell: Decimal
+    reduce_buy: Decimal
+    reduce_sell: Decimal
+    orders: int
+    unknown: int
+
+
+class OrderManager:
+    """Keeper of order states.
+
+    Parameters
+    ----------
+    settings : OrderSettings, optional
+    """
+
+    def __init__(self, settings: OrderSettings | None = None) -> None:
+        self.settings = settings or OrderSettings()
+        self._index = OrderIndex(self.settings.retained)
+        self._fills = FillWindow(self.settings.window)
+        self._due: list[tuple[int, str]] = []
+        self._armed = 0
+
+    # ---- what one may ask --------------------------------------------------------------------
+
+    def get(self, order_id: str) -> Order | None:
+        """Order by our id, while it is in memory."""
+        return self._index.orders.get(order_id)
+
+    def by_client(self, client_id: str) -> Order | None:
+        """Order by its client id, while it is in memory."""
+        return self._index.by_client(client_id)
+
+    def open_orders(self, account: str = "", symbol: str = "", deployment: str = "") -> list[Order]:
+        """Live orders, of an account, symbol or deployment where one is named."""
+        if account and symbol:
+            orders = list(self._index.at(account, symbol))
+        else:
+            orders = [
+                order
+                for order in self._index.live()
+                if account in ("", order.request.account) and symbol in ("", order.request.symbol)
+            ]
+        if deployment:
+            orders = [order for order in orders if order.deployment == deployment]
+        return orders
+
+    def unknown(self, account: str = "", symbol: str = "") -> list[Order]:
+        """Orders of which nobody knows what became."""
+        return [o for o in self.open_orders(account, symbol) if o.state is OrderState.UNKNOWN]
+
+    def blocked(self, account: str, symbol: str) -> bool:
+        """Whether new entries must wait there, because an order is UNKNOWN."""
+        return self._index.in_doubt(account, symbol)
+
+    def exposure(self, account: str, symbol: str) -> Exposure:
+        """What the live orders of an account on a symbol may still buy and sell."""
+        sums = [ZERO, ZERO, ZERO, ZERO]
+        count = unknown = 0
+        for order in self._index.at(account, symbol):
+            request = order.request
+            place = (0 if request.side is Side.BUY else 1) + (2 if request.reduce_only else 0)
+            sums[place] = add(sums[place], order.remaining)
+            count += 1
+            unknown += order.state is OrderState.UNKNOWN
+        buy, sell, reduce_buy, reduce_sell = sums
+        return Exposure(buy, sell, reduce_buy, reduce_sell, count, unknown)
+
+    def last_fill_ms(self, account: str) -> int:
+        """Time of the latest fill booked for an account: since when to ask for more."""
+        return self._fills.newest_ms(account)
+
+    def booked(self, account: str, fill_id: str) -> bool:
+        """Whether a fill was booked, as far as memory reaches."""
+        return self._fills.seen(account, fill_id)
+
+    # ---- requests ----------------------------------------------------------------------------
+
+    def intend(self, data: OrderSubmit, event: Event) -> Change:
+        """Count an order from the moment it is decided on, before its command is handled."""
+        known = self.get(data.order.order_id)
+        if known is not None:
+            return Change(known, known.state)
+        order = Order(
+            request=data.order,
+            deployment=data.deployment,
+            plan_id=data.plan_id,
+            purpose=data.purpose,
+            size=data.order.size,
+            price=data.order.price,
+            reference=data.order.price if data.reference is None else data.reference,
+            intent_id=data.intent_id,
+            intent_ms=event.recorded_ms or event.ts_ms,
+        )
+        self._index.add(order)
+        return Change(order, OrderState.INTENT, moved=True)
+
+    def submit(self, data: OrderSubmit, event: Event) -> Change:
+        """Handle the command to send an order; ``send`` says whether it may be sent, once."""
+        order = self.get(data.order.order_id)
+        if order is None:
+            order = self.intend(data, event).order
+            assert order is not None
+        change = Change(order, order.state)
+        if order.state is not OrderState.INTENT:
+            return change  # sent before, or called off before it was sent
+        now = event.recorded_ms
+        if data.order.expires_ms and now > data.order.expires_ms:
+            order.reason = "expired before it was sent"
+            self._move(change, Move.EXPIRE, now)
+            return change
+        self._move(change, Move.SENT, now)
+        order.submitted_ms = now
+        self._wait_for_answer(change, now)
+        change.send = True
+        return change
+
+    def expire(self, order_id: str, event: Event, reason: str) -> Change:
+        """Call off an order that was not sent yet."""
+        order = self.get(order_id)
+        change = Change(order, order.state if order else None)
+        if order is not None and order.state is OrderState.INTENT:
+            order.reason = reason
+            self._move(change, Move.EXPIRE, event.recorded_ms)
+        return change
+
+    def request_cancel(self, order_id: str, reason: str, event: Event) -> Change:
+        """Ask for the end of an order; one that was not sent yet never will be."""
+        order = self.get(order_id)
+        change = Change(order, order.state if order else None)
+        if order is None or not order.live or order.state is OrderState.PENDING_CANCEL:
+            return change
+        if order.state is OrderState.INTENT:
+            order.reason = reason
+        else:
+            order.cancel_reason = reason
+        self._ask_cancel(change, event.recorded_ms)
+        return change
+
+    def request_modify(
+        self, order_id: str, price: Decimal | None, size: Decimal, reason: str, event: Event
+    ) -> Change:
+        """Ask for another price and total size; only an order that rests can be asked."""
+        order = self.get(order_id)
+        change = Change(order, order.state if order else None)
+        if order is None or next_state(order.state, Move.ASK_MODIFY) is None:
+            return change
+        if price == order.price and size == order.size:
+            return change
+        order.asked_price, order.asked_size = price, size
+        self._move(change, Move.ASK_MODIFY, event.recorded_ms)
+        self._wait_for_answer(change, event.recorded_ms)
+        wanted = msgspec.structs.replace(order.request, price=price, size=size)
+        change.emit.append(OrderModify(order.deployment, reason, wanted))
+        return change
+
+    # ---- replies -----------------------------------------------------------------------------
+
+    def on_accepted(self, data: OrderAccepted, event: Event) -> Change:
+        """The exchange has the order."""
+        order = self._index.by_client(data.client_id)
+        if order is None:
+            return self._stranger(data.client_id, "an acknowledgement")
+        change = Change(order, order.state)
+        contradicts = order.state in (OrderState.REJECTED, OrderState.EXPIRED)
+        if not order.venue_id:
+            self._index.name(order, data.venue_id)
+        if not order.accepted_ms:
+            order.accepted_ms = event.recorded_ms
+        self._move(change, opening(order), event.recorded_ms)
+        if contradicts:
+            self._alert(change, "critical", f"accepted although it is {order.state.value}")
+        return change
+
+    def on_rejected(self, data: OrderRejected, event: Event) -> Change:
+        """The exchange refused an order, a cancel or a modification."""
+        order = self._index.by_client(data.client_id)
+        if order is None:
+            return self._stranger(data.client_id, "a refusal")
+        change = Change(order, order.state)
+        now = event.recorded_ms
+        if data.what == "cancel":
+            self._refused(change, Move.CANCEL_REFUSED, now)
+        elif data.what == "modify":
+            if order.venue_id in order.ended_legs:
+                self._end(change, Move.CANCELED, now, data.reason)
+            else:
+                self._refused(change, Move.MODIFY_REFUSED, now)
+        else:
+            self._end(change, Move.REJECTED, now, data.reason or data.text)
+        return change
+
+    def on_fill(self, data: OrderFilled, event: Event) -> Change:
+        """Book a fill once, whatever the state of its order."""
+        fill = data.fill
+        order = self._index.by_reply(fill.client_id, fill.account, fill.venue_id)
+        change = Change(order, order.state if order else None)
+        known = order is not None and fill.fill_id in order.fill_ids
+        if known or self._fills.seen(fill.account, fill.fill_id):
+            return change
+        if order is None and self._fills.too_old(fill.account, fill.ts_ms):
+            text = f"fill {fill.fill_id} of {fill.account} is older than what is remembered"
+            change.emit.append(_alert("critical", f"{text}; run genesis reconcile", ""))
+            return change
+        self._fills.add(fill.account, fill.fill_id, fill.ts_ms)
+        change.fill = fill
+        change.moved = True
+        if order is None:
+            change.foreign = fill.cause == "order"
+            return change
+        _sum(order, fill, event.recorded_ms)
+        self._leg_of_fill(order, fill.venue_id)
+        self._after_fill(change, event.recorded_ms)
+        return change
+
+    def on_canceled(self, data: OrderCanceled, event: Event) -> Change:
+        """The exchange ended an order, or the leg that a modification replaces."""
+        order = self._index.by_client(data.client_id)
+        if order is None:
+            return self._stranger(data.client_id, "a cancellation")
+        change = Change(order, order.state)
+        leg = data.venue_id or order.venue_id
+        other = bool(data.venue_id and order.venue_id and data.venue_id != order.venue_id)
+        replacing = order.state is OrderState.PENDING_MODIFY or (
+            order.state is OrderState.UNKNOWN and order.doubt == "modify"
+        )
+        if leg and (other or replacing):
+            if leg not in order.ended_legs:
+                order.ended_legs.append(leg)
+            return change
+        self._end(change, Move.CANCELED, event.recorded_ms, data.reason)
+        return change
+
+    def on_modified(self, data: OrderModified, event: Event) -> Change:
+        """The exchange replaced price and size of an order."""
+        order = self._index.by_client(data.client_id)
+        if order is None:
+            return self._stranger(data.client_id, "a modification")
+        change = Change(order, order.state)
+        stale = data.venue_id == order.venue_id and (
+            order.asked_size != data.size or order.asked_price != data.price
+        )
+        if not order.live or stale:
+            return change
+        self._index.name(order, data.venue_id)
+        self._replaced(order, data.price, data.size)
+        if order.venue_id in order.ended_legs:
+            self._end(change, Move.CANCELED, event.recorded_ms, "canceled after a modification")
+        elif order.filled >= order.size:
+            self._move(change, Move.FULL_FILL, event.recorded_ms)
+        else:
+            self._move(change, reopening(order), event.recorded_ms)
+        change.moved = True
+        return change
+
+    def on_unknown(self, data: OrderUnknown, event: Event) -> Change:
+        """A request got no clear answer: the order is UNKNOWN until a query tells."""
+        order = self._index.by_client(data.client_id)
+        if order is None:
+            return self._stranger(data.client_id, "a lost request")
+        change = Change(order, order.state)
+        what = data.what if data.what in ("cancel", "modify") else "submit"
+        self._lose(change, event.recorded_ms, what, data.why)
+        return change
+
+    def on_status(self, data: OrderStatus, event: Event) -> Change:
+        """Take in the answer to a query."""
+        order = self._index.by_client(data.client_id)
+        if order is None:
+            return self._stranger(data.client_id, "a status")
+        change = Change(order, order.state)
+        if order.state in TERMINAL or order.state is OrderState.INTENT:
+            return change
+        status, now = venue_status(data.status), event.recorded_ms
+        if status is VenueStatus.UNKNOWN:
+            self._alert(change, "critical", f"the exchange says {data.status!r}: nobody knows it")
+            self._lose(change, now, order.doubt or "submit", f"status {data.status!r}")
+        elif status is VenueStatus.ABSENT:
+            self._absent(change, data, now)
+        elif status in (VenueStatus.OPEN, VenueStatus.TRIGGER_WAIT):
+            self._found(change, data, now)
+        else:
+            self._ended(change, status, data, now)
+        return change
+
+    def on_timer(self, timer: str, event: Event) -> Change:
+        """A timer of this component fired: ask again about what is overdue."""
+        change = Change()
+        if not timer.startswith(TIMER):
+            return change
+        now, self._armed = event.recorded_ms, 0
+        while self._due and self._due[0][0] <= now:
+            due, order_id = heappop(self._due)
+            order = self.get(order_id)
+            if order is None or order.deadline_ms != due:
+                continue  # answered meanwhile
+            one = Change(order, order.state)
+            if order.state is OrderState.UNKNOWN:
+                self._query(one, now)
+            elif order.state in IN_FLIGHT:
+                self._lose(one, now, _DOUBTS[order.state], "no answer in time")
+            change.emit.extend(one.emit)
+            change.order, change.before, change.moved = order, one.before, one.moved
+        self._arm(change)
+        return change
+
+    def on_resumed(self, event: Event) -> list[Change]:
+        """A new process goes on: what was in flight may or may not have been sent."""
+        self._armed = 0
+        changes = []
+        for order in list(self._index.live()):
+            if order.state in IN_FLIGHT:
+                change = Change(order, order.state)
+                self._lose(change, event.recorded_ms, _DOUBTS[order.state], "process restarted")
+                changes.append(change)
+        again = Change()
+        self._arm(again)
+        return [*changes, again]
+
+    # ---- how an order moves ------------------------------------------------------------------
+
+    def _move(self, change: Change, move: Move, now: int) -> None:
+        order = change.order
+        assert order is not None
+        after = next_state(order.state, move)
+        if after is None:
+            self._alert(change, "warning", f"{move.value} while {order.state.value}: ignored")
+            return
+        if after is order.state:
+            return
+        order.state = after
+        change.moved = True
+        if after is not OrderState.UNKNOWN:
+            order.attempts = order.absent = 0
+            order.doubt = ""
+        if after not in IN_FLIGHT and after is not OrderState.UNKNOWN:
+            order.deadline_ms = 0
+        if after in TERMINAL:
+            order.done_ms = now
+            order.asked_size = order.asked_price = None
+        self._index.moved(order)
+
+    def _end(self, change: Change, move: Move, now: int, reason: str) -> None:
+        order = change.order
+        assert order is not None
+        if order.live:
+            order.reason = reason
+        self._move(change, move, now)
+
+    def _after_fill(self, change: Change, now: int) -> None:
+        order = change.order
+        assert order is not None
+        was = order.state
+        full = order.filled >= order.full_size
+        self._move(change, Move.FULL_FILL if full else Move.PART_FILL, now)
+        if order.filled > order.full_size:
+            self._alert(change, "critical", f"filled {order.filled} of {order.full_size}")
+        if was in (OrderState.REJECTED, OrderState.EXPIRED):
+            self._alert(change, "critical", f"filled although it was {was.value}")
+        if order.state is OrderState.UNKNOWN:
+            if was is not OrderState.UNKNOWN:
+                order.doubt = "submit"
+                self._query(change, now)
+            elif order.final is OrderState.CANCELED and order.filled >= order.expected:
+                self._end(change, Move.CANCELED, now, order.reason)
+
+    def _leg_of_fill(self, order: Order, venue_id: str) -> None:
+        replacing = order.state is OrderState.PENDING_MODIFY or order.doubt == "modify"
+        if not order.venue_id or (replacing and venue_id not in order.legs):
+            self._index.name(order, venue_id)
+
+    def _replaced(self, order: Order, price: Decimal | None, size: Decimal) -> None:
+        order.price, order.size = price, size
+        order.asked_price = order.asked_size = None
+        order.modifications += 1
+
+    def _ask_cancel(self, change: Change, now: int) -> None:
+        order = change.order
+        assert order is not None
+        self._move(change, Move.ASK_CANCEL, now)
+        if not order.live:
+            return  # it was never sent
+        if order.state is OrderState.PENDING_CANCEL:
+            self._wait_for_answer(change, now)
+        order.cancel_asks += 1
+        request = order.request
+        change.emit.append(
+            OrderCancel(
+                request.order_id,
+                request.client_id,
+                request.account,
+                request.symbol,
+                order.cancel_reason,
+            )
+        )
+
+    def _refused(self, change: Change, move: Move, now: int) -> None:
+        order = change.order
+        assert order is not None
+        self._move(change, move, now)
+        if change.moved and order.state is OrderState.UNKNOWN:
+            order.doubt = "cancel" if move is Move.CANCEL_REFUSED else "modify"
+            self._query(change, now)
+
+    # ---- UNKNOWN -----------------------------------------------------------------------------
+
+    def _lose(self, change: Change, now: int, doubt: str, why: str) -> None:
+        order = change.order
+        assert order is not None
+        before = order.state
+        self._move(change, Move.LOST, now)
+        if order.state is not OrderState.UNKNOWN or before is OrderState.UNKNOWN:
+            return
+        order.doubt, order.attempts, order.absent = doubt, 0, 0
+        self._alert(change, "warning", f"nobody knows what became of the {doubt}: {why}")
+        self._query(change, now)
+
+    def _query(self, change: Change, now: int) -> None:
+        order = change.order
+        assert order is not None
+        order.attempts += 1
+        request = order.request
+        change.emit.append(
+            OrderQuery(
+                request.order_id,
+                request.client_id,
+                request.account,
+                request.symbol,
+                order.attempts,
+            )
+        )
+        if order.attempts == _LONG_DOUBT:
+            self._alert(change, "critical", f"still unknown after {_LONG_DOUBT} queries")
+        wait = self.settings.query_ms << min(order.attempts - 1, 20)
+        self._deadline(change, now + min(wait, self.settings.longest_query_ms))
+
+    def _absent(self, change: Change, data: OrderStatus, now: int) -> None:
+        """Count "never heard of it" where it can be believed: twice, after the expiry."""
+        order = change.order
+        assert order is not None
+        expires = order.request.expires_ms
+        was_there = bool(order.venue_id or order.accepted_ms or order.filled)
+        conclusive = expires > 0 and data.venue_ms > expires + self.settings.margin_ms
+        if was_there:
+            if order.state is OrderState.UNKNOWN and order.attempts == 1:
+                self._alert(change, "critical", "the exchange denies an order that it had")
+            return
+        if not conclusive or data.venue_ms <= order.absent_ms:
+            return
+        order.absent += 1
+        order.absent_ms = data.venue_ms
+        if order.absent >= 2:
+            self._end(change, Move.EXPIRE, now, "never reached the exchange")
+
+    def _found(self, change: Change, data: OrderStatus, now: int) -> None:
+        order = change.order
+        assert order is not None
+        doubt = order.doubt
+        if order.state is OrderState.UNKNOWN and data.filled > order.filled:
+            order.expected = data.filled
+        if data.venue_id and data.venue_id in order.ended_legs:
+            return  # an answer from before its leg ended
+        replaced = bool(order.venue_id and data.venue_id and data.venue_id != order.venue_id)
+        self._index.name(order, data.venue_id)
+        if not order.accepted_ms:
+            order.accepted_ms = now
+        if order.state is OrderState.UNKNOWN and order.asked_size is not None:
+            if data.size > ZERO:
+                self._replaced(order, data.price, data.size)
+            elif replaced:
+                self._replaced(order, order.asked_price, order.asked_size)
+            order.asked_price = order.asked_size = None
+        order.final = None
+        self._move(change, opening(order), now)
+        if doubt and order.cancel_reason and order.state is not OrderState.UNKNOWN:
+            if order.cancel_asks < _CANCEL_ASKS:
+                self._ask_cancel(change, now)
+            else:
+                self._alert(change, "critical", "the exchange does not cancel it")
+
+    def _ended(self, change: Change, status: VenueStatus, data: OrderStatus, now: int) -> None:
+        """It is over at the exchange; here it is when its fills are complete."""
+        order = change.order
+        assert order is not None
+        self._index.name(order, data.venue_id)
+        if status is VenueStatus.REJECTED and not order.filled and not data.filled:
+            self._end(change, Move.REJECTED, now, data.status)
+            return
+        if status is VenueStatus.FILLED:
+            order.final, order.expected = OrderState.FILLED, order.full_size
+        else:
+            order.final, order.expected = OrderState.CANCELED, data.filled
+            order.reason = data.status
+            if order.filled >= order.expected:
+                self._end(change, Move.CANCELED, now, data.status)
+                return
+        missing = order.expected - order.filled
+        if order.attempts == 3:
+            self._alert(change, "critical", f"fills of {missing} are missing; run reconcile")
+        self._lose(change, now, order.doubt or "submit", f"fills of {missing} are missing")
+
+    # ---- deadlines ---------------------------------------------------------------------------
+
+    def _wait_for_answer(self, change: Change, now: int) -> None:
+        if self.settings.ack_ms:
+            self._deadline(change, now + self.settings.ack_ms)
+
+    def _deadline(self, change: Change, due: int) -> None:
+        order = change.order
+        assert order is not None
+        order.deadline_ms = due
+        heappush(self._due, (due, order.order_id))
+        self._arm(change)
+
+    def _arm(self, change: Change) -> None:
+        """Set one timer for the earliest deadline that still stands."""
+        while self._due:
+            due, order_id = self._due[0]
+            order = self.get(order_id)
+            if order is not None and order.deadline_ms == due:
+                if not self._armed or due < self._armed:
+                    self._armed = due
+                    change.emit.append(TimerSet(f"{TIMER}{due}", due))
+                return
+            heappop(self._due)
+
+    # ---- alerts ------------------------------------------------------------------------------
+
+    def _alert(self, change: Change, level: str, text: str) -> None:
+        order = change.order
+        assert order is not None
+        request = order.request
+        where = f"{request.account} {request.symbol}"
+        change.emit.append(_alert(level, f"order {request.order_id}: {text}", where))
+
+    def _stranger(self, client_id: str, what: str) -> Change:
+        text = f"{what} for {client_id or 'an order without client id'}, which nobody here knows"
+        return Change(emit=[_alert("warning", text, "")])
+
+    # ---- snapshots ---------------------------------------------------------------------------
+
+    def plain(self) -> dict[str, Any]:
+        """State as canonical JSON can hold it."""
+        return {
+            "orders": [msgspec.to_builtins(order) for order in self._orders()],
+            "done": self._index.plain(),
+            "fills": self._fills.plain(),
+            "armed": self._armed,
+        }
+
+    def restore(self, plain: dict[str, Any]) -> None:
+        """Take over what `plain` wrote."""
+        self._index = OrderIndex(self.settings.retained)
+        self._fills = FillWindow(self.settings.window)
+        orders = [msgspec.convert(row, Order) for row in plain["orders"]]
+        self._index.restore(orders, plain["done"])
+        self._fills.restore(plain["fills"])
+        self._due = sorted((o.deadline_ms, o.order_id) for o in orders if o.deadline_ms)
+        self._armed = plain["armed"]
+
+    def _orders(self) -> Iterator[Order]:
+        yield from self._index.orders.values()
+
+
+_DOUBTS = {
+    OrderState.SUBMITTED: "submit",
+    OrderState.PENDING_CANCEL: "cancel",
+    OrderState.PENDING_MODIFY: "modify",
+}
+
+
+def _alert(level: str, title: str, text: str) -> AlertRaised:
+    return AlertRaised(level, "orders", title, text)
+
+
+def _sum(order: Order, fill: VenueFill, now: int) -> None:
+    order.fill_ids.append(fill.fill_id)
+    order.filled = add(order.filled, fill.size)
+    order.value = add(order.value, multiply(fill.size, fill.price))
+    order.reference_value = add(order.reference_value, multiply(fill.size, fill.reference))
+    order.fees = add(order.fees, fill.fee)
+    if fill.maker:
+        order.maker_filled = add(order.maker_filled, fill.size)
+    if not order.first_fill_ms:
+        order.first_fill_ms, order.first_price = now, fill.price
+        order.venue_latency_ms = fill.latency_ms
+    order.last_fill_ms, order.last_price = now, fill.price
