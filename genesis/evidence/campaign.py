@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from genesis.domain.errors import InputError, RefusedError
+from genesis.evidence.journal import EVIDENCE
 from genesis.evidence.statistic import search_statistic
 from genesis.evolution.archive import Archive
 from genesis.evolution.brood import families_of
@@ -18,7 +19,7 @@ from genesis.evolution.candidate import Candidate as Tried
 from genesis.evolution.candidate import Score, preference
 from genesis.evolution.config import StudyConfig
 from genesis.evolution.material import StudyMaterial, study_material
-from genesis.evolution.run import Run
+from genesis.evolution.run import TRIALS, Run
 from genesis.evolution.seals import sealed_bases
 from genesis.evolution.store import StoredStrategy, StrategyStore
 from genesis.evolution.study_ledgers import origins_folder
@@ -119,8 +120,8 @@ class Campaign:
             run_id,
             run.config,
             run.study,
-            run.folder / "trials.jsonl",
-            run.folder / "evidence",
+            run.folder / TRIALS,
+            run.folder / EVIDENCE,
         )
 
     def _refuse_change(self) -> None:

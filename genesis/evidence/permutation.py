@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -18,9 +17,9 @@ import msgspec
 from genesis.domain.canonical import content_hash
 from genesis.domain.errors import ExecutorError
 from genesis.evidence.campaign import Campaign
+from genesis.evidence.journal import JOURNAL, SurrogateJournal
 from genesis.evidence.progress import Progress, untold
 from genesis.evidence.worker import request
-from genesis.evolution.files import append_lines, cut_torn_tail, read_lines
 from genesis.evolution.identity import source_hash
 from genesis.evolution.work import Executor
 from genesis.validation.multiple import binomial_interval
@@ -45,6 +44,8 @@ class PermutationResult:
         Clopper-Pearson 95 % interval of the chance that a rerun reaches the study.
     decided_early : bool
         Whether the reruns stopped because the gate could not be passed any more.
+    fingerprint, digest : str
+        Which reruns of the journal these are, and their hash; see `genesis.evidence.journal`.
     """
 
     kind: str
@@ -54,6 +55,8 @@ class PermutationResult:
     p: float
     interval: tuple[float, float]
     decided_early: bool
+    fingerprint: str = ""
+    digest: str = ""
 
     def to_plain(self) -> dict[str, Any]:
         """JSON form."""
@@ -65,45 +68,6 @@ def exceeds(null: float | None, observed: float | None) -> bool:
     if observed is None:
         return True
     return null is not None and null >= observed
-
-
-class SurrogateJournal:
-    """Finished reruns of a study, one line each, so that nothing is run twice.
-
-    Rows belong to a fingerprint (study, version, seed); others are left alone. A rerun is
-    evidence, not a trial: it has the role ``surrogate`` and is never counted.
-    """
-
-    def __init__(self, path: Path, fingerprint: str) -> None:
-        self._path = path
-        self._fingerprint = fingerprint
-        cut_torn_tail(path)
-        self._rows = {
-            (row["kind"], row["index"]): row
-            for row in read_lines(path)
-            if row["fingerprint"] == fingerprint
-        }
-
-    def get(self, kind: str, index: int) -> dict[str, Any] | None:
-        """Row of a rerun, if it is finished."""
-        return self._rows.get((kind, index))
-
-    def finished(self, kind: str, draws: int) -> int:
-        """How many of the first ``draws`` reruns are finished."""
-        return sum((kind, index) in self._rows for index in range(draws))
-
-    def add(self, kind: str, index: int, answer: dict[str, Any]) -> None:
-        """Keep a finished rerun."""
-        row = {
-            "role": "surrogate",
-            "fingerprint": self._fingerprint,
-            "kind": kind,
-            "index": index,
-            **answer,
-        }
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        append_lines(self._path, [row])
-        self._rows[kind, index] = row
 
 
 def permutation_test(
@@ -142,7 +106,7 @@ def permutation_test(
     """
     # The study's own hash does not cover how surrogates are drawn.
     fingerprint = content_hash([campaign.facts["study_hash"], source_hash("evidence"), seed])
-    journal = SurrogateJournal(campaign.folder / "surrogates.jsonl", fingerprint)
+    journal = SurrogateJournal(campaign.folder / JOURNAL, fingerprint)
     # One more exceedance than the gate allows: h / l > level at every draw l.
     stop_after = draws + 1 if full else int(level * draws + 1e-9) + 1
     batch, total = max(2 * executor.stats.workers, 1), draws + more
@@ -164,7 +128,9 @@ def permutation_test(
         reached = [exceeds(value, campaign.statistic) for value in null]
         if sum(reached[:draws]) >= stop_after:
             break
-    return summarise(kind, campaign.statistic, null, draws, stop_after)
+    result = summarise(kind, campaign.statistic, null, draws, stop_after)
+    digest = journal.digest(kind, len(result.null))
+    return replace(result, fingerprint=fingerprint, digest=digest)
 
 
 def summarise(

@@ -54,15 +54,16 @@ class TrialRegister:
         self._lock = home / "register.lock"
         self._read = 0
         self._heads = [GENESIS]
+        self._trials_head = GENESIS
         self._latest: dict[tuple[str, Key], Registration] = {}
         self._seals: dict[Seal, None] = {}
         self._openings: dict[Look, Opening] = {}
 
     @property
     def head(self) -> str:
-        """Hash of the chain."""
+        """Hash of the chain up to the last row on trials: a look at sealed bars is none."""
         self._catch_up()
-        return self._heads[-1]
+        return self._trials_head
 
     def rows(self) -> tuple[Registration, ...]:
         """What is known last of every study, import and human trial, in order of first mention."""
@@ -198,6 +199,7 @@ class TrialRegister:
         self._read += len(line)
         if isinstance(row, Registration):
             self._latest[row.kind, row.key] = row
+            self._trials_head = link
         elif isinstance(row, Seal):
             self._seals[row] = None
         else:

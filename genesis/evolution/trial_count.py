@@ -62,7 +62,7 @@ class TrialCount:
         Different behaviours over all ledgers; what is known of a ledger that is gone is added,
         since nobody can say what it shares with the others.
     head : str
-        Hash of the register's chain.
+        Hash of the register's chain, up to the last row on trials.
     studies : tuple of CountedStudy
     """
 

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from genesis.domain.errors import ExecutorError, StorageError
+from genesis.domain.errors import ExecutorError, RefusedError
 from genesis.evidence.campaign import Campaign
 from genesis.evidence.permutation import (
     PermutationResult,
-    SurrogateJournal,
     exceeds,
     permutation_test,
     summarise,
@@ -265,13 +263,31 @@ def test_a_torn_last_line_is_one_rerun_that_did_not_finish(campaign: Campaign) -
     assert nothing.asked == []
 
 
-def test_a_damaged_journal_is_told(campaign: Campaign) -> None:
-    run(campaign, FakeReruns([1.0] * 19))
+def test_reruns_that_were_edited_are_refused_until_they_are_run_again(campaign: Campaign) -> None:
+    """On noise a search passes when its reruns are made worse than they were."""
+    observe(campaign, 5.0)
+    honest = run(campaign, FakeReruns([9.0] * 19))
     path = campaign.folder / "surrogates.jsonl"
-    lines = path.read_text().splitlines()
-    path.write_text("\n".join([lines[0], "{not json", *lines[2:]]) + "\n")
-    with pytest.raises(StorageError, match=r"surrogates\.jsonl:2 is damaged"):
-        run(campaign, FakeReruns([1.0] * 19))
+    path.write_text(path.read_text().replace('"statistic":9.0', '"statistic":1.0'))
+    again = FakeReruns([9.0] * 19)
+    with pytest.raises(RefusedError, match="row 1 does not fit the chain") as caught:
+        run(campaign, again)
+    assert caught.value.exit_code == 3
+    assert again.asked == []
+    assert caught.value.fix.startswith(f"delete {path}")
+    path.unlink()
+    assert run(campaign, again) == honest
+    assert len(again.asked) == 19
+
+
+def test_the_result_names_its_reruns_whatever_their_order(campaign: Campaign) -> None:
+    values = [float(v) for v in range(19)]
+    found = run(campaign, FakeReruns(values))
+    wipe(campaign)
+    turned = run(campaign, FakeReruns(values, workers=3, backwards=True))
+    assert turned.digest == found.digest != ""
+    wipe(campaign)
+    assert run(campaign, FakeReruns([*values[:-1], 0.5])).digest != found.digest
 
 
 def test_a_rerun_is_evidence_and_no_trial(campaign: Campaign) -> None:
@@ -300,17 +316,6 @@ def test_progress_counts_what_is_finished(campaign: Campaign) -> None:
         progress=lambda *row: told.append(row),
     )
     assert told == [("sign", 19, 21), ("sign", 20, 21), ("sign", 21, 21)]
-
-
-def test_a_journal_in_a_folder_that_is_not_there_yet(tmp_path: Path) -> None:
-    journal = SurrogateJournal(tmp_path / "deep" / "er" / "surrogates.jsonl", "f")
-    assert journal.get("sign", 0) is None
-    journal.add("sign", 0, {"statistic": None})
-    again = SurrogateJournal(tmp_path / "deep" / "er" / "surrogates.jsonl", "f")
-    row = again.get("sign", 0)
-    assert row is not None
-    assert row["statistic"] is None
-    assert again.finished("sign", 5) == 1
 
 
 def test_a_second_look_with_more_reruns_changes_no_verdict(campaign: Campaign) -> None:
