@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,29 +19,12 @@ from tests.unit.evidence.small_study import (
     GATES,
     campaign_of,
     judge,
-    one_version,
     small_config,
     small_study,
-    write_market,
 )
 
 ALL = "synth:SYN1,SYN2:4h"
 SHARE, ALPHA = 0.8, 0.5
-
-
-@pytest.fixture(scope="module", autouse=True)
-def settled_code() -> Iterator[None]:
-    """The code of these tests has one hash, even while somebody edits it."""
-    with one_version():
-        yield
-
-
-@pytest.fixture(scope="module")
-def bred(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    home = tmp_path_factory.mktemp("bred")
-    symbols = write_market(home)
-    small_study(small_config(symbols), home, "base")
-    return home
 
 
 @pytest.fixture
