@@ -139,7 +139,9 @@ def test_a_page_is_self_contained_and_escaped(pages: dict[str, Path], name: str)
     assert all(href[1:] in page.ids for href in page.hrefs if href.startswith("#"))
     assert len(set(page.ids)) == len(page.ids)
     assert set(page.ids) >= PARTS
-    assert page.scripts == 3  # data, plotly, ours: those in notes and names stayed text
+    # Data, plotly where there is a figure, ours: those in notes and names stayed text.
+    assert page.scripts == (3 if name == "full" else 2)
+    assert pages[name].stat().st_size < (2_300_000 if name == "full" else 60_000)
     assert set(page.figures) == set(data_of(pages[name])["figures"])
     assert set(page.figures) == (FIGURES if name == "full" else set())
 
@@ -165,8 +167,8 @@ def test_every_gate_is_there_with_its_value_and_bound(pages: dict[str, Path]) ->
         assert "random_arm <span class" in text  # reported only
         assert "○ reported" in text
     # 1 - p of the details, and 1 - level with the bound of these gates on top.
-    assert '<td class="value">0.9679</td><td>at least 1.3000</td>' in words(pages["full"])
-    assert "<td>what the budget leaves</td>" in words(pages["bare"])
+    assert '>0.9679</td><td data-label="Needs">at least 1.3000</td>' in words(pages["full"])
+    assert ">what the budget leaves</td>" in words(pages["bare"])
     assert "✗ fail" not in words(pages["full"])
     assert "– not reached" not in words(pages["full"])
     bare = words(pages["bare"])
@@ -218,3 +220,21 @@ def test_chromium_draws_every_figure_and_asks_nobody(
     assert document.count('class="main-svg"') >= len(outline(pages[name]).figures)
     assert "window.broken" not in document.split("<script")[-1]
     assert [request for request in asked if b"google" not in request] == []
+
+
+PROBE = """<script>setTimeout(() => {
+  const wide = [...document.querySelectorAll("table.gates *")]
+    .filter((part) => part.getBoundingClientRect().right > innerWidth);
+  document.body.dataset.cut = String(wide.length);
+}, 1000)</script></body>"""
+
+
+@pytest.mark.slow
+def test_nothing_of_the_gates_is_cut_off_on_a_phone(
+    pages: dict[str, Path], tmp_path: Path, proxy: tuple[int, list[bytes]]
+) -> None:
+    """As narrow as a headless window gets, where the five columns did not fit."""
+    page = tmp_path / "probed.html"
+    page.write_text(pages["full"].read_text().replace("</body>", PROBE))
+    document, _ = browse(page, tmp_path / "profile", proxy[0], "--window-size=420,4000")
+    assert 'data-cut="0"' in document

@@ -24,7 +24,7 @@ from genesis.evolution.report import write_report
 from genesis.evolution.run import Run
 
 HERE = Path(__file__).resolve().parent
-LIMIT_BYTES = 12_000_000
+LIMIT_BYTES = 9_000_000
 
 
 def load(path: Path) -> ModuleType:

@@ -78,29 +78,6 @@
     return update;
   };
 
-  // What is near the window is drawn first, the rest one by one: a report has dozens of figures.
-  const jobs = new Map();
-  for (const element of document.querySelectorAll("[data-figure]")) {
-    jobs.set(element, () => show(element, page.figures[element.dataset.figure]));
-  }
-  for (const box of document.querySelectorAll("[data-widget]")) jobs.set(box, tradesWidget(box));
-  const run = (element) => {
-    const job = jobs.get(element);
-    if (job) { jobs.delete(element); job(); }
-  };
-  const watcher = new IntersectionObserver((entries) => {
-    for (const entry of entries) {
-      if (entry.isIntersecting) { watcher.unobserve(entry.target); run(entry.target); }
-    }
-  }, { rootMargin: "600px" });
-  for (const element of jobs.keys()) watcher.observe(element);
-  const next = () => {
-    const element = jobs.keys().next().value;
-    if (element) { run(element); setTimeout(next, 30); }
-  };
-  setTimeout(next, 300);
-  window.addEventListener("beforeprint", () => [...jobs.keys()].forEach(run));
-
   // Tables sort by a click, or Enter, on a column's name.
   for (const table of document.querySelectorAll("table[data-sortable]")) {
     const heads = [...table.tHead.rows[0].cells];
@@ -122,5 +99,49 @@
       });
     });
   }
-  document.documentElement.dataset.ready = "yes";
+
+  // Plotly comes gzipped: it is most of the page. Nothing is fetched to unpack it.
+  const unpack = async (packed) => {
+    const bytes = Uint8Array.from(atob(packed.textContent.trim()), (sign) => sign.charCodeAt(0));
+    const plain = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+    const script = document.createElement("script");
+    script.textContent = await new Response(plain).text();
+    document.head.append(script);
+    script.remove();
+  };
+
+  const drawAll = () => {
+    // What is near the window is drawn first, the rest one by one: a report has dozens of figures.
+    const jobs = new Map();
+    for (const element of document.querySelectorAll("[data-figure]")) {
+      jobs.set(element, () => show(element, page.figures[element.dataset.figure]));
+    }
+    for (const box of document.querySelectorAll("[data-widget]")) jobs.set(box, tradesWidget(box));
+    const run = (element) => {
+      const job = jobs.get(element);
+      if (job) { jobs.delete(element); job(); }
+    };
+    const watcher = new IntersectionObserver((entries) => {
+      for (const entry of entries) {
+        if (entry.isIntersecting) { watcher.unobserve(entry.target); run(entry.target); }
+      }
+    }, { rootMargin: "600px" });
+    for (const element of jobs.keys()) watcher.observe(element);
+    const next = () => {
+      const element = jobs.keys().next().value;
+      if (element) { run(element); setTimeout(next, 30); }
+    };
+    setTimeout(next, 300);
+    window.addEventListener("beforeprint", () => [...jobs.keys()].forEach(run));
+  };
+
+  const ready = () => { document.documentElement.dataset.ready = "yes"; };
+  const packed = document.getElementById("plotly-packed");
+  if (!packed) { ready(); return; }
+  unpack(packed).then(drawAll).then(ready, (error) => {
+    for (const plot of document.querySelectorAll(".plot")) {
+      plot.textContent = "This browser cannot unpack the charts; a newer one can.";
+    }
+    throw error;
+  });
 })();
