@@ -18,8 +18,9 @@ from genesis.evolution.brood import families_of
 from genesis.evolution.candidate import Candidate as Tried
 from genesis.evolution.candidate import Score, preference
 from genesis.evolution.config import StudyConfig
+from genesis.evolution.leaderboard import surviving
 from genesis.evolution.material import StudyMaterial, study_material
-from genesis.evolution.run import TRIALS, Run
+from genesis.evolution.run import CONFIG, TRIALS, Run
 from genesis.evolution.seals import sealed_bases
 from genesis.evolution.store import StoredStrategy, StrategyStore
 from genesis.evolution.study_ledgers import origins_folder
@@ -83,14 +84,21 @@ class Campaign:
         self.folder = folder
         self.material: StudyMaterial = study_material(config, home)
         self._refuse_change()
+        if not trials.exists():
+            raise RefusedError(
+                f"the trial ledger of {run_id} is missing",
+                why=f"there is no {trials}: nobody can say how many trials were made",
+                fix=f"restore it from a copy; without one, {_run_again(trials.parent)}",
+            )
         self.ledger = TrialLedger(trials)
         if self.ledger.head != facts.get("ledger_head"):
             raise RefusedError(
                 f"the trial ledger of {run_id} is not the one that the study ended with",
                 why=f"its head is {self.ledger.head[:12]},"
                 f" the study wrote {str(facts.get('ledger_head'))[:12]}",
-                fix="restore trials.jsonl from a copy, or run the study again",
+                fix=f"restore {trials} from a copy; without one, {_run_again(trials.parent)}",
             )
+        self._imported = trials.parent.parent == origins_folder(home)
 
     @staticmethod
     def of_run(run: Run, home: Path) -> Campaign:
@@ -134,7 +142,8 @@ class Campaign:
                     f"the {what} of {self.run_id} changed since the study ran",
                     why=f"its {what} hash was {str(then)[:12]} and is {now[:12]} now: a rerun on"
                     " surrogate markets would be another search",
-                    fix="run the study again with this version and data, and validate that run",
+                    fix="run the study again with this version and data, and validate that run:"
+                    f" genesis evolve {self.folder.parent / CONFIG}",
                 )
 
     @property
@@ -180,15 +189,26 @@ class Campaign:
         return list(seen.values())
 
     @cached_property
-    def statistic(self) -> float | None:
-        """What the search found; see `genesis.evidence.statistic`."""
+    def archive(self) -> Archive:
+        """The study's archive, from its ledger."""
         registry = self.material.registry
         archive = Archive(lambda name: str(registry.get(name).kind))
         for row in self.trials:
             if row["role"] == "search":
                 candidate = Tried(from_plain(row["plain"]), row["origin"], tuple(row["parents"]))
                 archive.insert(candidate, Score.from_plain(row), len(self.search.symbols))
-        return search_statistic(archive)
+        return archive
+
+    @cached_property
+    def statistic(self) -> float | None:
+        """What the search found; see `genesis.evidence.statistic`."""
+        return search_statistic(self.archive)
+
+    @cached_property
+    def survivors(self) -> tuple[str, ...]:
+        """Ids of the strategies that met the constraints and were stored, from the ledger."""
+        entries = surviving(self.archive, self.material.registry)
+        return tuple(strategy.id for entry, strategy in entries if entry.score.feasible)
 
     @cached_property
     def best_fitness(self) -> float | None:
@@ -224,10 +244,14 @@ class Campaign:
         Raises
         ------
         RefusedError
-            If a stored strategy is not what the ledger's genome expresses.
+            If a stored strategy is not what the ledger's genome expresses, or one that would have
+            a place among those that are judged is not stored any more.
         """
+        records = StrategyStore(self.home / "strategies").list()
+        if only is None:
+            self._refuse_missing({record.id for record in records})
         found = []
-        for record in StrategyStore(self.home / "strategies").list():
+        for record in records:
             if self.run_id not in record.finders or only not in (None, record.id):
                 continue
             row = self._row_of(record)
@@ -236,6 +260,22 @@ class Campaign:
                 found.append(Candidate(record, from_plain(row["plain"]), score))
         found.sort(key=lambda c: preference(c.genome.key, c.score))
         return found[:most]
+
+    def _refuse_missing(self, stored: set[str]) -> None:
+        """Refuse to judge the next ones in the place of survivors that are gone.
+
+        They would be opened on the sealed bars instead, by the choice of whoever deleted files.
+        An imported study brings only the strategy that was exported.
+        """
+        gone = [name for name in self.survivors if name not in stored]
+        if gone and not self._imported:
+            raise RefusedError(
+                f"{', '.join(gone[:3])}{', ...' if len(gone) > 3 else ''} of {self.run_id}:"
+                f" {len(gone)} of {len(self.survivors)} survivors are not stored any more",
+                why="the next best would be judged, and opened on the sealed bars, in their place",
+                fix=f"restore them in {self.home / 'strategies'} from a copy, or store them again:"
+                f" genesis evolve --resume {self.run_id}",
+            )
 
     def _row_of(self, record: StoredStrategy) -> dict[str, Any]:
         """Row of the ledger in which a stored strategy was tried.
@@ -254,5 +294,13 @@ class Campaign:
         raise RefusedError(
             f"the ledger of {self.run_id} has no genome that expresses to {record.id}",
             why="the strategy's file or the ledger was changed, or belongs to another run",
-            fix="restore them from a copy, or run the study again",
+            fix=f"restore them from a copy, or {_run_again(self.folder.parent)}",
         )
+
+
+def _run_again(folder: Path) -> str:
+    """What is left to do with a run whose ledger is lost."""
+    return (
+        f"remove all but {folder / CONFIG} from its folder and run the study again:"
+        f" genesis evolve {folder / CONFIG}"
+    )

@@ -41,18 +41,24 @@ def survivors(
     them. The first `LENGTH`, which make the leaderboard, are backtested again bar by bar and carry
     those numbers as well; see `full_measures`.
     """
-    ranked: dict[str, Ranked] = {}
-    for entry in archive.elites():
-        if len(ranked) == MOST_SURVIVORS:
-            break
-        strategy = registry.express(entry.candidate.genome)
-        if strategy.id in ranked:
-            continue
+    ranked: list[Ranked] = []
+    for entry, strategy in surviving(archive, registry):
         measures = search_measures(entry.score.measures)
         if len(ranked) < LENGTH:
             measures |= full_measures(panel, strategy, setup)
-        ranked[strategy.id] = Ranked(entry, strategy, measures)
-    return list(ranked.values())
+        ranked.append(Ranked(entry, strategy, measures))
+    return ranked
+
+
+def surviving(archive: Archive, registry: SeedRegistry) -> list[tuple[Entry, Strategy]]:
+    """Entries that become survivors, with their strategies, and without any number of them."""
+    found: dict[str, tuple[Entry, Strategy]] = {}
+    for entry in archive.elites():
+        if len(found) == MOST_SURVIVORS:
+            break
+        strategy = registry.express(entry.candidate.genome)
+        found.setdefault(strategy.id, (entry, strategy))
+    return list(found.values())
 
 
 def search_measures(measures: Mapping[str, float]) -> dict[str, Any]:

@@ -220,12 +220,12 @@ def _digest(text: str) -> str:
 
 def _restore(ledger: Path | None) -> str:
     """What whoever reads of a broken ledger can do."""
-    again = "genesis evolve config.yaml"
     if ledger is None:
-        return again
+        return "run the search again"
+    config = ledger.with_name("config.yaml")
     return (
-        f"restore {ledger} from a copy; without one, keep {ledger.with_name('config.yaml')}, remove"
-        f" the rest of its folder and run the study again: {again}"
+        f"restore {ledger} from a copy; without one, remove all but {config} from its folder and"
+        f" run the study again: genesis evolve {config}"
     )
 
 

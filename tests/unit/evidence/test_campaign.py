@@ -13,10 +13,18 @@ import pytest
 from genesis.domain.errors import InputError, RefusedError, StorageError
 from genesis.evidence.campaign import Campaign
 from genesis.evolution import material
+from genesis.evolution.executors.inline import InlineExecutor
 from genesis.evolution.run import load_run
 from genesis.evolution.store import StrategyStore
+from genesis.evolution.study import run_study
 from genesis.evolution.trials import TrialLedger
-from tests.unit.evidence.small_study import campaign_of, small_config, small_study, write_market
+from tests.unit.evidence.small_study import (
+    StepClock,
+    campaign_of,
+    small_config,
+    small_study,
+    write_market,
+)
 
 pytestmark = pytest.mark.usefixtures("settled_code")
 
@@ -97,8 +105,19 @@ def test_a_changed_row_is_told(home: Path) -> None:
     row = json.loads(rows[4])
     row["violation"] = 0.0 if row["violation"] else 1.0
     write_rows(home, [*rows[:4], json.dumps(row) + "\n", *rows[5:]])
-    with pytest.raises(StorageError, match="row 5 does not fit"):
+    with pytest.raises(RefusedError, match="row 5 does not fit") as caught:
         campaign_of("base", home)
+    config = home / "runs" / "base" / "config.yaml"
+    assert f"genesis evolve {config}" in caught.value.fix
+
+
+def test_a_missing_ledger_is_told_as_such(home: Path) -> None:
+    (home / "runs" / "base" / "trials.jsonl").unlink()
+    with pytest.raises(RefusedError, match="trial ledger of base is missing") as caught:
+        campaign_of("base", home)
+    assert str(home / "runs" / "base" / "trials.jsonl") in caught.value.why
+    assert "genesis evolve" in caught.value.fix
+    assert not (home / "runs" / "base" / "trials.jsonl").exists()
 
 
 @pytest.mark.parametrize("status", ["running", "interrupted", "failed"])
@@ -152,6 +171,45 @@ def test_candidates_are_the_feasible_survivors_best_first(
     assert [c.id for c in read_campaign.candidates(3)] == [c.id for c in found[:3]]
     registry = read_campaign.material.registry
     assert all(registry.express(c.genome).id == c.id for c in found)
+
+
+def test_survivors_are_what_the_study_stored(bred: Path, read_campaign: Campaign) -> None:
+    stored = StrategyStore(bred / "strategies").list()
+    assert set(read_campaign.survivors) == {one.id for one in stored if one.feasible}
+
+
+@pytest.mark.parametrize("place", [0, 2, -1])
+def test_the_next_one_is_not_judged_in_the_place_of_one_that_is_gone(
+    home: Path, place: int
+) -> None:
+    names = [c.id for c in campaign_of("base", home).candidates(100)]
+    (home / "strategies" / f"{names[place]}.json").unlink()
+    campaign = campaign_of("base", home)
+    with pytest.raises(RefusedError, match="not stored any more") as caught:
+        campaign.candidates(1)
+    assert caught.value.exit_code == 3
+    assert names[place] in caught.value.what
+    assert f"1 of {len(names)}" in caught.value.what
+    assert "genesis evolve --resume base" in caught.value.fix
+    # Who asks for one strategy gets that one and no other.
+    assert [c.id for c in campaign.candidates(1, names[1])] == [names[1]]
+
+
+def test_what_the_refusal_tells_to_do_brings_the_strategy_back(home: Path) -> None:
+    before = campaign_of("base", home).candidates(100)
+    path = home / "strategies" / f"{before[0].id}.json"
+    path.unlink()
+    config = load_run("base", home).config
+    run_study(
+        config, home, clock=StepClock(), executor=InlineExecutor(), run_id="base", resume=True
+    )
+    assert campaign_of("base", home).candidates(100) == before
+
+
+def test_a_survivor_that_broke_the_constraints_may_go(home: Path) -> None:
+    before = campaign_of("base", home).candidates(100)
+    (home / "strategies" / f"{infeasible(home)}.json").unlink()
+    assert campaign_of("base", home).candidates(100) == before
 
 
 def test_one_strategy_may_be_asked_for_whatever_its_place(read_campaign: Campaign) -> None:
