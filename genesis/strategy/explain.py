@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from genesis.strategy.node import OPS, Node, number_text
+from genesis.strategy.node import OPS, Node, Scalar, number_text
 from genesis.strategy.series import fold
 from genesis.strategy.strategy import STOP_BOUNDS, TARGET_BOUNDS, PolicyParams, Strategy
 
@@ -49,7 +49,7 @@ _ONE = re.compile(r"(?<![\d.])1 bars\b")
 def phrase(node: Node) -> str:
     """Words for a node, for example ``the 20-bar EMA of the close is above the open``."""
     if node.op == "const":
-        return number_text(node.params[0])
+        return _spoken(node.params[0])
     if node.op == "field":
         words = _FIELD_WORDS[str(node.params[0])]
         return words if len(node.params) == 1 else f"{words} of {node.params[1]}"
@@ -59,7 +59,7 @@ def phrase(node: Node) -> str:
         inner = node.args[0]
         return _NEGATED[inner.op].format(*(_operand(a, inner) for a in inner.args))
     op = OPS[node.op]
-    params = {name: number_text(value) for name, value in zip(op.params, node.params, strict=True)}
+    params = {name: _spoken(value) for name, value in zip(op.params, node.params, strict=True)}
     if node.op in _BAR_FIELDS:
         words, fields = _BAR_FIELDS[node.op]
         symbols = {str(a.params[1]) if len(a.params) == 2 else "" for a in node.args}
@@ -72,6 +72,11 @@ def phrase(node: Node) -> str:
         args = (args[1], args[0])
     words = op.sentence.format(*(_operand(a, node) for a in args), **params)
     return _ONE.sub("1 bar", words)
+
+
+def _spoken(value: Scalar) -> str:
+    """A number as people write it: 0.2 for the 0.19999999999999996 that 1 - 0.8 gives."""
+    return number_text(float(f"{value:.12g}") if isinstance(value, float) else value)
 
 
 def _operand(node: Node, parent: Node) -> str:

@@ -32,6 +32,7 @@ OWN = sorted(n for n, op in OPS.items() if op.run.__module__.startswith(primitiv
             ema(M.close, 20) > ema(M.close, 56) * 1.013,
             "the 20-bar EMA of the close is above 1.013 times the 56-bar EMA of the close",
         ),
+        (M.close > M.open * (1 - 0.8), "the close is above 0.2 times the open"),
         (~(rsi(M.close, 14) > 70), "the 14-bar RSI of the close is not above 70"),
         (
             (M.close - M.open) / atr(M, 14) < 2,
