@@ -52,6 +52,11 @@ class DataFeed(Protocol):
         ...
 
     @property
+    def end_ms(self) -> int | None:
+        """Instant of its last phase, None for an endless feed."""
+        ...
+
+    @property
     def total(self) -> int | None:
         """Number of phases, None for an endless feed."""
         ...

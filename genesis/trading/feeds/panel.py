@@ -117,6 +117,7 @@ class PanelFeed:
                 due[max(series.first, 0)] = 0.0
         self._alive = np.any([s.valid for s in panel.symbols], axis=0)
         last = panel.bars - 1
+        self._end_ms = int(self._stamps[self._alive][-1]) + panel.interval_ms
         self._ending = np.unique([s.last for s in panel.symbols if 0 <= s.last < last])
 
     @property
@@ -140,9 +141,14 @@ class PanelFeed:
         return int(self._stamps[0])
 
     @property
+    def end_ms(self) -> int:
+        """Close time of the last bar."""
+        return self._end_ms
+
+    @property
     def total(self) -> int:
         """Number of phases."""
-        return self.count_before(int(self._stamps[-1]) + self.interval_ms + 1)
+        return self.count_before(self._end_ms + 1)
 
     def count_before(self, ts_ms: int) -> int:
         """Number of phases before an instant."""
