@@ -16,7 +16,7 @@ import msgspec
 from genesis.domain.ids import Ids
 from genesis.trading.events import Event
 from genesis.trading.gateway import VenueFill
-from genesis.trading.orders import Order
+from genesis.trading.orders import Order, OrderState
 from genesis.trading.payloads import (
     Causality,
     IntentExpired,
@@ -65,6 +65,9 @@ EXTERNAL = Causality(Origin("external", "", 0), (), (), "", "")
 """Cause of what nobody here decided: a person's trade, a liquidation, an adoption."""
 
 
+_OVER = {OrderState.REJECTED: "rejection"}
+
+
 class Chain(msgspec.Struct):
     """Causes of one intent and the latest entry about it."""
 
@@ -80,6 +83,7 @@ class StrategyJournal:
     """
 
     def __init__(self) -> None:
+        self._ids = Ids()
         self._signals: dict[str, SignalGenerated] = {}
         self._risks: dict[str, dict[str, RiskAssessed]] = {}
         self._plans: dict[str, dict[str, Chain]] = {}
@@ -96,7 +100,7 @@ class StrategyJournal:
         """Keep an assessment until its order or refusal is written."""
         self._risks.setdefault(data.deployment, {})[data.risk_id] = data
 
-    def on_intent(self, data: TradeIntent, event: Event, ids: Ids, rows: list[Row]) -> str:
+    def on_intent(self, data: TradeIntent, event: Event, rows: list[Row]) -> str:
         """Write what was decided, with the values that the decision saw."""
         context: dict[str, Any] = self._seen(data.deployment)
         context["scope"] = data.scope
@@ -107,7 +111,6 @@ class StrategyJournal:
         entry = self._write(
             "intent",
             event,
-            ids,
             rows,
             data.causality,
             deployment=data.deployment,
@@ -120,7 +123,7 @@ class StrategyJournal:
         return entry
 
     def on_rejected_opportunity(
-        self, data: OpportunityRejected, event: Event, ids: Ids, rows: list[Row]
+        self, data: OpportunityRejected, event: Event, rows: list[Row]
     ) -> str:
         """Write down a signal that led to no order."""
         signal = self._signals.get(data.deployment)
@@ -133,7 +136,6 @@ class StrategyJournal:
         return self._write(
             "rejected_opportunity",
             event,
-            ids,
             rows,
             Causality(origin, signals, risks, "", ""),
             deployment=data.deployment,
@@ -141,15 +143,12 @@ class StrategyJournal:
             text=data.reason,
         )
 
-    def on_intent_expired(
-        self, data: IntentExpired, event: Event, ids: Ids, rows: list[Row]
-    ) -> str:
+    def on_intent_expired(self, data: IntentExpired, event: Event, rows: list[Row]) -> str:
         """Write down an intent that was not sent in time."""
         chain = self._intent(data.intent_id)
         return self._write(
             "expired_intent",
             event,
-            ids,
             rows,
             chain.causality,
             deployment=data.deployment,
@@ -159,13 +158,12 @@ class StrategyJournal:
             text=f"{data.late_ms} ms too late",
         )
 
-    def on_operator(self, data: OperatorCommand, event: Event, ids: Ids, rows: list[Row]) -> str:
+    def on_operator(self, data: OperatorCommand, event: Event, rows: list[Row]) -> str:
         """Write down what a person did."""
         origin = Origin("operator", data.command_id, event.seq)
         return self._write(
             "operator",
             event,
-            ids,
             rows,
             Causality(origin, (), (), "", ""),
             deployment=str(data.arguments.get("deployment", "")),
@@ -179,7 +177,6 @@ class StrategyJournal:
         self,
         order: Order,
         event: Event,
-        ids: Ids,
         rows: list[Row],
         context: Mapping[str, Any] | None = None,
     ) -> str:
@@ -195,14 +192,18 @@ class StrategyJournal:
             "reference": order.reference,
             **(context or {}),
         }
-        return self._about(order, "order", event, ids, rows, chain, seen, order.purpose)
+        return self._about(order, "order", event, rows, chain, seen, order.purpose)
+
+    def on_order_over(self, order: Order, event: Event, rows: list[Row]) -> str:
+        """Write that an order ended without being filled completely."""
+        kind = _OVER.get(order.state, order.state.value)
+        return self.on_change(order, kind, event, rows)
 
     def on_change(
         self,
         order: Order,
         kind: str,
         event: Event,
-        ids: Ids,
         rows: list[Row],
         context: Mapping[str, Any] | None = None,
         text: str = "",
@@ -214,7 +215,7 @@ class StrategyJournal:
         """
         chain = self._of_order(order)
         seen = {"state": order.state.value, "filled": order.filled, **(context or {})}
-        return self._about(order, kind, event, ids, rows, chain, seen, text or order.reason)
+        return self._about(order, kind, event, rows, chain, seen, text or order.reason)
 
     def on_fill(
         self,
@@ -222,7 +223,6 @@ class StrategyJournal:
         fill: VenueFill,
         fill_id: str,
         event: Event,
-        ids: Ids,
         rows: list[Row],
         *,
         deployment: str = "",
@@ -240,14 +240,13 @@ class StrategyJournal:
         if order is not None:
             seen["intended"] = order.reference
             chain = self._of_order(order)
-            return self._about(order, "fill", event, ids, rows, chain, seen, order.purpose, fill_id)
+            return self._about(order, "fill", event, rows, chain, seen, order.purpose, fill_id)
         cause = msgspec.structs.replace(
             EXTERNAL, origin=Origin("external", fill.fill_id, event.seq), plan_id=plan_id
         )
         return self._write(
             "external_fill",
             event,
-            ids,
             rows,
             cause,
             deployment=deployment,
@@ -260,7 +259,6 @@ class StrategyJournal:
         self,
         kind: str,
         event: Event,
-        ids: Ids,
         rows: list[Row],
         *,
         deployment: str = "",
@@ -269,7 +267,7 @@ class StrategyJournal:
     ) -> str:
         """Write an entry without a decision behind it: a reconciliation, an adoption."""
         return self._write(
-            kind, event, ids, rows, EXTERNAL, deployment=deployment, context=context, text=text
+            kind, event, rows, EXTERNAL, deployment=deployment, context=context, text=text
         )
 
     def end_order(self, order_id: str) -> None:
@@ -327,7 +325,6 @@ class StrategyJournal:
         order: Order,
         kind: str,
         event: Event,
-        ids: Ids,
         rows: list[Row],
         chain: Chain,
         context: Mapping[str, Any],
@@ -337,7 +334,6 @@ class StrategyJournal:
         entry = self._write(
             kind,
             event,
-            ids,
             rows,
             chain.causality,
             deployment=order.deployment,
@@ -355,7 +351,6 @@ class StrategyJournal:
         self,
         kind: str,
         event: Event,
-        ids: Ids,
         rows: list[Row],
         cause: Causality,
         *,
@@ -367,7 +362,7 @@ class StrategyJournal:
         context: Mapping[str, Any] | None = None,
         text: str = "",
     ) -> str:
-        entry = ids.new("JRN", event.ts_ms)
+        entry = self._ids.new("JRN", event.ts_ms)
         values = (
             entry,
             previous,
@@ -398,6 +393,7 @@ class StrategyJournal:
         """State as canonical JSON can hold it."""
         plain = msgspec.to_builtins
         return {
+            "ids": self._ids.counter,
             "signals": [plain(signal) for _, signal in sorted(self._signals.items())],
             "risks": [plain(r) for _, by_id in sorted(self._risks.items()) for r in by_id.values()],
             "plans": {k: plain(chains) for k, chains in self._plans.items()},
@@ -406,6 +402,7 @@ class StrategyJournal:
 
     def restore(self, plain: dict[str, Any]) -> None:
         """Take over what `plain` wrote."""
+        self._ids = Ids(plain["ids"])
         signals = [msgspec.convert(row, SignalGenerated) for row in plain["signals"]]
         self._signals = {signal.deployment: signal for signal in signals}
         self._risks = {}

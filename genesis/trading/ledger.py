@@ -25,7 +25,7 @@ from genesis.trading.ledger_tables import (
     trade_row,
 )
 from genesis.trading.money import add, multiply, subtract
-from genesis.trading.orders import Order
+from genesis.trading.orders import ZERO, Order
 from genesis.trading.payloads import FundingPaid, TradeClosed, TradeIntent
 from genesis.trading.tables import Row
 
@@ -99,9 +99,14 @@ class StrategyLedger:
         """Account by name; one that was never used has nothing."""
         return self.accounts.get(name) or Account(name)
 
-    def position(self, account: str, symbol: str) -> Holding:
-        """Position of an account; flat where there never was one."""
+    def holding(self, account: str, symbol: str) -> Holding:
+        """Position of an account with its round trip; flat where there is none."""
         return self._holdings.get((account, symbol)) or Holding(account, symbol)
+
+    def position(self, account: str, symbol: str) -> Decimal:
+        """Signed size of a position, base units."""
+        held = self._holdings.get((account, symbol))
+        return ZERO if held is None else held.size
 
     def positions(self, account: str = "") -> list[Holding]:
         """Open positions, of one account or of all."""
@@ -135,23 +140,27 @@ class StrategyLedger:
         rows.append(_plan_row(plan, "open", 0))
         return plan
 
-    def on_submit(self, order: Order, event: Event, ids: Ids, rows: list[Row]) -> None:
-        """Register an order, and its plan and execution group where they are new."""
+    def record_order(self, order: Order, event: Event, rows: list[Row]) -> None:
+        """Write down where an order stands, after anything changed about it.
+
+        The first time also registers its execution group, and its plan where that is new.
+        """
+        if not order.group_id and order.plan_id:
+            self._register(order, event, rows)
+        rows.extend(order_rows(order, event))
+
+    def _register(self, order: Order, event: Event, rows: list[Row]) -> None:
         plan = self._plan(order.plan_id, order.deployment, event)
         if not plan.account:
             plan.account, plan.symbol = order.request.account, order.request.symbol
             rows.append(_plan_row(plan, "open", 0))
         key = order.intent_id or order.purpose
-        if key not in plan.groups:
-            group = ids.new("EXG", event.ts_ms)
-            plan.groups[key] = group
+        group = plan.groups.get(key)
+        if group is None:
+            # Named after its first order, whose id is unique in the run.
+            group = plan.groups[key] = "EXG" + order.order_id[3:]
             rows.append(_group_row(group, plan, order, event))
-        order.group_id = plan.groups[key]
-        rows.extend(order_rows(order, event))
-
-    def on_order(self, order: Order, event: Event, rows: list[Row]) -> None:
-        """Write down where an order stands, after anything changed about it."""
-        rows.extend(order_rows(order, event))
+        order.group_id = group
 
     def end_plan(self, plan_id: str, status: str, event: Event, rows: list[Row]) -> None:
         """Put a plan away: ``closed`` after its position, ``void`` where it never had one."""
