@@ -13,6 +13,21 @@ One process writes (`EventStore`), any number read (`EventReader`). What it keep
   the folder as a whole.
 """
 
-from genesis.trading.store.writer import EventStore, Head
+from genesis.trading.store.anchors import Anchor
+from genesis.trading.store.export import export_events, plain_event
+from genesis.trading.store.reader import EventReader, Head
+from genesis.trading.store.verify import Damage, Fault, VerifyReport, verify
+from genesis.trading.store.writer import EventStore
 
-__all__ = ["EventStore", "Head"]
+__all__ = [
+    "Anchor",
+    "Damage",
+    "EventReader",
+    "EventStore",
+    "Fault",
+    "Head",
+    "VerifyReport",
+    "export_events",
+    "plain_event",
+    "verify",
+]

@@ -62,7 +62,7 @@ def event_of(row: StoredRow) -> Event:
         if kind is None:
             raise msgspec.DecodeError(f"this version knows no event type {name!r}")
         data = decode(kind, body)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, TypeError, ValueError) as error:
         raise StorageError(
             f"event {seq} cannot be read",
             why=str(error),

@@ -15,6 +15,7 @@ from genesis.domain.errors import StorageError
 from genesis.market.atomic_file import write_atomic
 from genesis.trading.events import Event
 from genesis.trading.store.chain import COLUMNS, StoredRow
+from genesis.trading.store.selection import Selection
 
 _CHUNK: Final = 10_000
 _json = msgspec.json.Encoder().encode
@@ -61,8 +62,8 @@ def segment_bytes(rows: list[StoredRow]) -> bytes:
     return bytes(sink.getvalue())
 
 
-def segment_rows(content: bytes, path: Path) -> list[StoredRow]:
-    """Stored rows of a segment, in the order of the file.
+def segment_rows(content: bytes, path: Path, selection: Selection | None = None) -> list[StoredRow]:
+    """Stored rows of a segment, in the order of the file; those that are wanted, or all.
 
     Raises
     ------
@@ -74,6 +75,8 @@ def segment_rows(content: bytes, path: Path) -> list[StoredRow]:
 
     try:
         table = pq.read_table(pa.BufferReader(content), use_threads=False)
+        if selection is not None and not selection.everything:
+            table = table.filter(selection.mask(table))
         columns = [table.column(name).to_pylist() for name in COLUMNS]
     except (pa.ArrowException, OSError, KeyError, ValueError) as error:
         raise StorageError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple, Self
+from typing import Final, Self
 
 import apsw
 
@@ -18,18 +18,12 @@ from genesis.trading.store.archive import SEGMENT_EVENTS, archive_segments, repa
 from genesis.trading.store.chain import HASH, Fields, StoredRow, link
 from genesis.trading.store.lock import WriterLock
 from genesis.trading.store.opening import WAL_PAGES, connect, make_private, prepare, verify_tail
+from genesis.trading.store.reader import Head
 from genesis.trading.tables import Row, Table
 
 _NAMES: Final = {cls: kind.value for kind, cls in PAYLOADS.items()}
 _INSERT: Final = "INSERT INTO events VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _HEAD: Final = "UPDATE head SET seq = ?, hash = ?, recorded_ms = ?"
-
-
-class Head(NamedTuple):
-    """Last event of a log: its number and hash."""
-
-    seq: int
-    hash: bytes
 
 
 def _no_probe(point: str) -> None:
