@@ -98,6 +98,7 @@ def test_the_printed_command_goes_on_to_the_same_dossiers(
     stopped = Answer(process.returncode, out, err)
     assert stopped.code == 130, err
     assert "finished reruns are kept" in stopped.error["what"]
+    assert "stopping; what is finished is kept" in err
     assert not list((home / "dossiers").glob("*"))
     kept = journal.read_text()
     assert 3 <= kept.count("\n") < 80

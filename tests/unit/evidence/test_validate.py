@@ -232,6 +232,20 @@ def test_an_interrupted_validation_keeps_its_reruns(home: Path, tmp_path: Path) 
     assert timeless(resumed) == timeless(judge("base", other))
 
 
+def test_that_it_stops_is_told_before_the_workers_end(home: Path) -> None:
+    stopping = Stopping(1)
+    told: list[tuple[str, bool]] = []
+    with pytest.raises(InterruptedRun):
+        validate(
+            campaign_of("base", home),
+            stopping,
+            lenient_gates(),
+            clock=StepClock(1_800_000_000_000),
+            progress=lambda step, *_: told.append((step, stopping.closed)),
+        )
+    assert told[-1] == ("stopping", False)
+
+
 def test_two_validations_of_one_study_do_not_meet(home: Path) -> None:
     campaign = campaign_of("base", home)
     campaign.folder.mkdir(parents=True, exist_ok=True)
