@@ -49,7 +49,7 @@ _LANE_OF = _LaneOf({cls: LANES[kind] for kind, cls in PAYLOADS.items()})
 class _Queue:
     """One lane: its events, when each came, and the producers that it holds back."""
 
-    __slots__ = ("armed", "arrived", "capacity", "events", "held", "lane", "space")
+    __slots__ = ("armed", "arrived", "capacity", "events", "lane", "line", "space")
 
     def __init__(self, lane: Lane, capacity: int, lock: threading.Lock) -> None:
         self.lane = lane
@@ -57,7 +57,7 @@ class _Queue:
         self.events: deque[Event] = deque()
         self.arrived: deque[float] = deque()
         self.space = threading.Condition(lock)
-        self.held = 0
+        self.line: deque[object] = deque()  # held producers, first come first
         self.armed = True
 
 
@@ -125,7 +125,7 @@ class EventBus:
                 raise _closed()
             if kind is Quote and self._conflate(event):
                 return
-            if queue.held or len(queue.events) >= queue.capacity:
+            if queue.line or len(queue.events) >= queue.capacity:
                 self._wait_for_space(queue, timeout)
                 if kind is Quote and self._conflate(event):
                     return
@@ -225,7 +225,7 @@ class EventBus:
     @property
     def held(self) -> dict[Lane, int]:
         """Number of producers that are held back, by lane."""
-        return {queue.lane: queue.held for queue in self._queues}
+        return {queue.lane: len(queue.line) for queue in self._queues}
 
     @property
     def oldest_ms(self) -> int:
@@ -299,8 +299,8 @@ class EventBus:
         drained += taken
         if not queue.armed and len(events) < _REARM * queue.capacity:
             queue.armed = True
-        if queue.held and len(events) < queue.capacity:
-            queue.space.notify(queue.capacity - len(events))
+        if queue.line and len(events) < queue.capacity:
+            queue.space.notify_all()
 
     def _wait_for_space(self, queue: _Queue, timeout: float | None) -> None:
         """Wait for room, behind the producers that came before."""
@@ -308,9 +308,10 @@ class EventBus:
             self._overflow(queue)
         # Seconds of the machine: a run's clock may stand still while its producers wait.
         deadline = None if timeout is None else time.monotonic() + timeout
-        queue.held += 1
+        place = object()
+        queue.line.append(place)
         try:
-            while True:
+            while queue.line[0] is not place or len(queue.events) >= queue.capacity:
                 left = None if deadline is None else deadline - time.monotonic()
                 if left is not None and left <= 0:
                     raise InfrastructureError(
@@ -321,20 +322,10 @@ class EventBus:
                 queue.space.wait(left)
                 if self._closed:
                     raise _closed()
-                if len(queue.events) < queue.capacity:
-                    break
-        except BaseException:
-            queue.held -= 1
-            self._call_next(queue, len(queue.events))
-            raise
-        queue.held -= 1
-        self._call_next(queue, len(queue.events) + 1)
-
-    @staticmethod
-    def _call_next(queue: _Queue, taken: int) -> None:
-        """Wake the producer behind one that leaves, who has nobody else to do so."""
-        if queue.held and taken < queue.capacity:
-            queue.space.notify()
+        finally:
+            queue.line.remove(place)
+            if queue.line:
+                queue.space.notify_all()  # the next one looks whether it is its turn
 
     def _require_reserve(self, events: list[Event]) -> None:
         arriving = [0] * len(self._queues)
