@@ -109,9 +109,8 @@ class PaperGateway:
         """Let go of the sink; sends nothing, and open orders stay open."""
         self._desk.sink = None
 
-    def settle(self) -> bool:
-        """Wait for outstanding answers; here every answer comes within its call."""
-        return False
+    def settle(self) -> None:
+        """Wait until every request is answered; here each is within its call."""
 
     # ---- requests --------------------------------------------------------------------------
 
@@ -189,13 +188,14 @@ class PaperGateway:
     def account_state(self, account: str, since_ms: int) -> AccountState:
         """Positions, open orders, and fills from ``since_ms`` on that are still remembered."""
         books = [b[account] for b in self._books.values() if account in b]
+        kept = self._desk.fills.get(account, ())
         return AccountState(
             account,
             tuple(
                 VenuePosition(account, b.symbol, b.size, exact(b.entry)) for b in books if b.size
             ),
             tuple(order.open_order() for b in books for order in b.orders),
-            tuple(f for f in self._desk.fills.get(account, ()) if f.ts_ms >= since_ms),
+            tuple(sorted((f for f in kept if f.ts_ms >= since_ms), key=lambda f: f.ts_ms)),
             self._desk.now_ms,
         )
 
@@ -287,7 +287,7 @@ class PaperGateway:
         why = market.check_quote(quote, event.ts_ms)
         if not why:
             self._tick(event)
-            market.quote_ms, market.last = event.ts_ms, float(quote.last)
+            market.quote(event.ts_ms, float(quote.last), float(quote.low), float(quote.high))
             for book in books.values():
                 if book.quantity != 0.0 or book.orders:
                     meet_quote(self._desk, book, market, float(quote.high), float(quote.low))

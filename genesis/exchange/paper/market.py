@@ -36,7 +36,7 @@ class Market:
     open_ms, open : int, float
         Latest bar that began, and its open.
     high, low : float
-        Its range, 0 while unknown.
+        Range of the latest bar or quote, 0 while unknown.
     within : bool
         Whether its open is the price of the moment: from its beginning to its range.
     closed_ms, close : int, float
@@ -91,6 +91,10 @@ class Market:
         self.high = self.low = 0.0
         self.within = True
 
+    def quote(self, ts_ms: int, last: float, low: float, high: float) -> None:
+        """A quote came, conflated or not."""
+        self.quote_ms, self.last, self.low, self.high = ts_ms, last, low, high
+
     def volatility(self) -> float:
         """Standard deviation of the latest log returns between closes, per bar; 0 below three."""
         closes = self.closes
@@ -126,7 +130,14 @@ class Market:
         return _price(bar.close, "close")
 
     def check_quote(self, quote: Quote, ts_ms: int) -> str:
-        """Why a quote is refused, or nothing."""
+        """Why a quote is refused, `REPEATED`, or nothing."""
+        if (ts_ms, quote.last, quote.low, quote.high) == (
+            self.quote_ms,
+            self.last,
+            self.low,
+            self.high,
+        ):
+            return REPEATED
         if ts_ms < self.quote_ms:
             return f"quote of {ts_ms} is older than the last one"
         why = _price(quote.last, "last") or _price(quote.low, "low") or _price(quote.high, "high")
