@@ -71,9 +71,7 @@ def test_quotes_are_the_brute_force_sums_of_what_they_stand_for(actions: list) -
 def test_no_quote_overtakes_another_event_of_its_lane(actions: list) -> None:  # type: ignore[type-arg]
     sent, got = run(actions)
     lane = [e for e in got if e.lane is Lane.NORMAL]
-    others = [
-        n for n, e in enumerate(sent) if e.lane is Lane.NORMAL and not isinstance(e.data, Quote)
-    ]
+    others = [e for e in sent if e.lane is Lane.NORMAL and not isinstance(e.data, Quote)]
     seen = 0  # other events of the lane so far
     for event in lane:
         if isinstance(event.data, Quote):
