@@ -7,6 +7,7 @@ causes are carried from entry to entry, so that a fill finds its origin whenever
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
@@ -58,6 +59,9 @@ JOURNAL = Table(
 TABLES = (JOURNAL,)
 """Tables of the journal, for the store that holds them."""
 
+RETAINED = 512
+PLANS = 3
+
 _JSON = msgspec.json.Encoder().encode
 _NO_ORIGIN = Origin("", "", 0)
 _NO_CAUSE = Causality(_NO_ORIGIN, (), (), "", "")
@@ -69,25 +73,28 @@ _OVER = {OrderState.REJECTED: "rejection"}
 
 
 class Chain(msgspec.Struct):
-    """Causes of one intent and the latest entry about it."""
+    """Causes of one intent or order, the latest entry about it, and whether the order is over."""
 
     causality: Causality
     entry_id: str
+    over: bool = False
 
 
 class StrategyJournal:
     """Writer of the journal, and its short memory.
 
-    In memory are the signals and risk assessments that no intent or refusal took up yet (the
-    latest of each deployment), and the chains of plans and orders that are not over.
+    In memory are, of each deployment, its latest signal with its risk assessments and the chains
+    of its latest plans (it has one open, and one that waits for a reversal); the chain of an
+    order stays until `RETAINED` later orders are over too.
     """
 
     def __init__(self) -> None:
         self._ids = Ids()
         self._signals: dict[str, SignalGenerated] = {}
         self._risks: dict[str, dict[str, RiskAssessed]] = {}
-        self._plans: dict[str, dict[str, Chain]] = {}
+        self._plans: dict[str, dict[str, dict[str, Chain]]] = {}
         self._orders: dict[str, Chain] = {}
+        self._done: deque[str] = deque()
 
     # ---- decisions ---------------------------------------------------------------------------
 
@@ -118,7 +125,10 @@ class StrategyJournal:
             context=context,
             text=data.reason,
         )
-        chains = self._plans.setdefault(data.causality.plan_id, {})
+        plans = self._plans.setdefault(data.deployment, {})
+        chains = plans.setdefault(data.causality.plan_id, {})
+        if len(plans) > PLANS:
+            del plans[next(iter(plans))]
         chains[data.intent_id] = Chain(data.causality, entry)
         return entry
 
@@ -143,9 +153,15 @@ class StrategyJournal:
             text=data.reason,
         )
 
-    def on_intent_expired(self, data: IntentExpired, event: Event, rows: list[Row]) -> str:
-        """Write down an intent that was not sent in time."""
-        chain = self._intent(data.intent_id)
+    def on_intent_expired(
+        self,
+        data: IntentExpired,
+        event: Event,
+        rows: list[Row],
+        causality: Causality | None = None,
+    ) -> str:
+        """Write down an intent that was not sent in time; its causes where no entry has them."""
+        chain = self._intent(data) or Chain(causality or _NO_CAUSE, "")
         return self._write(
             "expired_intent",
             event,
@@ -270,17 +286,6 @@ class StrategyJournal:
             kind, event, rows, EXTERNAL, deployment=deployment, context=context, text=text
         )
 
-    def end_order(self, order_id: str) -> None:
-        """Forget the chain of an order that left the order manager's memory."""
-        self._orders.pop(order_id, None)
-
-    def end_plan(self, plan_id: str) -> None:
-        """Forget the chains of a plan that is over, once its orders are."""
-        self._plans.pop(plan_id, None)
-        gone = [k for k, chain in self._orders.items() if chain.causality.plan_id == plan_id]
-        for order_id in gone:
-            del self._orders[order_id]
-
     # ---- how an entry is written -------------------------------------------------------------
 
     def _seen(self, deployment: str) -> dict[str, Any]:
@@ -301,18 +306,18 @@ class StrategyJournal:
             context["risks"] = [_risk(risk) for risk in risks.values()]
         return context
 
-    def _intent(self, intent_id: str) -> Chain:
-        for chains in self._plans.values():
-            if intent_id in chains:
-                return chains[intent_id]
-        return Chain(_NO_CAUSE, "")
+    def _intent(self, data: IntentExpired) -> Chain | None:
+        for chains in self._plans.get(data.deployment, {}).values():
+            if data.intent_id in chains:
+                return chains[data.intent_id]
+        return None
 
     def _of_order(self, order: Order) -> Chain:
         """Chain of an order: its previous entry, else that of its intent or plan."""
         chain = self._orders.get(order.order_id)
         if chain is not None:
             return chain
-        chains = self._plans.get(order.plan_id, {})
+        chains = self._plans.get(order.deployment, {}).get(order.plan_id, {})
         # A protective order has no intent of its own: the plan's first one wanted it.
         start = chains.get(order.intent_id) or next(iter(chains.values()), None)
         if start is None:
@@ -344,7 +349,12 @@ class StrategyJournal:
             context=context,
             text=text,
         )
-        self._orders[order.order_id] = Chain(chain.causality, entry)
+        over = not order.live
+        self._orders[order.order_id] = Chain(chain.causality, entry, over)
+        if over and not chain.over:
+            self._done.append(order.order_id)
+            if len(self._done) > RETAINED:
+                self._orders.pop(self._done.popleft(), None)
         return entry
 
     def _write(
@@ -396,8 +406,14 @@ class StrategyJournal:
             "ids": self._ids.counter,
             "signals": [plain(signal) for _, signal in sorted(self._signals.items())],
             "risks": [plain(r) for _, by_id in sorted(self._risks.items()) for r in by_id.values()],
-            "plans": {k: plain(chains) for k, chains in self._plans.items()},
-            "orders": {k: plain(chain) for k, chain in self._orders.items()},
+            # As lists: which plan and order came first decides which is forgotten first.
+            "plans": [
+                [deployment, plan, plain(chains)]
+                for deployment, plans in sorted(self._plans.items())
+                for plan, chains in plans.items()
+            ],
+            "orders": [[k, plain(chain)] for k, chain in self._orders.items()],
+            "done": list(self._done),
         }
 
     def restore(self, plain: dict[str, Any]) -> None:
@@ -408,10 +424,12 @@ class StrategyJournal:
         self._risks = {}
         for row in plain["risks"]:
             self.on_risk(msgspec.convert(row, RiskAssessed))
-        self._plans = {
-            k: msgspec.convert(chains, dict[str, Chain]) for k, chains in plain["plans"].items()
-        }
-        self._orders = {k: msgspec.convert(v, Chain) for k, v in plain["orders"].items()}
+        self._plans = {}
+        for deployment, plan, chains in plain["plans"]:
+            own = self._plans.setdefault(deployment, {})
+            own[plan] = msgspec.convert(chains, dict[str, Chain])
+        self._orders = {k: msgspec.convert(v, Chain) for k, v in plain["orders"]}
+        self._done = deque(plain["done"])
 
 
 def _risk(risk: RiskAssessed) -> dict[str, str | bool | float | Decimal]:

@@ -57,6 +57,8 @@ class OrderIndex:
             here = self._live.get(place)
             if here is not None and here.pop(request.order_id, None) is not None:
                 self._done.append(request.order_id)
+                if not here:
+                    del self._live[place]
         if order.state is OrderState.UNKNOWN:
             self._unknown.setdefault(place, set()).add(request.order_id)
         elif place in self._unknown:
@@ -89,12 +91,15 @@ class OrderIndex:
     def at(self, account: str, symbol: str) -> Iterable[Order]:
         """Live orders of an account on a symbol, oldest first."""
         here = self._live.get((account, symbol))
-        return here.values() if here else ()
+        if not here:
+            return ()
+        # By id, not by when they came in here: one that a late fill brought back keeps its place.
+        return here.values() if len(here) == 1 else [here[name] for name in sorted(here)]
 
     def live(self) -> Iterator[Order]:
         """All live orders, by account and symbol."""
         for place in sorted(self._live):
-            yield from self._live[place].values()
+            yield from self.at(*place)
 
     def in_doubt(self, account: str, symbol: str) -> bool:
         """Whether an order there is UNKNOWN."""
