@@ -109,8 +109,9 @@ class PaperGateway:
         """Let go of the sink; sends nothing, and open orders stay open."""
         self._desk.sink = None
 
-    def settle(self) -> None:
-        """Wait until every request is answered; here each is within its call."""
+    def settle(self) -> bool:
+        """Wait for outstanding answers; whether any came. Here each comes within its call."""
+        return False
 
     # ---- requests --------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -86,6 +86,7 @@ class RemotePaperGateway:
         self._changed = threading.Condition(threading.RLock())
         self._calls = 0
         self._seen: int | None = None
+        self._told = self._settled = 0
         self._wait_s = FIRST_WAIT_S
         self._next_try = 0.0
         self._send_limit = struct.pack("ll", int(patience_s) + 1, 0)
@@ -160,20 +161,25 @@ class RemotePaperGateway:
         data = msgspec.to_builtins(event.data)
         self._ask("market", [event.type.value, event.ts_ms, data])
 
-    def settle(self) -> None:
+    def settle(self) -> bool:
         """Wait until every request is answered or known to be lost.
 
         A connection that keeps a request waiting for longer than the patience counts as lost.
+
+        Returns
+        -------
+        bool
+            Whether anything was told since the last call.
         """
         with self._changed:
             connection = self._connection
-            if connection is None or not connection.waiting:
-                return
-            done = self._changed.wait_for(
-                lambda: not (connection.alive and connection.waiting), self._patience_s
+            done = connection is None or self._changed.wait_for(
+                lambda: not connection.waiting, self._patience_s
             )
-        if not done:
+        if connection is not None and not done:
             self._lose(connection, f"no answer for {self._patience_s:g} s")
+        before, self._settled = self._settled, self._told
+        return before != self._settled
 
     # ---- calls -----------------------------------------------------------------------------
 
@@ -188,14 +194,13 @@ class RemotePaperGateway:
 
     def _ask(self, name: str, body: Any) -> Any:
         """Call and wait for the answer, over a new connection where the old one was lost."""
-        deadline = self._clock.monotonic() + self._patience_s
-        why = "no connection"
+        why, waited = "no connection", 0.0
         while True:
-            connection = self._open()
+            connection = self._open(now=waited > 0.0)
             if connection is not None:
                 waiting = _Waiting("", "")
-                self._send(connection, name, body, waiting)
-                answer = self._await(connection, waiting)
+                number = self._send(connection, name, body, waiting)
+                answer = self._await(connection, number, waiting)
                 if answer is not None:
                     if answer.error:
                         raise InfrastructureError(
@@ -203,22 +208,25 @@ class RemotePaperGateway:
                         )
                     return answer.value
                 why = waiting.lost
-            if self._clock.monotonic() >= deadline:
+            if waited >= self._patience_s:
                 raise InfrastructureError(
                     f"the paper exchange at {self._address} does not answer", why=why
                 )
-            self._pause(max(self._next_try - self._clock.monotonic(), 0.001))
+            # A run's clock stands still while it waits here: only the pauses are counted.
+            left = max(self._next_try - self._clock.monotonic(), FIRST_WAIT_S)
+            self._pause(left)
+            waited += left
 
-    def _await(self, connection: _Connection, waiting: _Waiting) -> Answer | None:
+    def _await(self, connection: _Connection, number: int, waiting: _Waiting) -> Answer | None:
         with self._changed:
             done = self._changed.wait_for(
-                lambda: waiting.answer is not None or waiting.lost, self._patience_s
+                lambda: number not in connection.waiting, self._patience_s
             )
         if not done:
             self._lose(connection, f"no answer for {self._patience_s:g} s")
         return waiting.answer
 
-    def _send(self, connection: _Connection, name: str, body: Any, waiting: _Waiting) -> None:
+    def _send(self, connection: _Connection, name: str, body: Any, waiting: _Waiting) -> int:
         with self._changed:
             self._calls += 1
             number = self._calls
@@ -229,19 +237,24 @@ class RemotePaperGateway:
             try:
                 with connection.sending:
                     connection.plug.sendall(frame(Call(number, name, body)))
-                return
+                return number
             except OSError as error:
                 why = f"the connection was lost: {error}"
         self._lose(connection, why)
+        return number
 
     # ---- the connection --------------------------------------------------------------------
 
-    def _open(self) -> _Connection | None:
-        """The connection, made anew where it is lost and the wait between attempts is over."""
+    def _open(self, *, now: bool = False) -> _Connection | None:
+        """The connection, made anew where it is lost and the wait between attempts is over.
+
+        ``now``: whoever asks has waited already.
+        """
         with self._changed:
             if self._connection is not None:
                 return self._connection
-            if self._sink is None or self._clock.monotonic() < self._next_try:
+            early = self._clock.monotonic() < self._next_try and not now
+            if self._sink is None or early:
                 return None
             plug = socket.socket(self._family, socket.SOCK_STREAM)
             plug.settimeout(self._patience_s)
@@ -293,43 +306,54 @@ class RemotePaperGateway:
     def _take(self, connection: _Connection, answer: Answer) -> None:
         self._deliver(answer)
         with self._changed:
-            waiting = connection.waiting.pop(answer.id, None)
-            if waiting is not None:
-                waiting.answer = answer
+            waiting = connection.waiting.get(answer.id)
+        if waiting is not None:
+            waiting.answer = answer
+            if answer.error and waiting.client_id:
+                self._doubt(waiting, answer.error)
+        self._done(connection, [answer.id])
+
+    def _done(self, connection: _Connection, numbers: Iterable[int]) -> None:
+        """Nobody waits for these calls any longer: everything about them was told."""
+        with self._changed:
+            for number in numbers:
+                connection.waiting.pop(number, None)
             self._changed.notify_all()
-        if waiting is not None and waiting.client_id and answer.error:
-            unknown = OrderUnknown(waiting.client_id, waiting.what, answer.error)
-            self._tell(unknown, waiting.client_id)
+
+    def _doubt(self, waiting: _Waiting, why: str) -> None:
+        self._tell(OrderUnknown(waiting.client_id, waiting.what, why), waiting.client_id)
 
     def _deliver(self, answer: Answer) -> None:
         for told in answer.told:
             self._seen = told.number
-            sink = self._sink
-            if sink is not None:
-                sink(told.event())
+            self._give(told.event())
 
     def _lose(self, connection: _Connection, why: str) -> None:
-        """End a connection once: what waits on it is unknown."""
+        """End a connection: what waits on it is unknown, and told so once."""
         with self._changed:
             first, connection.alive = connection.alive, False
-            lost = list(connection.waiting.values())
-            connection.waiting.clear()
-            for waiting in lost:
+            lost = {n: w for n, w in connection.waiting.items() if not (w.lost or w.answer)}
+            for waiting in lost.values():
                 waiting.lost = why
-            if self._connection is connection:
-                self._connection = None
-                self._next_try = self._clock.monotonic() + self._wait_s
-            self._changed.notify_all()
         if first:
             with suppress(OSError):  # wakes the reader, which closing alone does not
                 connection.plug.shutdown(socket.SHUT_RDWR)
             connection.plug.close()
             self._tell(ConnectionChanged(self._name, False, why), self._name)
-        for waiting in lost:
+        for waiting in lost.values():
             if waiting.client_id:
-                self._tell(OrderUnknown(waiting.client_id, waiting.what, why), waiting.client_id)
+                self._doubt(waiting, why)
+        with self._changed:
+            if self._connection is connection:
+                self._connection = None
+                self._next_try = self._clock.monotonic() + self._wait_s
+        self._done(connection, lost)
 
     def _tell(self, data: Payload, aggregate: str) -> None:
+        self._give(Event(data, self._clock.now_ms(), aggregate))
+
+    def _give(self, event: Event) -> None:
         sink = self._sink
         if sink is not None:
-            sink(Event(data, self._clock.now_ms(), aggregate))
+            sink(event)
+            self._told += 1
