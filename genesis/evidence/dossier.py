@@ -1,4 +1,9 @@
-"""The dossier: all that speaks for and against promoting a strategy, in one checked file."""
+"""The dossier: all that speaks for and against promoting a strategy, in one checked file.
+
+What the production gates said of a strategy lies in ``ID.json``, what a rehearsal said in
+``ID.rehearsal.json``: neither takes the other's place. Where both are there, the first one says
+how the strategy stands.
+"""
 
 from __future__ import annotations
 
@@ -8,23 +13,32 @@ from pathlib import Path
 from typing import Any
 
 from genesis.domain.canonical import content_hash
-from genesis.domain.errors import RefusedError, StorageError, StrategyError
-from genesis.evidence.gates import PRODUCTION_HASH, GateResult, GatesFile, stopped_by
+from genesis.domain.errors import RefusedError, StorageError
+from genesis.evidence.dossier_checks import refuse_changed_gates, refuse_fallen, refuse_mismatch
+from genesis.evidence.gates import GateResult, GatesFile, stopped_by
 from genesis.evidence.report_words import shortfalls
 from genesis.evolution.files import read_json, write_json
-from genesis.evolution.origins import origin_problem
 from genesis.evolution.store import StoredStrategy, StrategyStore
 
 SCHEMA = 1
 REHEARSAL = "REHEARSAL"
-_BESIDE = ".rehearsal.json"
+_COUNTS = ".json"
+_PRACTICE = ".rehearsal.json"
+_KEYS = {"digest", "strategy", "genome", "mark", "gates_file", "passed", "stopped_by", "gates"}
 ORIGIN = "origin"
 """What stops a strategy whose origin's trials are not here."""
 
 
 def dossier_folder(home: Path) -> Path:
-    """Folder that holds one dossier a strategy."""
+    """Folder that holds the dossiers."""
     return home / "dossiers"
+
+
+def dossier_path(home: Path, strategy: str) -> Path | None:
+    """File that says how a strategy stands; None if it was never judged."""
+    names = (strategy + _COUNTS, strategy + _PRACTICE)
+    paths = [dossier_folder(home) / name for name in names]
+    return next((path for path in paths if path.exists()), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +73,16 @@ class Dossier:
     def gates(self) -> list[dict[str, Any]]:
         """Verdicts in the order of the gates."""
         return list(self.facts["gates"])
+
+    @property
+    def file_name(self) -> str:
+        """Name of the only file in which it counts."""
+        return self.strategy + (_PRACTICE if self.rehearsal else _COUNTS)
+
+    @property
+    def command(self) -> str:
+        """Command line that makes it again."""
+        return _command(self.file_name)
 
     def to_plain(self) -> dict[str, Any]:
         """JSON form."""
@@ -103,18 +127,13 @@ def make_dossier(
 
 
 def write_dossier(home: Path, dossier: Dossier) -> Path:
-    """Store a dossier; the one before it on the same strategy is replaced.
-
-    A rehearsal never takes the place of what the production gates said: it is put beside it, and
-    nothing but its reader looks at it there.
+    """Store a dossier; the one before it of the same kind on the same strategy is replaced.
 
     Raises
     ------
     StorageError
     """
-    path = dossier_folder(home) / f"{dossier.strategy}.json"
-    if dossier.rehearsal and _production(path):
-        path = path.with_suffix(_BESIDE)
+    path = dossier_folder(home) / dossier.file_name
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
@@ -123,18 +142,10 @@ def write_dossier(home: Path, dossier: Dossier) -> Path:
     return path
 
 
-def _production(path: Path) -> bool:
-    """Whether there is a dossier of this version's production gates, whatever it says."""
-    try:
-        there = read_dossier(path)
-        return not there.rehearsal and there.facts["gates_file"]["hash"] == PRODUCTION_HASH
-    except (RefusedError, StorageError):
-        return False
-
-
-def _dossier_files(home: Path) -> list[Path]:
-    files = sorted(dossier_folder(home).glob("strat_*.json"))
-    return [file for file in files if not file.name.endswith(_BESIDE)]
+def _command(file_name: str) -> str:
+    if file_name.endswith(_PRACTICE):
+        return f"genesis validate {file_name.removesuffix(_PRACTICE)} --gates FILE"
+    return f"genesis validate {file_name.removesuffix(_COUNTS)}"
 
 
 def read_dossier(path: Path) -> Dossier:
@@ -143,23 +154,53 @@ def read_dossier(path: Path) -> Dossier:
     Raises
     ------
     RefusedError
-        If it is none of a known schema, or was changed after it was written.
-    StorageError
-        If the file cannot be read.
+        If it is damaged, none of a known schema, or was changed after it was written.
     """
-    plain = read_json(path)
-    if not isinstance(plain, dict) or plain.get("schema") != SCHEMA or "digest" not in plain:
+    again = f"make it again: {_command(path.name)}"
+    try:
+        plain = read_json(path)
+    except StorageError as error:
+        raise RefusedError(f"the dossier {path} is damaged", why=error.why, fix=again) from None
+    if not isinstance(plain, dict) or plain.get("schema") != SCHEMA or not plain.keys() >= _KEYS:
         raise RefusedError(
-            f"{path} is no dossier of a known schema", fix="make it again: genesis validate"
+            f"{path} is no dossier of a known schema",
+            why=f"this version reads schema {SCHEMA}, with every key that it writes",
+            fix=again,
         )
     digest = plain.pop("digest")
     if content_hash(plain) != digest:
         raise RefusedError(
             f"the dossier {path.name} was changed after it was written",
             why="its content does not fit its digest",
-            fix=f"make it again: genesis validate {plain.get('strategy', 'STRATEGY')}",
+            fix=again,
         )
     return Dossier(str(plain["strategy"]), plain, str(digest))
+
+
+def stored_dossier(path: Path) -> Dossier:
+    """Read a dossier from its place.
+
+    Raises
+    ------
+    RefusedError
+        As `read_dossier`, and if it is another strategy's or another kind than its file's name
+        says.
+    """
+    dossier = read_dossier(path)
+    if path.name == dossier.file_name:
+        return dossier
+    if not path.name.startswith(f"{dossier.strategy}."):
+        raise RefusedError(
+            f"the dossier {path.name} is about another strategy",
+            why=f"it names {dossier.strategy}",
+            fix=f"make it again: {_command(path.name)}",
+        )
+    kind = "a rehearsal's" if dossier.rehearsal else "no rehearsal's"
+    raise RefusedError(
+        f"the dossier {path.name} is {kind}, which its name denies",
+        why=f"its place is {dossier.file_name}",
+        fix=f"delete {path}, and make it again: {dossier.command}",
+    )
 
 
 def promotable(home: Path, strategy: str) -> Dossier:
@@ -169,19 +210,21 @@ def promotable(home: Path, strategy: str) -> Dossier:
     ------
     RefusedError
         Naming what is missing or does not match: no dossier, a gate and by how much, other gates,
-        another genome.
+        another genome, trials or reruns that are not those of then.
+    ConfigError
+        If there are no production gates here.
     InputError
         If there is no such strategy.
     """
-    record = _stored(home, strategy)
-    path = dossier_folder(home) / f"{record.id}.json"
-    if not path.exists():
+    record = StrategyStore(home / "strategies").get(strategy)
+    refuse_changed_gates()
+    path = dossier_path(home, record.id)
+    if path is None:
         raise RefusedError(
             f"{record.id} has no dossier", fix=f"make it: genesis validate {record.id}"
         )
-    dossier = read_dossier(path)
-    refuse_mismatch(dossier, record)
-    refuse_uncounted(home, record)
+    dossier = stored_dossier(path)
+    refuse_fallen(home, dossier, record)
     if not dossier.passed:
         raise RefusedError(
             f"{record.id} did not pass the gates", why="; ".join(shortfalls(dossier.facts))
@@ -189,86 +232,35 @@ def promotable(home: Path, strategy: str) -> Dossier:
     return dossier
 
 
-def _stored(home: Path, strategy: str) -> StoredStrategy:
-    """Record of a strategy; one that was changed is refused, whoever asks."""
-    try:
-        return StrategyStore(home / "strategies").get(strategy)
-    except StrategyError as error:
-        raise RefusedError(error.what, why=error.why, fix=error.fix) from None
-
-
 def _stored_for(home: Path, dossier: Dossier) -> StoredStrategy:
     """Record that a dossier is about."""
-    if dossier.strategy not in StrategyStore(home / "strategies").ids():
+    store = StrategyStore(home / "strategies")
+    if dossier.strategy not in store.ids():
         raise RefusedError(
-            f"the dossier {dossier.strategy}.json is about a strategy that is not here",
-            why=f"{home / 'strategies'} has no {dossier.strategy}.json",
-            fix="restore the strategy from a copy, or delete the dossier",
+            f"the dossier {dossier.file_name} is about a strategy that is not here",
+            why=f"{store.root} has no {dossier.strategy}.json",
+            fix="restore the strategy from a copy or store it again, genesis evolve --resume"
+            f" {dossier.facts.get('run_id', 'RUN')}; or delete"
+            f" {dossier_folder(home) / dossier.file_name}",
         )
-    return _stored(home, dossier.strategy)
-
-
-def refuse_mismatch(dossier: Dossier, record: StoredStrategy) -> None:
-    """Refuse a dossier that is about another genome, or made with other gates than are here.
-
-    Raises
-    ------
-    RefusedError
-        Naming the file.
-    """
-    known = {"strategy": record.id, "genome": record.genome}
-    for name, now in known.items():
-        if dossier.facts[name] != now:
-            raise RefusedError(
-                f"the dossier {record.id}.json is about another {name}",
-                why=f"it names {str(dossier.facts[name])[:18]}, the store holds {now[:18]}",
-                fix=f"make it again: genesis validate {record.id}",
-            )
-    made_with = str(dossier.facts["gates_file"]["hash"])
-    if not dossier.rehearsal and made_with != PRODUCTION_HASH:
-        raise RefusedError(
-            f"the dossier {record.id}.json was made with other gates",
-            why=f"their hash was {made_with[:12]}, that of this version's is"
-            f" {PRODUCTION_HASH[:12]}",
-            fix=f"make it again: genesis validate {record.id}",
-        )
-
-
-def refuse_uncounted(home: Path, record: StoredStrategy) -> None:
-    """Refuse a strategy whose origin's trials are not here any more.
-
-    Raises
-    ------
-    RefusedError
-    """
-    problem = origin_problem(home, record)
-    if problem is not None:
-        raise RefusedError(
-            f"the trials behind {record.id} cannot be counted any more",
-            why=problem,
-            fix="import it again with the ledgers beside it, or restore its run",
-        )
+    return store.get(dossier.strategy)
 
 
 def all_dossiers(home: Path) -> list[Dossier]:
-    """Every dossier of a workspace, by strategy.
+    """The dossier of every strategy that has one, by strategy; see `dossier_path`.
 
     Raises
     ------
     RefusedError
         If one was changed after it was written.
     """
-    found = []
-    for path in _dossier_files(home):
-        dossier = read_dossier(path)
-        if dossier.strategy != path.stem:
-            raise RefusedError(
-                f"the dossier {path.name} is about another strategy",
-                why=f"it names {dossier.strategy}",
-                fix=f"make it again: genesis validate {path.stem}",
-            )
-        found.append(dossier)
-    return found
+    return [stored_dossier(path) for path in _dossier_files(home)]
+
+
+def _dossier_files(home: Path) -> list[Path]:
+    files = dossier_folder(home).glob(f"strat_*{_COUNTS}")
+    judged = sorted({file.name.partition(".")[0] for file in files})
+    return [path for name in judged if (path := dossier_path(home, name)) is not None]
 
 
 def promotable_dossiers(home: Path) -> list[Dossier]:
@@ -277,14 +269,15 @@ def promotable_dossiers(home: Path) -> list[Dossier]:
     Raises
     ------
     RefusedError
-        If a dossier was changed, or is about another genome or other gates than are here.
+        If a dossier was changed or does not stand any more, or the gates here were changed.
+    ConfigError
+        If there are no production gates here.
     """
+    refuse_changed_gates()
     found = []
     for dossier in all_dossiers(home):
         if dossier.passed:
-            record = _stored_for(home, dossier)
-            refuse_mismatch(dossier, record)
-            refuse_uncounted(home, record)
+            refuse_fallen(home, dossier, _stored_for(home, dossier))
             found.append(dossier)
     return found
 
@@ -294,7 +287,7 @@ def standing_dossiers(home: Path) -> list[Dossier]:
     found = []
     for path in _dossier_files(home):
         try:
-            dossier = read_dossier(path)
+            dossier = stored_dossier(path)
             if dossier.passed:
                 refuse_mismatch(dossier, _stored_for(home, dossier))
                 found.append(dossier)

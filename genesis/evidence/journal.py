@@ -108,9 +108,9 @@ def refuse_changed_reruns(home: Path, strategy: str, facts: Mapping[str, Any]) -
     ------
     RefusedError
     """
-    run = str(facts["run_id"])
+    run = str(facts.get("run_id"))
     folders = [runs_folder(home) / run, *sorted(origins_folder(home).glob(f"{run}-*"))]
-    for name, tested in facts["details"].items():
+    for name, tested in facts.get("details", {}).items():
         # Dossiers of earlier versions are not bound to their reruns.
         if not name.startswith("permutation_") or not tested.get("digest"):
             continue

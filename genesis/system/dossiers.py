@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from genesis.domain.errors import RefusedError, StorageError
+from genesis.domain.errors import ConfigError, RefusedError, StorageError
 
 if TYPE_CHECKING:
     from genesis.evidence.dossier import Dossier
@@ -23,7 +23,7 @@ class Standing:
     ----------
     status : {"promotable", "validated", "refused", "mismatch"}
         It passed the production gates; it passed those of a rehearsal; a gate stopped it; the
-        dossier is about another genome or other gates, or was changed.
+        dossier does not stand any more: it was changed, or strategy, gates, trials or reruns were.
     path : str
         The dossier.
     gates, mark : str
@@ -55,22 +55,16 @@ class Standing:
 
 def standing_of(home: Path, record: StoredStrategy) -> Standing | None:
     """How a strategy stands; None if it has no dossier. What does not match is told, not raised."""
-    from genesis.evidence.dossier import (
-        dossier_folder,
-        read_dossier,
-        refuse_mismatch,
-        refuse_uncounted,
-    )
+    from genesis.evidence.dossier import dossier_path, stored_dossier
+    from genesis.evidence.dossier_checks import refuse_fallen
 
-    path = dossier_folder(home) / f"{record.id}.json"
-    if not path.exists():
+    path = dossier_path(home, record.id)
+    if path is None:
         return None
     try:
-        dossier = read_dossier(path)
-        refuse_mismatch(dossier, record)
-        if dossier.passed:
-            refuse_uncounted(home, record)
-    except (RefusedError, StorageError) as error:
+        dossier = stored_dossier(path)
+        refuse_fallen(home, dossier, record)
+    except (RefusedError, StorageError, ConfigError) as error:
         return Standing("mismatch", str(path), problem=error.what)
     return _standing(dossier, path)
 
@@ -81,13 +75,16 @@ def promotable_standings(home: Path) -> dict[str, Standing]:
     Raises
     ------
     RefusedError
-        Naming the file, if a dossier was changed or is about another genome or other gates.
+        Naming the file, if a dossier was changed or does not stand any more, or the production
+        gates were changed.
+    ConfigError
+        If there are no production gates here.
     """
     from genesis.evidence.dossier import dossier_folder, promotable_dossiers
 
     folder = dossier_folder(home)
     return {
-        dossier.strategy: _standing(dossier, folder / f"{dossier.strategy}.json")
+        dossier.strategy: _standing(dossier, folder / dossier.file_name)
         for dossier in promotable_dossiers(home)
     }
 

@@ -63,6 +63,11 @@ def call(home: Path, *words: str) -> Answer:
     return Answer(code, out.getvalue(), err.getvalue())
 
 
+def judged_in(dossier: Path) -> str:
+    """Id of the strategy that a dossier or its page is about, from the file's name."""
+    return dossier.name.partition(".")[0]
+
+
 def forge(path: Path, **changes: Any) -> None:
     """Change a dossier and give it the digest that fits."""
     plain = json.loads(path.read_text())

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from genesis.evidence.gates import parse_gates
+from genesis.evidence.gates import PRODUCTION, parse_gates
 from tests.e2e.command_line import Answer
-from tests.unit.cli.command_answers import forge
+from tests.unit.cli.command_answers import forge, judged_in
 from tests.unit.cli.conftest import Small
 
 Validated = tuple[Small, Answer]
@@ -39,11 +39,11 @@ def test_only_what_passed_is_listed(validated_small: Validated) -> None:
 
 
 def test_the_plain_list_says_how_each_stands(small: Small) -> None:
-    first = dossiers(small)[0].stem
+    first = judged_in(dossiers(small)[0])
     assert small.validate(first, small.strict).code == 3
     rows = small.run("strategies", "list", "--json").json["strategies"]
     standings = {row["id"]: row["dossier"] and row["dossier"]["status"] for row in rows}
-    judged = {path.stem for path in dossiers(small)}
+    judged = {judged_in(path) for path in dossiers(small)}
     assert standings[first] == "refused"
     assert all(standings[one] == "validated" for one in judged - {first})
     assert all(state is None for one, state in standings.items() if one not in judged)
@@ -90,7 +90,7 @@ def other_genome(dossier: Path, home: Path) -> None:
 
 def other_strategy(dossier: Path, home: Path) -> None:
     """Change the stored strategy."""
-    file = home / "strategies" / dossier.name
+    file = home / "strategies" / f"{judged_in(dossier)}.json"
     plain = json.loads(file.read_text())
     plain["strategy"]["policy"]["size"] /= 2
     file.write_text(json.dumps(plain))
@@ -98,12 +98,46 @@ def other_strategy(dossier: Path, home: Path) -> None:
 
 def no_strategy(dossier: Path, home: Path) -> None:
     """Take the stored strategy away."""
-    (home / "strategies" / dossier.name).unlink()
+    (home / "strategies" / f"{judged_in(dossier)}.json").unlink()
+
+
+def other_kind(dossier: Path, home: Path) -> None:
+    """Pass a rehearsal off as the production gates."""
+    forge(dossier, gates_file={"name": "production", "rehearsal": False, "hash": "a" * 64}, mark="")
 
 
 def other_gates(dossier: Path, home: Path) -> None:
-    """Pass a rehearsal off as the production gates."""
-    forge(dossier, gates_file={"name": "production", "rehearsal": False, "hash": "a" * 64}, mark="")
+    """And put it where theirs would be."""
+    other_kind(dossier, home)
+    dossier.rename(dossier.with_name(f"{judged_in(dossier)}.json"))
+
+
+def cut(dossier: Path, home: Path) -> None:
+    """Leave half of it."""
+    text = dossier.read_text()
+    dossier.write_text(text[: len(text) // 2])
+
+
+def emptied(dossier: Path, home: Path) -> None:
+    """Leave nothing of it."""
+    dossier.write_text("")
+
+
+def other_schema(dossier: Path, home: Path) -> None:
+    """As if another version had written it."""
+    forge(dossier, schema=2)
+
+
+def other_reruns(dossier: Path, home: Path) -> None:
+    """Edit the reruns that it stands on."""
+    (journal,) = home.glob("runs/*/evidence/surrogates.jsonl")
+    journal.write_text(journal.read_text().replace('"index":3', '"index":33'))
+
+
+def other_trials(dossier: Path, home: Path) -> None:
+    """Edit the ledger behind it."""
+    (ledger,) = home.glob("runs/*/trials.jsonl")
+    ledger.write_text(ledger.read_text().replace('"generation":0', '"generation":1', 1))
 
 
 @pytest.mark.parametrize(
@@ -111,9 +145,13 @@ def other_gates(dossier: Path, home: Path) -> None:
     [
         (changed_verdict, "changed after it was written"),
         (other_genome, "another genome"),
-        (other_strategy, "changed after it was written"),
+        (other_strategy, "changed or damaged"),
         (no_strategy, "a strategy that is not here"),
+        (other_kind, "which its name denies"),
         (other_gates, "made with other gates"),
+        (cut, "is damaged"),
+        (emptied, "is damaged"),
+        (other_schema, "no dossier of a known schema"),
     ],
 )
 def test_what_does_not_match_is_refused_by_name(small: Small, change: Any, said: str) -> None:
@@ -121,21 +159,42 @@ def test_what_does_not_match_is_refused_by_name(small: Small, change: Any, said:
     change(target, small.home)
     answer = small.run("strategies", "list", "--promotable", "--json")
     assert answer.code == 3
-    assert target.stem in answer.error["what"]
+    assert judged_in(target) in answer.error["what"]
     assert said in answer.error["what"]
+    assert answer.error["why"]
     assert answer.error["fix"]
 
 
-@pytest.mark.parametrize("change", [changed_verdict, other_genome, other_gates])
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [(other_reruns, "finished reruns"), (other_trials, "cannot be counted any more")],
+)
+def test_evidence_that_was_changed_is_refused(small: Small, change: Any, said: str) -> None:
+    target = dossiers(small)[0]
+    change(target, small.home)
+    answer = small.run("strategies", "list", "--promotable", "--json")
+    assert answer.code == 3
+    assert said in answer.error["what"]
+    assert answer.error["why"]
+    assert answer.error["fix"]
+    again = small.validate("small", small.lenient, "--json")
+    assert again.code == 3
+    assert again.error["why"]
+    assert again.error["fix"]
+
+
+@pytest.mark.parametrize(
+    "change", [changed_verdict, other_genome, other_kind, cut, emptied, other_schema]
+)
 def test_the_plain_list_tells_and_a_new_validation_mends(small: Small, change: Any) -> None:
     target = dossiers(small)[0]
     change(target, small.home)
     rows = small.run("strategies", "list", "--json").json["strategies"]
-    standing = next(row["dossier"] for row in rows if row["id"] == target.stem)
+    standing = next(row["dossier"] for row in rows if row["id"] == judged_in(target))
     assert standing["status"] == "mismatch"
-    assert target.stem in standing["problem"]
-    assert standing["problem"] in small.run("strategies", "show", target.stem).out
-    again = small.validate(target.stem, small.lenient)
+    assert judged_in(target) in standing["problem"]
+    assert standing["problem"] in small.run("strategies", "show", judged_in(target)).out
+    again = small.validate(judged_in(target), small.lenient)
     assert again.code == 0, again.err
     assert small.run("strategies", "list", "--promotable").code == 0
 
@@ -146,9 +205,10 @@ def test_production_gates_make_promotable_and_newer_ones_take_it_back(
     text = small.lenient.read_text().replace("rehearsal: true\n", "")
     file = tmp_path / "gates.yaml"
     file.write_text(text)
-    for place in ("gates", "dossier"):
+    monkeypatch.setattr("genesis.evidence.gates.PRODUCTION", file)
+    for place in ("gates", "dossier_checks"):
         monkeypatch.setattr(f"genesis.evidence.{place}.PRODUCTION_HASH", parse_gates(text).hash)
-    wanted = dossiers(small)[0].stem
+    wanted = judged_in(dossiers(small)[0])
     answer = small.validate(wanted, file, "--json")
     assert answer.code == 0, answer.out
     assert answer.json["strategies"][0]["mark"] == ""
@@ -156,7 +216,24 @@ def test_production_gates_make_promotable_and_newer_ones_take_it_back(
     standing = next(row["dossier"] for row in rows if row["id"] == wanted)
     assert (standing["status"], standing["mark"]) == ("promotable", "")
 
-    monkeypatch.setattr("genesis.evidence.dossier.PRODUCTION_HASH", "b" * 64)
+    monkeypatch.setattr("genesis.evidence.dossier_checks.PRODUCTION_HASH", "b" * 64)
     stale = small.run("strategies", "list", "--promotable", "--json")
     assert stale.code == 3
     assert f"{wanted}.json was made with other gates" in stale.error["what"]
+
+
+def test_edited_gates_are_refused(
+    small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "gates.yaml"
+    file.write_text(PRODUCTION.read_text().replace("at_least: 100", "at_least: 1"))
+    monkeypatch.setattr("genesis.evidence.gates.PRODUCTION", file)
+    answer = small.run("strategies", "list", "--promotable", "--json")
+    assert answer.code == 3
+    assert str(file) in answer.error["what"]
+    assert f"restore {file}" in answer.error["fix"]
+    file.unlink()
+    missing = small.run("strategies", "list", "--promotable", "--json")
+    judged = small.run("validate", "small", "--json")
+    assert (missing.code, missing.error) == (judged.code, judged.error)
+    assert missing.error["what"] == f"cannot read the gates {file}"

@@ -12,6 +12,7 @@ import pytest
 from genesis.evidence.dossier import read_dossier
 from genesis.evidence.gates import load_gates
 from tests.e2e.command_line import Answer
+from tests.unit.cli.command_answers import judged_in
 from tests.unit.cli.conftest import Small
 
 Validated = tuple[Small, Answer]
@@ -59,7 +60,7 @@ def test_progress_goes_to_standard_error(validated_small: Validated) -> None:
 def test_a_run_is_judged_whatever_the_verdict(small: Small) -> None:
     answer = small.validate("smal", small.strict)
     assert answer.code == 0, answer.err
-    ids = sorted(p.stem for p in (small.home / "dossiers").glob("*.json"))
+    ids = sorted(judged_in(p) for p in (small.home / "dossiers").glob("*.json"))
     for one in ids:
         assert f"{one}  " in answer.out
     assert "G2 sharpe_2x is" in answer.out
@@ -99,7 +100,7 @@ def test_a_page_that_is_there_never_grows_old(small: Small) -> None:
     assert "Refused" in kept.read_text()
     assert not deleted.exists()
     reports = {row["id"]: row["report"] for row in said["strategies"]}
-    assert reports == {kept.stem: str(kept), deleted.stem: None}
+    assert reports == {judged_in(kept): str(kept), judged_in(deleted): None}
 
 
 def test_a_page_that_cannot_be_drawn_fails_nothing(
@@ -122,7 +123,7 @@ def test_a_page_that_cannot_be_drawn_fails_nothing(
 
 def one_of(small: Small) -> str:
     """Id of a strategy that was judged."""
-    return sorted(p.stem for p in (small.home / "dossiers").glob("*.json"))[0]
+    return sorted(judged_in(p) for p in (small.home / "dossiers").glob("*.json"))[0]
 
 
 def test_a_strategy_that_passes(small: Small) -> None:

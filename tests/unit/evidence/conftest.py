@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from genesis.evidence import dossier_checks
 from genesis.evidence.campaign import Campaign
+from genesis.evidence.gates import GatesFile, parse_gates
+from tests.unit.evidence.judged_homes import TEXT
 from tests.unit.evidence.small_study import (
     campaign_of,
     one_version,
@@ -54,3 +57,11 @@ def campaign(read_campaign: Campaign, tmp_path: Path) -> Campaign:
     own.facts = dict(read_campaign.facts)
     own.folder = tmp_path / "evidence"
     return own
+
+
+@pytest.fixture
+def production(monkeypatch: pytest.MonkeyPatch) -> GatesFile:
+    """Gates that count."""
+    gates = parse_gates(TEXT)
+    monkeypatch.setattr(dossier_checks, "PRODUCTION_HASH", gates.hash)
+    return gates

@@ -14,7 +14,7 @@ import pytest
 from genesis.backtest.portfolio import backtest_strategy
 from genesis.domain.errors import InterruptedRun, RefusedError
 from genesis.domain.timeline import DAY_MS
-from genesis.evidence import dossier as dossiers
+from genesis.evidence import dossier_checks
 from genesis.evidence import gates as gates_module
 from genesis.evidence.dossier import promotable, read_dossier
 from genesis.evidence.gates import GatesFile, parse_gates
@@ -298,7 +298,7 @@ def daily(home: Path, strategy: Any) -> np.ndarray:
 
 def production(text: str, monkeypatch: pytest.MonkeyPatch) -> GatesFile:
     gates = parse_gates(text.replace("rehearsal: true\n", ""))
-    for where in (gates_module, dossiers):
+    for where in (gates_module, dossier_checks):
         monkeypatch.setattr(where, "PRODUCTION_HASH", gates.hash)
     assert gates.counts
     return gates
