@@ -95,7 +95,7 @@ class Timing:
 
 def wanted(strategy: Any) -> list[Any]:
     """Nodes that the backtest of a strategy asks for."""
-    from genesis.backtest.evaluator import policy_nodes
+    from genesis.strategy.policy_inputs import policy_nodes
     from genesis.strategy.strategy import NEVER
 
     nodes = [node for _, node in strategy.rules.named() if node != NEVER]

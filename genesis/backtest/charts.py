@@ -207,7 +207,9 @@ def trade_marks(trades: Sequence[TradeMark]) -> dict[str, Any]:
         "entry_price": short([t.entry_price for t in shown]),
         "exit_price": short([t.exit_price for t in shown]),
         "pnl": short([t.pnl for t in shown], 4),
-        "reason": [t.reason for t in shown],
+        "how": [t.exit_class.replace("_", " ") or t.reason for t in shown],
+        "mfe": short([t.mfe for t in shown], 4),
+        "mae": short([t.mae for t in shown], 4),
     }
 
 
@@ -264,7 +266,9 @@ def _mark_text(marks: Mapping[str, Any], place: int, what: str) -> str:
         return f"enter {side}"
     pnl = marks["pnl"][place]
     gain = "" if pnl is None else f", {pnl:+.3%} of capital"
-    return f"leave {side} ({marks['reason'][place]}){gain}"
+    mfe, mae = marks["mfe"][place], marks["mae"][place]
+    reach = "" if mfe is None or mae is None else f"<br>best {mfe:+.2%}, worst {-mae:+.2%} of entry"
+    return f"leave {side} ({marks['how'][place]}){gain}{reach}"
 
 
 def monthly_returns(ts_ms: Ints, equity: Floats) -> dict[int, list[float | None]]:

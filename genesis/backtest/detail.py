@@ -12,7 +12,16 @@ import numpy.typing as npt
 from genesis.backtest.accounting import Records
 from genesis.backtest.equity import bar_equity
 from genesis.backtest.frame import Frame
-from genesis.backtest.passes import O_PRICE, O_SLIPPAGE, PHASES, T_BAR, T_PHASE, T_REASON
+from genesis.backtest.passes import (
+    O_PRICE,
+    O_SLIPPAGE,
+    PHASE_CLOSE,
+    PHASES,
+    T_BAR,
+    T_PHASE,
+    T_REASON,
+)
+from genesis.strategy.exits import Excursion, ExitClass, exit_class
 from genesis.strategy.policy import REASONS
 
 Floats = npt.NDArray[np.float64]
@@ -67,6 +76,10 @@ class Trade:
         Quote units; funding is positive where it was paid.
     reason : str
         Of the exit, ``open`` for an open trade.
+    exit_class : ExitClass or None
+        Class of the exit, None for an open trade.
+    mfe, mae : float
+        Maximum favourable and adverse excursion, see `genesis.strategy.exits.Excursion`.
     closed : bool
     """
 
@@ -81,6 +94,9 @@ class Trade:
     fees: float
     funding: float
     reason: str
+    exit_class: ExitClass | None
+    mfe: float
+    mae: float
     closed: bool
 
 
@@ -134,7 +150,9 @@ class SymbolBacktest:
         return bool(self.orders) and self.orders[-1].reason == "liquidation"
 
 
-def symbol_backtest(frame: Frame, book: Floats, tags: Ints, records: Records) -> SymbolBacktest:
+def symbol_backtest(
+    frame: Frame, book: Floats, tags: Ints, records: Records, levels: Floats | None = None
+) -> SymbolBacktest:
     """Assemble the full result from an order list and its execution records.
 
     Parameters
@@ -143,6 +161,8 @@ def symbol_backtest(frame: Frame, book: Floats, tags: Ints, records: Records) ->
     book, tags : float64, shape (n, 4); int64, shape (n, 3)
         As filled by `genesis.backtest.passes.orders_of`.
     records : structured array, shape (n,)
+    levels : float64, shape (n // 2, 2), optional
+        From `genesis.backtest.levels.stop_levels`; without them the class of a stop is not known.
     """
     bars = frame.close.size
     gross, cost, funding, position = (np.zeros(bars) for _ in range(4))
@@ -168,7 +188,7 @@ def symbol_backtest(frame: Frame, book: Floats, tags: Ints, records: Records) ->
         first=frame.first,
         last=frame.last,
         orders=orders,
-        trades=_trades(frame, orders, funding * frame.capital),
+        trades=_trades(frame, orders, funding * frame.capital, levels),
         gross=gross,
         cost=cost,
         funding=funding,
@@ -191,7 +211,9 @@ def _order(frame: Frame, row: Floats, tag: Ints, record: Any) -> Order:
     )
 
 
-def _trades(frame: Frame, orders: Sequence[Order], funding: Floats) -> tuple[Trade, ...]:
+def _trades(
+    frame: Frame, orders: Sequence[Order], funding: Floats, levels: Floats | None
+) -> tuple[Trade, ...]:
     """Pair entries with exits: a policy always closes a position whole before it opens another."""
     out = []
     paid = np.concatenate([[0.0], np.cumsum(funding)])
@@ -203,6 +225,12 @@ def _trades(frame: Frame, orders: Sequence[Order], funding: Floats) -> tuple[Tra
         fees = entry.fee + (leave.fee if leave else 0.0)
         # Funding of the entry bar was due at its open, before the position existed.
         charged = float(paid[stop + 1] - paid[entry.bar + 1]) if stop > entry.bar else 0.0
+        kind = None
+        if leave:
+            initial, level = (np.nan, np.nan) if levels is None else levels[place // 2].tolist()
+            tick = frame.instrument.tick
+            kind = exit_class(leave.reason, entry.size, entry.price, level, initial, tick)
+        mfe, mae = _excursion(frame, entry, leave, price)
         out.append(
             Trade(
                 entry_bar=entry.bar,
@@ -216,7 +244,25 @@ def _trades(frame: Frame, orders: Sequence[Order], funding: Floats) -> tuple[Tra
                 fees=fees,
                 funding=charged,
                 reason=leave.reason if leave else "open",
+                exit_class=kind,
+                mfe=mfe,
+                mae=mae,
                 closed=leave is not None,
             )
         )
     return tuple(out)
+
+
+def _excursion(
+    frame: Frame, entry: Order, leave: Order | None, price: float
+) -> tuple[float, float]:
+    """Favourable and adverse excursion; ranges of bars can be joined before they are counted."""
+    seen = Excursion(entry.size, entry.price)
+    to_the_close = leave is None or leave.phase == PHASES[PHASE_CLOSE]
+    through = slice(entry.bar, (frame.last if leave is None else leave.bar) + to_the_close)
+    if through.stop > through.start:
+        # NaN of missing bars gives way to any number.
+        seen.update(
+            float(np.fmax.reduce(frame.high[through])), float(np.fmin.reduce(frame.low[through]))
+        )
+    return seen.close(price)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +12,7 @@ from genesis.backtest.accounting import Records, account, engine_name
 from genesis.backtest.detail import SymbolBacktest, symbol_backtest
 from genesis.backtest.equity import FOLD_SUMS, TOTALS, order_hash, rebuild
 from genesis.backtest.frame import Frame, frame_of
+from genesis.backtest.levels import stop_levels
 from genesis.backtest.needs import Needs
 from genesis.backtest.passes import (
     BOOK_FULL,
@@ -39,13 +39,9 @@ from genesis.backtest.summary import fold_ratios, metrics_row
 from genesis.domain.errors import GenesisError, InfrastructureError, StrategyError
 from genesis.market.panel import Panel
 from genesis.strategy.cache import NodeCache
-from genesis.strategy.node import Node, series
-from genesis.strategy.policy import (
-    REASON_LIQUIDATION,
-    new_state,
-    policy_numbers,
-    uses_atr,
-)
+from genesis.strategy.node import Node
+from genesis.strategy.policy import REASON_LIQUIDATION, PolicyNumbers, new_state, policy_numbers
+from genesis.strategy.policy_inputs import policy_nodes
 from genesis.strategy.series import SeriesEvaluator
 from genesis.strategy.strategy import NEVER, PolicyParams, Strategy
 
@@ -162,7 +158,15 @@ class Evaluator:
                 why=f"{STATUS[orders.status]}: {orders.reason}",
             )
         (records,) = account([orders.book], engine=self.engine)
-        return symbol_backtest(frame, orders.book, orders.tags, records)
+        levels = stop_levels(
+            frame.close,
+            frame.valid,
+            self._range(symbol, strategy.policy),
+            _numbers(frame, strategy.policy),
+            orders.book,
+            orders.tags,
+        )
+        return symbol_backtest(frame, orders.book, orders.tags, records, levels)
 
     def orders(self, symbol: int, strategy: Strategy) -> OrderList:
         """Order list of one strategy; what it raises becomes its status.
@@ -230,14 +234,13 @@ class Evaluator:
 
     def _orders(self, symbol: int, strategy: Strategy) -> OrderList:
         frame, policy = self.frame(symbol), strategy.policy
-        nodes = self._check(frame, strategy)
+        _, vol_node = self._check(frame, strategy)
         values = self._values(symbol)
         enter_long, enter_short, exit_long, exit_short = (
             frame.none if node == NEVER else values.value(node)
             for _, node in strategy.rules.named()
         )
-        atr_node, vol_node = nodes
-        atr = frame.close if atr_node is None else values.value(atr_node)
+        atr = self._range(symbol, policy)
         vol = frame.close if vol_node is None else values.value(vol_node)
         self._reserve(frame)
         count = orders_of(
@@ -255,7 +258,7 @@ class Evaluator:
             frame.due,
             frame.ts_ms,
             frame.last,
-            policy_numbers(policy, frame.instrument, frame.capital, frame.periods),
+            _numbers(frame, policy),
             self._costs,
             frame.noise_key,
             self.setup.leverage,
@@ -286,6 +289,11 @@ class Evaluator:
             )
         return atr_node, vol_node
 
+    def _range(self, symbol: int, policy: PolicyParams) -> Floats:
+        """Average true range per bar; any series where the policy reads none."""
+        node, _ = policy_nodes(policy)
+        return self.frame(symbol).close if node is None else self._values(symbol).value(node)
+
     def _values(self, symbol: int) -> SeriesEvaluator:
         if symbol not in self._series:
             self._series[symbol] = SeriesEvaluator(self.panel, symbol, self._cache)
@@ -298,21 +306,8 @@ class Evaluator:
             self._tags = np.empty((need, 3), dtype=np.int64)
 
 
-def policy_nodes(policy: PolicyParams) -> tuple[Node | None, Node | None]:
-    """Average true range and realised volatility that a policy reads, None where it does not."""
-    atr = _range_node(policy.atr_window) if uses_atr(policy) else None
-    vol = _volatility_node(policy.vol_window) if policy.vol_target > 0 else None
-    return atr, vol
-
-
-@cache
-def _range_node(window: int) -> Node:
-    return Node("atr", (series("high"), series("low"), series("close")), (window,))
-
-
-@cache
-def _volatility_node(window: int) -> Node:
-    return Node("realised_vol", (series("close"),), (window,))
+def _numbers(frame: Frame, policy: PolicyParams) -> PolicyNumbers:
+    return policy_numbers(policy, frame.instrument, frame.capital, frame.periods)
 
 
 def _walk(frame: Frame, orders: OrderList, records: Records) -> tuple[Floats, Floats, Floats]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 from genesis.backtest.charts import (
@@ -17,7 +18,7 @@ from genesis.backtest.charts import (
     trade_marks,
 )
 from genesis.backtest.report_build import report_data
-from genesis.backtest.report_data import Candles, ReportData
+from genesis.backtest.report_data import Candles, ReportData, TradeMark
 from genesis.backtest.report_page import render, write_page
 
 __all__ = ["Page", "backtest_page", "report_data", "write_backtest_report"]
@@ -97,6 +98,7 @@ class Page:
             "monthly_scale": max(cells, default=0.0) or 1.0,
             "symbols": list(symbols),
             "columns": _columns(data),
+            "exits": exit_rows(data),
         }
 
 
@@ -109,6 +111,33 @@ def _columns(data: ReportData) -> list[str]:
     wanted = ("sharpe", "total_return", "max_drawdown", "trades", "win_rate", "exposure")
     present = set().union(*(row.keys() for row in data.by_symbol.values()))
     return [name for name in wanted if name in present]
+
+
+def exit_rows(data: ReportData) -> list[dict[str, Any]]:
+    """Closed trades of all symbols by class of exit, the most frequent class first.
+
+    Returns
+    -------
+    list of dict
+        ``exit``, ``trades``, ``won`` (share), and the means ``pnl`` (fraction of capital),
+        ``mfe`` and ``mae`` (fractions of the entry price).
+    """
+    groups: dict[str, list[TradeMark]] = {}
+    for trade in (t for trades in data.trades.values() for t in trades):
+        if trade.exit_ms >= 0:
+            groups.setdefault(trade.exit_class or trade.reason, []).append(trade)
+    rows = [
+        {
+            "exit": name,
+            "trades": len(trades),
+            "won": mean(float(t.pnl > 0.0) for t in trades),
+            "pnl": mean(t.pnl for t in trades),
+            "mfe": mean(t.mfe for t in trades),
+            "mae": mean(t.mae for t in trades),
+        }
+        for name, trades in groups.items()
+    ]
+    return sorted(rows, key=lambda row: (-int(str(row["trades"])), str(row["exit"])))
 
 
 def backtest_page(data: ReportData) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 
 import numpy as np
 
@@ -45,7 +44,7 @@ def report_data(
         family=strategy.family,
         sentence=sentence(strategy),
         rules={name: node.text for name, node in strategy.rules.named() if node != NEVER},
-        policy=asdict(strategy.policy),
+        policy=strategy.policy.plain(),
         metrics=dict(done.metrics),
         ts_ms=np.asarray(done.ts_ms),
         equity=np.asarray(done.equity),
@@ -77,6 +76,9 @@ def trade_marks_of(symbol: SymbolBacktest, capital: float) -> tuple[TradeMark, .
             exit_price=trade.exit_price,
             pnl=trade.pnl / capital,
             reason=trade.reason,
+            exit_class=trade.exit_class or "",
+            mfe=trade.mfe,
+            mae=trade.mae,
         )
         for trade in symbol.trades
     )

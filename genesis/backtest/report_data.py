@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -27,6 +28,10 @@ class TradeMark:
         Net profit as a fraction of reference capital.
     reason : str
         Why it was closed: ``signal``, ``stop``, ``target`` …
+    exit_class : str
+        Value of `genesis.strategy.exits.ExitClass`, empty while the position is open.
+    mfe, mae : float
+        Maximum favourable and adverse excursion, fractions of the entry price.
     """
 
     side: int
@@ -36,6 +41,9 @@ class TradeMark:
     exit_price: float
     pnl: float
     reason: str
+    exit_class: str = ""
+    mfe: float = math.nan
+    mae: float = math.nan
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,4 +141,9 @@ def _levels(policy: PolicyParams) -> list[str]:
         parts.append(f"trailing stop {policy.trail_atr:g} ATR from the best close")
     if policy.breakeven_atr > 0.0:
         parts.append(f"stop to the entry price after {policy.breakeven_atr:g} ATR in favour")
+    if policy.tighten_bars > 0:
+        every = _ONE.sub("1 bar", f"{policy.tighten_bars} bars")
+        parts.append(
+            f"stop nearer to the entry price by a quarter of its first distance every {every}"
+        )
     return parts

@@ -42,7 +42,11 @@ class PolicyState(NamedTuple):
 
 
 class PolicyNumbers(NamedTuple):
-    """Parameters of `decide` and `on_fill` as numbers, see `policy_numbers`."""
+    """Parameters of `decide` and `on_fill` as numbers, see `policy_numbers`.
+
+    ``first_clock`` is the number of bars held from which a rule that counts bars may act
+    (time stop, tightening); infinite where there is none.
+    """
 
     may_long: float
     may_short: float
@@ -54,6 +58,8 @@ class PolicyNumbers(NamedTuple):
     breakeven_atr: float
     time_stop: float
     cooldown: float
+    tighten_bars: float
+    first_clock: float
     capital: float
     tick: float
     lot: float
@@ -87,6 +93,9 @@ REASONS = (
 VOL_SCALE_LOW, VOL_SCALE_HIGH = 0.1, 3.0
 SMALLEST_QUANTITY = 1e-9
 """Base units below which a size counts as nothing (accounting compares to 1e-12)."""
+
+TIGHTEN_STEPS = 4
+"""Steps in which tightening brings the stop to the entry price."""
 
 _STEP_NOISE = 1e-9  # a multiple of a step, computed in floats, may sit this many steps off
 _NEVER = -1e15
@@ -130,6 +139,8 @@ def policy_numbers(
         breakeven_atr=float(policy.breakeven_atr),
         time_stop=float(policy.time_stop),
         cooldown=float(policy.cooldown),
+        tighten_bars=float(policy.tighten_bars),
+        first_clock=float(min(policy.time_stop or math.inf, policy.tighten_bars or math.inf)),
         capital=float(capital),
         tick=float(instrument.tick),
         lot=float(instrument.lot),
@@ -170,6 +181,38 @@ def entry_quantity(params: PolicyNumbers, close: float, atr: float, vol: float) 
     if quantity < SMALLEST_QUANTITY or quantity * close < params.min_notional:
         return 0.0
     return quantity
+
+
+@kernel
+def stop_distance(params: PolicyNumbers, atr: float, entry: float) -> float:
+    """Distance of the initial stop from the entry price, within its bounds."""
+    return min(max(params.stop_atr * atr, _STOP_LOW * entry), _STOP_HIGH * entry)
+
+
+@kernel
+def tighten(
+    state: PolicyState, params: PolicyNumbers, position: float, entry: float, bar: int
+) -> PolicyState:
+    """Bring the stop nearer to the entry price with the bars held; only ever nearer.
+
+    A quarter of the initial distance is taken off after each ``tighten_bars`` bars, whatever the
+    price does: where it is already beyond the new level, the next open is through the stop.
+    """
+    side = 1.0 if position > 0.0 else -1.0
+    steps = min(math.floor((bar - state.entry_bar + 1.0) / params.tighten_bars), TIGHTEN_STEPS)
+    distance = stop_distance(params, state.atr, entry) * (1.0 - steps / TIGHTEN_STEPS)
+    level = round_level(entry - side * distance, -side, params.tick)
+    if (level - state.stop) * side <= 0.0:
+        return state
+    return PolicyState(
+        state.atr,
+        state.pending_atr,
+        level,
+        state.target,
+        state.best,
+        state.entry_bar,
+        state.exit_bar,
+    )
 
 
 @kernel
@@ -215,7 +258,8 @@ def quiet(
     """Whether `decide` would change nothing and ask for nothing: a cheap test before calling it.
 
     Parameters as in `decide`. Only for a position whose every close was shown to `decide` or was
-    quiet; then a trailing or break-even level moves only on a new best close.
+    quiet; then a trailing or break-even level moves only on a new best close, and no rule that
+    counts bars acts before its first bar.
     """
     if position > 0.0:
         if exit_long == 1 or enter_short == 1 or close > state.best:
@@ -225,7 +269,7 @@ def quiet(
             return False
     else:
         return enter_long != 1 and enter_short != 1
-    return params.time_stop == 0.0 or bar - state.entry_bar + 1.0 < params.time_stop
+    return bar - state.entry_bar + 1.0 < params.first_clock
 
 
 @kernel
@@ -261,7 +305,7 @@ def decide(
     Returns
     -------
     state : PolicyState
-        With trailing and break-even levels moved and the range of a wanted entry kept.
+        With the stop moved (see `ratchet`, `tighten`) and the range of a wanted entry kept.
     close_reason : int
         0, or why the whole position is to be closed at the next open.
     quantity : float
@@ -277,6 +321,8 @@ def decide(
     """
     if position != 0.0:
         state = ratchet(state, params, position, entry, close)
+        if params.tighten_bars > 0.0:  # apart: few use it, and a longer `ratchet` slows all
+            state = tighten(state, params, position, entry, bar)
     elif enter_long != 1 and enter_short != 1:
         return state, REASON_NONE, 0.0
     want = 0.0
@@ -351,7 +397,7 @@ def on_fill(
         return state
     target = side * math.inf
     if params.stop_atr > 0.0:
-        distance = min(max(params.stop_atr * atr, _STOP_LOW * entry), _STOP_HIGH * entry)
+        distance = stop_distance(params, atr, entry)
         level = round_level(entry - side * distance, -side, params.tick)
         if (level - stop) * side > 0.0:
             stop = level

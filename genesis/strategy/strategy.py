@@ -14,6 +14,7 @@ from genesis.strategy.node import Node, const
 
 SCHEMA = 1
 DIRECTIONS = ("both", "long", "short")
+_LATER = ("tighten_bars",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,9 @@ class PolicyParams:
         Bars after which the position is closed.
     cooldown : int
         Bars without an entry after an exit.
+    tighten_bars : int
+        Bars after each of which the stop comes nearer to the entry price by a quarter of its
+        initial distance, until it is there after four times as many. Needs a stop.
     """
 
     direction: str = "both"
@@ -55,6 +59,7 @@ class PolicyParams:
     breakeven_atr: float = 0.0
     time_stop: int = 0
     cooldown: int = 0
+    tighten_bars: int = 0
 
     def __post_init__(self) -> None:
         if self.direction not in DIRECTIONS:
@@ -74,6 +79,22 @@ class PolicyParams:
             object.__setattr__(self, spec.name, int(value) if whole else float(value))
         if self.vol_window < 2 or self.atr_window < 2:
             raise StrategyError("policy windows are at least 2 bars")
+        if self.tighten_bars and not self.stop_atr:
+            raise StrategyError(
+                "policy.tighten_bars brings a stop nearer, and there is none",
+                fix="set policy.stop_atr, or leave tighten_bars at 0",
+            )
+
+    def plain(self) -> dict[str, Any]:
+        """Parameters by name; what was added later is left out while it is off.
+
+        A strategy that does not use a later rule keeps the id it had before there was one.
+        """
+        values = asdict(self)
+        for name in _LATER:
+            if not values[name]:
+                del values[name]
+        return values
 
 
 STOP_BOUNDS = (0.02, 0.15)
@@ -139,5 +160,5 @@ class Strategy:
         return {
             "schema": SCHEMA,
             "rules": {name: node.text for name, node in self.rules.named()},
-            "policy": asdict(self.policy),
+            "policy": self.policy.plain(),
         }

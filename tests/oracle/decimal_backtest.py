@@ -9,7 +9,8 @@ The rules, in the order in which they act on each bar:
 3. Orders decided at the last close: closing first, then opening. If rule 2 closed the position,
    nothing is opened.
 4. Against the bar's range: the nearer of stop and liquidation price, then the target.
-5. At the close: trailing and break-even, then the decision for the next bar.
+5. At the close: trailing, break-even, and after every n bars held a quarter of the stop's first
+   distance less; then the decision for the next bar.
 """
 
 from __future__ import annotations
@@ -59,6 +60,7 @@ class Plan:
     breakeven_atr: Decimal
     time_stop: int
     cooldown: int
+    tighten_bars: int = 0
 
 
 @dataclass
@@ -69,6 +71,8 @@ class Execution:
     fee: Decimal
     slippage: Decimal
     why: str
+    first_stop: Decimal | None = None
+    stop: Decimal | None = None
 
 
 @dataclass
@@ -81,6 +85,8 @@ class Position:
     stop: Decimal | None = None
     target: Decimal | None = None
     best: Decimal | None = None
+    gap: Decimal = Decimal(0)
+    first_stop: Decimal | None = None
 
     @property
     def is_long(self) -> bool:
@@ -231,8 +237,11 @@ class Backtest:
         fee = abs(quantity) * paid * rate
         self.cash -= quantity * paid + fee
         cost = abs(quantity) * abs(paid - price)
-        self.book.executions.append(Execution(t, quantity, paid, fee, cost, why))
+        done = Execution(t, quantity, paid, fee, cost, why)
+        self.book.executions.append(done)
         if why != "entry":
+            assert self.position is not None
+            done.first_stop, done.stop = self.position.first_stop, self.position.stop
             self.position = None
             self.last_exit = t
         return paid
@@ -245,10 +254,11 @@ class Backtest:
         sign = 1 if q > 0 else -1
         if plan.stop_atr:
             gap = between(plan.stop_atr * p.atr, Decimal("0.02") * paid, Decimal("0.15") * paid)
-            p.stop = to_tick(paid - sign * gap, tick, up=sign < 0)
+            p.stop, p.gap = to_tick(paid - sign * gap, tick, up=sign < 0), gap
         if plan.target_atr:
             gap = between(plan.target_atr * p.atr, Decimal("0.015") * paid, Decimal("0.25") * paid)
             p.target = to_tick(paid + sign * gap, tick, up=sign > 0)
+        p.first_stop = p.stop
         self.position = p
 
     def at_close(
@@ -260,7 +270,7 @@ class Backtest:
         vol: Decimal | None,
     ) -> None:
         if self.position:
-            self.tighten(close)
+            self.tighten(t, close)
         fires = [value == 1 for value in signal]
         long, short, exit_long, exit_short = fires
         want = 0
@@ -286,10 +296,13 @@ class Backtest:
         elif self.plan.time_stop and bars_held >= self.plan.time_stop:
             self.wish = Wish("time stop")
 
-    def tighten(self, close: Decimal) -> None:
+    def tighten(self, t: int, close: Decimal) -> None:
         p, plan, tick = self.position, self.plan, self.terms.tick
         assert p is not None
         candidates = []
+        if plan.tighten_bars:
+            quarters = 4 - min((t - p.bar + 1) // plan.tighten_bars, 4)
+            candidates.append(p.entry - (1 if p.is_long else -1) * p.gap * quarters / 4)
         if p.is_long:
             p.best = close if p.best is None else max(p.best, close)
             if plan.trail_atr:

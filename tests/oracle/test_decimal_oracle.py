@@ -11,15 +11,17 @@ import numpy.typing as npt
 import pytest
 
 from genesis.backtest.detail import SymbolBacktest
-from genesis.backtest.evaluator import EvaluationSetup, Evaluator, policy_nodes
+from genesis.backtest.evaluator import EvaluationSetup, Evaluator
 from genesis.backtest.result import COLUMN, NO_TRADES, VALID
 from genesis.costs.model import CostModel
 from genesis.market.panel import Panel
 from genesis.strategy.cache import NodeCache
+from genesis.strategy.exits import ExitClass
+from genesis.strategy.policy_inputs import policy_nodes
 from genesis.strategy.series import SeriesEvaluator
 from genesis.strategy.strategy import PolicyParams, Strategy
-from tests.oracle.decimal_backtest import Backtest, Bar, Book, Plan, Terms
-from tests.oracle.wild_market import wild_panel, wild_strategy
+from tests.oracle.decimal_backtest import Backtest, Bar, Book, Execution, Plan, Terms
+from tests.oracle.wild_market import tightened, wild_panel, wild_strategy
 
 MARKETS = (
     {},
@@ -66,6 +68,7 @@ def plan(policy: PolicyParams) -> Plan:
         breakeven_atr=Decimal(policy.breakeven_atr),
         time_stop=policy.time_stop,
         cooldown=policy.cooldown,
+        tighten_bars=policy.tighten_bars,
     )
 
 
@@ -100,6 +103,44 @@ def check_equity(detail: SymbolBacktest, book: Book, setup: EvaluationSetup) -> 
     assert detail.liquidated == book.liquidated
 
 
+def check_exits(panel: Panel, detail: SymbolBacktest, book: Book) -> None:
+    """Class of each exit from the Decimal stops; excursions from every price that counts."""
+    s = panel.symbols[0]
+    tick = Decimal(str(s.instrument.tick))
+    for place, trade in enumerate(detail.trades):
+        enter, *rest = book.executions[2 * place : 2 * place + 2]
+        side = 1 if enter.quantity > 0 else -1
+        prices = [enter.price]
+        for t in range(trade.entry_bar, trade.exit_bar + 1):
+            # Only who holds at the close has seen all of the bar.
+            held = not rest or t < rest[0].bar or rest[0].why == "delisted"
+            if s.valid[t] and held:
+                prices += [Decimal(float(x[t])) for x in (s.open, s.high, s.low, s.close)]
+        prices += [leave.price for leave in rest]
+        moves = [side * (price / enter.price - 1) for price in prices]
+        assert trade.mfe == pytest.approx(float(max(moves)), rel=1e-9, abs=1e-12)
+        assert trade.mae == pytest.approx(float(-min(moves)), rel=1e-9, abs=1e-12)
+        assert trade.exit_class == (class_of(rest[0], enter.price, side, tick) if rest else None)
+
+
+def class_of(leave: Execution, entry: Decimal, side: int, tick: Decimal) -> ExitClass:
+    if leave.why != "stop":
+        return {
+            "target": ExitClass.TARGET,
+            "time stop": ExitClass.TIME_LIMIT,
+            "exit signal": ExitClass.SIGNAL,
+            "reversal": ExitClass.REVERSAL,
+            "liquidation": ExitClass.LIQUIDATION,
+            "delisted": ExitClass.DELISTED,
+        }[leave.why]
+    assert leave.stop is not None
+    if abs(leave.stop - entry) <= tick:
+        return ExitClass.BREAKEVEN
+    digits = Decimal("1e-20")  # 40 digits are carried
+    moved = leave.first_stop is None or (leave.stop - leave.first_stop) * side > digits
+    return ExitClass.TRAILING_STOP if moved else ExitClass.STOP_LOSS
+
+
 def check_metrics(evaluator: Evaluator, strategy: Strategy, book: Book) -> None:
     block = evaluator.evaluate(0, [strategy])
     capital = Decimal(evaluator.setup.capital)
@@ -129,7 +170,7 @@ def check_metrics(evaluator: Evaluator, strategy: Strategy, book: Book) -> None:
     np.testing.assert_allclose(block.marks[0], marks, rtol=1e-9, atol=1e-11)
 
 
-def run_case(seed: int) -> tuple[Book, SymbolBacktest]:
+def run_case(seed: int, tightening: bool = False) -> tuple[Book, SymbolBacktest]:
     rng = np.random.default_rng(seed)
     panel = wild_panel(seed, 400, **MARKETS[seed % len(MARKETS)])
     setup = EvaluationSetup(
@@ -137,11 +178,12 @@ def run_case(seed: int) -> tuple[Book, SymbolBacktest]:
         leverage=float(rng.choice([2, 5, 12])),
         orders_per_bar=3.0,
     )
-    strategy = wild_strategy(rng)
+    strategy = tightened(wild_strategy(rng), rng) if tightening else wild_strategy(rng)
     evaluator = Evaluator(panel, setup)
     book, detail = oracle(panel, strategy, setup), evaluator.detail(0, strategy)
     check_orders(detail, book)
     check_equity(detail, book, setup)
+    check_exits(panel, detail, book)
     check_metrics(evaluator, strategy, book)
     return book, detail
 
@@ -179,3 +221,13 @@ def test_random_strategies_agree_with_decimal_oracle() -> None:
     ):
         assert seen[case] > 0, f"no case of: {case} ({seen})"
     assert seen["liquidation"] >= 5
+
+
+def test_tightening_strategies_agree_with_decimal_oracle() -> None:
+    """60 strategies whose stop comes nearer with time; every step and its end must occur."""
+    seen: Counter[object] = Counter()
+    for seed in range(200, 260):
+        _, detail = run_case(seed, tightening=True)
+        seen.update(trade.exit_class for trade in detail.trades)
+    for kind in (ExitClass.STOP_LOSS, ExitClass.TRAILING_STOP, ExitClass.BREAKEVEN):
+        assert seen[kind] > 20, seen

@@ -6,6 +6,8 @@ policy, not an indicator, is what the strategies exercise.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from genesis.domain.instrument import Instrument
@@ -101,3 +103,10 @@ def wild_strategy(rng: np.random.Generator) -> Strategy:
             cooldown=int(maybe(0.4, 1, 10)),
         ),
     )
+
+
+def tightened(strategy: Strategy, rng: np.random.Generator) -> Strategy:
+    """The same with a stop that comes nearer every few bars."""
+    policy = strategy.policy
+    stop, every = policy.stop_atr or float(rng.uniform(0.5, 6)), int(rng.integers(1, 8))
+    return replace(strategy, policy=replace(policy, stop_atr=stop, tighten_bars=every))

@@ -12,7 +12,7 @@ from genesis.backtest.evaluator import EvaluationSetup, Evaluator
 from genesis.backtest.result import COLUMN, VALID
 from genesis.domain.instrument import Instrument
 from genesis.strategy.policy import decide, new_state, on_fill, policy_numbers, quiet
-from tests.oracle.wild_market import wild_panel, wild_strategy
+from tests.oracle.wild_market import tightened, wild_panel, wild_strategy
 
 SETUP = EvaluationSetup(orders_per_bar=3.0)
 HOURS = 24 * 365.0
@@ -121,12 +121,17 @@ def test_search_numbers_equal_pure_functions_of_bar_returns(seed: int) -> None:
 
 
 @light
-@given(seeds, st.lists(st.tuples(*[st.sampled_from([-1, 0, 0, 1])] * 4), min_size=5, max_size=60))
+@given(
+    seeds,
+    st.lists(st.tuples(*[st.sampled_from([-1, 0, 0, 1])] * 4), min_size=5, max_size=60),
+    st.booleans(),
+)
 def test_quiet_bars_ask_for_nothing_and_change_nothing(
-    seed: int, signals: list[tuple[int, int, int, int]]
+    seed: int, signals: list[tuple[int, int, int, int]], tightening: bool
 ) -> None:
     rng = np.random.default_rng(seed)
-    policy = wild_strategy(rng).policy
+    strategy = wild_strategy(rng)
+    policy = (tightened(strategy, rng) if tightening else strategy).policy
     params = policy_numbers(policy, Instrument("X", "X", tick=0.01), 10_000.0, HOURS)
     state, position, entry, price = new_state(), 0.0, 0.0, 100.0
     for bar, signal in enumerate(signals):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from genesis.backtest.evaluator import Evaluator
-from genesis.backtest.report import backtest_page
+from genesis.backtest.report import backtest_page, exit_rows
 from genesis.backtest.report_build import report_data
 from genesis.backtest.result import COLUMN
 from genesis.backtest.setup import EvaluationSetup
@@ -76,3 +76,25 @@ def test_symbols_without_funding_are_named(random_panel: Callable[..., Panel]) -
     assert data.warnings == (
         "No funding series for BTCUSDT: positions there pay and receive none.",
     )
+
+
+def test_the_table_of_exits_counts_every_closed_trade(random_panel: Callable[..., Panel]) -> None:
+    panel = random_panel(1500, 4, 0.05)
+    strategy = crossing(size=0.5, stop_atr=1.5, target_atr=2.0, trail_atr=3.0)
+    data = report_data(panel, strategy, EvaluationSetup())
+    rows = {row["exit"]: row for row in exit_rows(data)}
+    closed = [t for ts in data.trades.values() for t in ts if t.exit_ms >= 0]
+    assert {"target", "reversal", "stop_loss"} <= set(rows)
+    assert sum(row["trades"] for row in rows.values()) == len(closed)
+    own = [t for t in closed if t.exit_class == "stop_loss"]
+    lost = rows["stop_loss"]
+    assert lost["trades"] == len(own) > 5
+    assert lost["won"] == sum(t.pnl > 0 for t in own) / len(own)
+    assert lost["pnl"] == pytest.approx(sum(t.pnl for t in own) / len(own))
+    assert lost["mfe"] == pytest.approx(sum(t.mfe for t in own) / len(own))
+    # A stop is at least two percent away, a target one and a half.
+    assert min(t.mae for t in own) >= 0.02
+    assert min(t.mfe for t in closed if t.exit_class == "target") >= 0.015
+    page = backtest_page(data)
+    assert "Stop loss" in page
+    assert "leave long (stop loss)" in page

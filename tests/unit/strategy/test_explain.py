@@ -82,6 +82,11 @@ def test_a_strategy_reads_as_rules_and_policy() -> None:
     ]
 
 
+def test_a_stop_that_comes_nearer_is_said_so() -> None:
+    words = sentence(Strategy(Rules(), PolicyParams(stop_atr=2, tighten_bars=6)))
+    assert "stop nearer to the entry price by a quarter of its first distance every 6 bars" in words
+
+
 def test_rules_that_cannot_fire_are_said_so() -> None:
     words = sentence(Strategy(Rules(), PolicyParams(time_stop=9)))
     assert words.startswith("No rule can fire")

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from genesis.domain.errors import StrategyError
 from genesis.domain.instrument import Instrument
 from genesis.strategy.policy import (
     REASON_NONE,
@@ -169,6 +170,56 @@ def test_breakeven_lifts_the_stop_to_the_entry_once() -> None:
 def test_trailing_never_loosens_the_initial_stop() -> None:
     params = numbers(stop_atr=1.0, trail_atr=10.0)
     assert closes(params, 1.0, [101.0, 105.0]) == [98.0, 98.0]
+
+
+def test_tightening_takes_a_quarter_of_the_distance_after_every_few_bars() -> None:
+    # Entered at 100 with a distance of 8: 2 less after each 3 bars, at the entry after 12.
+    params = numbers(stop_atr=4.0, tighten_bars=3)
+    flat = [100.0] * 14
+    want = [92.0] * 2 + [94.0] * 3 + [96.0] * 3 + [98.0] * 3 + [100.0] * 3
+    assert closes(params, 1.0, flat) == want
+    assert closes(params, -1.0, flat) == [200.0 - level for level in want]
+
+
+def test_tightening_does_not_wait_for_the_price_and_never_loosens() -> None:
+    params = numbers(stop_atr=4.0, tighten_bars=1)
+    assert closes(params, 1.0, [97.0, 95.0]) == [94.0, 96.0]
+    trailing = numbers(stop_atr=4.0, tighten_bars=1, trail_atr=1.0)
+    assert closes(trailing, 1.0, [101.0, 99.0, 98.0, 98.0, 98.0]) == [99.0] * 3 + [100.0] * 2
+
+
+def test_tightening_starts_from_the_bounded_distance_and_ends_on_the_tick() -> None:
+    steps = Instrument("X", "X", tick=0.5)
+    params = numbers(steps, stop_atr=1.0, tighten_bars=2)
+    state = on_fill(new_state()._replace(pending_atr=0.1), params, 0, 0.0, 1.0, 100.3)
+    stops = []
+    for bar in range(8):
+        state, _, _ = decide(state, params, 1.0, 100.3, bar, 101.0, 9.0, 0.01, 0, 0, 0, 0)
+        stops.append(state.stop)
+    # The least distance is 2.006: 98.294, 98.7955, 99.297, 99.7985, 100.3, each rounded outward.
+    assert stops == [98.0, 98.5, 98.5, 99.0, 99.0, 99.5, 99.5, 100.0]
+
+
+def test_tightening_catches_up_after_missing_bars() -> None:
+    params = numbers(stop_atr=4.0, tighten_bars=2)
+    state = on_fill(new_state()._replace(pending_atr=2.0), params, 0, 0.0, 1.0, 100.0)
+    assert quiet(state, params, 1.0, 0, 100.0, 0, 0, 0, 0)
+    assert not quiet(state, params, 1.0, 6, 100.0, 0, 0, 0, 0)
+    state, _, _ = decide(state, params, 1.0, 100.0, 6, 100.0, 9.0, 0.01, 0, 0, 0, 0)
+    assert state.stop == 98.0
+
+
+def test_tightening_follows_the_average_price_of_a_partial_fill() -> None:
+    params = numbers(stop_atr=4.0, tighten_bars=1)
+    state = on_fill(new_state()._replace(pending_atr=2.0), params, 0, 0.0, 1.0, 100.0)
+    state = on_fill(state, params, 0, 1.0, 2.0, 101.0)
+    state, _, _ = decide(state, params, 2.0, 101.0, 1, 101.0, 9.0, 0.01, 0, 0, 0, 0)
+    assert state.stop == 97.0
+
+
+def test_tightening_without_a_stop_is_refused() -> None:
+    with pytest.raises(StrategyError, match="there is none"):
+        PolicyParams(tighten_bars=3, trail_atr=2.0)
 
 
 def test_partial_fills_move_the_levels_with_the_average_price() -> None:

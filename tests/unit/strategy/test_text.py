@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -185,3 +186,17 @@ def test_a_strategy_by_hand_needs_only_rules_and_policy() -> None:
 
 def test_constant_conditions_have_a_text() -> None:
     assert parse(always().text) == always()
+
+
+def test_a_rule_that_came_later_is_in_the_id_only_where_it_is_used(strategy: Strategy) -> None:
+    # The id that this strategy had before policies could tighten their stop.
+    bare = replace(strategy, genome=None)
+    assert bare.id == "strat_e8167d9a7ab2"
+    assert "tighten_bars" not in dump_strategy(bare)["policy"]
+    tight = replace(bare, policy=replace(bare.policy, tighten_bars=6))
+    assert tight.id != bare.id
+    plain = json.loads(json.dumps(dump_strategy(tight)))
+    assert plain["policy"]["tighten_bars"] == 6
+    assert load_strategy(plain) == tight
+    off = {**dump_strategy(bare), "policy": {**dump_strategy(bare)["policy"], "tighten_bars": 0}}
+    assert load_strategy(off) == bare
