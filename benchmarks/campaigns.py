@@ -97,7 +97,6 @@ def campaign(market: Market, gates_text: str, surrogates: int, full: bool = True
     """
     from genesis.evidence.campaign import Campaign
     from genesis.evidence.gates import parse_gates
-    from genesis.evidence.sealed import sealed_numbers
     from genesis.evidence.validate import validate
     from genesis.evidence.worker import ENTRY
     from genesis.evolution.config import parse_config
@@ -124,23 +123,11 @@ def campaign(market: Market, gates_text: str, surrogates: int, full: bool = True
             surrogates=surrogates,
             full=full,
         )
-        strategies = []
         store = StrategyStore(home / "strategies")
-        for one in result.judged:
-            facts = one.dossier.facts
-            strategy = store.get(one.dossier.strategy).strategy
-            strategies.append(
-                {
-                    "id": one.dossier.strategy,
-                    "family": facts["family"],
-                    "promoted": one.dossier.passed,
-                    "values": {g["measure"]: g["value"] for g in facts["gates"]},
-                    "verdicts": {g["measure"]: g["verdict"] for g in facts["gates"]},
-                    "sharpe": facts["details"]["sharpe"],
-                    # Nobody keeps a benchmark's market sealed: this is for the gate's own rate.
-                    "sealed": sealed_numbers(judged, strategy).to_plain(),
-                }
-            )
+        strategies = [
+            _row_of(one.dossier, judged, store.get(one.dossier.strategy).strategy)
+            for one in result.judged
+        ]
         passed = [store.get(one.dossier.strategy).strategy for one in result.promotable]
         truths = _true_sharpes(market, passed, judged)
     return {
@@ -152,6 +139,23 @@ def campaign(market: Market, gates_text: str, surrogates: int, full: bool = True
         "promoted": len(result.promotable),
         "true_sharpes": truths,
         "seconds": time.perf_counter() - began,
+    }
+
+
+def _row_of(dossier: Any, judged: Any, strategy: Any) -> dict[str, Any]:
+    """Row of one judged strategy."""
+    from genesis.evidence.sealed import sealed_numbers
+
+    facts = dossier.facts
+    return {
+        "id": dossier.strategy,
+        "family": facts["family"],
+        "promoted": dossier.passed,
+        "values": {g["measure"]: g["value"] for g in facts["gates"]},
+        "verdicts": {g["measure"]: g["verdict"] for g in facts["gates"]},
+        "sharpe": facts["details"]["sharpe"],
+        # Nobody keeps a benchmark's market sealed: this is for the gate's own rate.
+        "sealed": sealed_numbers(judged, strategy).to_plain(),
     }
 
 

@@ -88,8 +88,8 @@ def kinds_here(wanted: Sequence[str]) -> tuple[list[str], list[str]]:
     return [kind for kind in wanted if kind not in missing], missing
 
 
-def main() -> int:
-    """Run the campaigns, print one JSON object last."""
+def arguments() -> argparse.Namespace:
+    """Options of the command line."""
     import markets
 
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
@@ -108,7 +108,35 @@ def main() -> int:
     parser.add_argument("--gates", type=Path, help="gates file; the production gates by default")
     parser.add_argument("--state", type=Path, help="JSON lines file of finished campaigns")
     parser.add_argument("--sabotage", choices=("ledger", "seal"), help="what to switch off")
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def checks_of(
+    rows: Sequence[dict[str, Any]], kinds: Sequence[str], rates: dict[str, int], campaigns: int
+) -> dict[str, bool]:
+    """Bounds on promotions of all and of each kind, and on each gate alone: whether each holds."""
+    n, total = len(rows), promoted(rows)
+    checks = {
+        f"promoted {total} of {n}, at most {allowed(ALPHA, n):.1f}": total <= allowed(ALPHA, n)
+    }
+    for kind, count in promoted_by(rows, kinds).items():
+        text = f"{kind}: {count} promoted, at most {MOST_OF_A_KIND:.0%}"
+        checks[text] = count <= MOST_OF_A_KIND * campaigns
+    for name, bound in OWN_BOUNDS.items():
+        count = rates.get(name, 0)
+        text = f"{name} alone: {count} of {n}, at most {allowed(bound, n):.1f}"
+        checks[text] = count <= allowed(bound, n)
+    return checks
+
+
+def promoted_by(rows: Sequence[dict[str, Any]], kinds: Sequence[str]) -> dict[str, int]:
+    """Campaigns of each kind that promoted something."""
+    return {kind: promoted([r for r in rows if r["kind"] == kind]) for kind in kinds}
+
+
+def main() -> int:
+    """Run the campaigns, print one JSON object last."""
+    options = arguments()
     if options.sabotage:
         from sabotage import sabotage
 
@@ -131,44 +159,43 @@ def main() -> int:
         full=lambda market: market.seed < options.first_seed + options.uniform,
         line=told,
     )
-    n = len(rows)
-    total = promoted(rows)
-    by_kind = {kind: promoted([r for r in rows if r["kind"] == kind]) for kind in kinds}
-    rates = gate_rates(rows, level, ratio)
+    report = report_of(rows, gate_rates(rows, level, ratio), kinds, missing, options)
+    if missing:
+        print(f"left out for want of real candles: {', '.join(missing)}", file=sys.stderr)
+    print(json.dumps(report))
+    return 0 if all(report["checks"].values()) else 1
+
+
+def report_of(
+    rows: Sequence[dict[str, Any]],
+    rates: dict[str, int],
+    kinds: Sequence[str],
+    missing: Sequence[str],
+    options: argparse.Namespace,
+) -> dict[str, Any]:
+    """The figures of the campaigns, and whether each bound holds."""
+    n, total = len(rows), promoted(rows)
     whole = [r for r in rows if r["seed"] < options.first_seed + options.uniform]
     names = ("permutation_sign", "permutation_shuffle") if whole else ()
     tests = {name: uniform(whole, name, options.surrogates) for name in names}
-    checks = {
-        f"promoted {total} of {n}, at most {allowed(ALPHA, n):.1f}": total <= allowed(ALPHA, n)
-    }
-    for kind, count in by_kind.items():
-        text = f"{kind}: {count} promoted, at most {MOST_OF_A_KIND:.0%}"
-        checks[text] = count <= MOST_OF_A_KIND * options.campaigns
-    for name, bound in OWN_BOUNDS.items():
-        count = rates.get(name, 0)
-        text = f"{name} alone: {count} of {n}, at most {allowed(bound, n):.1f}"
-        checks[text] = count <= allowed(bound, n)
+    checks = checks_of(rows, kinds, rates, options.campaigns)
     for name, p in tests.items():
         checks[f"{name}: p values uniform (p {p:.3f})"] = p > 0.01
-    report = {
+    return {
         "name": "noise",
         "value": round(total / n, 4),
         "unit": "share of noise campaigns that promote a strategy",
         "reference": ALPHA,
         "ratio": round(total / n / ALPHA, 3),
         "campaigns": n,
-        "left_out": missing,
-        "promoted_by_kind": by_kind,
+        "left_out": list(missing),
+        "promoted_by_kind": promoted_by(rows, kinds),
         "passed_alone": dict(sorted(rates.items())),
         "uniform_p": tests,
         "campaigns_behind_uniform_p": len(whole),
         "seconds_per_campaign": round(sum(r["seconds"] for r in rows) / n, 2),
         "checks": checks,
     }
-    if missing:
-        print(f"left out for want of real candles: {', '.join(missing)}", file=sys.stderr)
-    print(json.dumps(report))
-    return 0 if all(checks.values()) else 1
 
 
 if __name__ == "__main__":

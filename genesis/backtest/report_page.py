@@ -102,8 +102,8 @@ def render(template: str, context: Mapping[str, Any], folders: Sequence[Path] = 
     return environment(*folders).get_template(template).render(**context)
 
 
-def write_page(path: Path, text: str) -> None:
-    """Write a page so that a reader sees the old one or the new one.
+def write_page(path: Path, text: str) -> Path:
+    """Write a page so that a reader sees the old one or the new one; returns its path.
 
     Raises
     ------
@@ -111,3 +111,4 @@ def write_page(path: Path, text: str) -> None:
         If it cannot be written.
     """
     write_atomic(path, lambda file: file.write(text.encode()))
+    return path

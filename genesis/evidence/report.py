@@ -48,7 +48,7 @@ SOURCES = {
 def write_dossier_page(
     dossier: Dossier, strategy: Strategy, path: Path, budget: Sequence[str] = ()
 ) -> Path:
-    """Write the page of a dossier.
+    """Write the page of a dossier; path and errors as in `write_page`.
 
     Parameters
     ----------
@@ -56,22 +56,10 @@ def write_dossier_page(
     strategy : Strategy
         The one that it is about.
     path : Path
-        File to write, replaced atomically.
     budget : sequence of str
         Sentences on what the sealed bars have left, now that it was judged.
-
-    Returns
-    -------
-    Path
-        The same path.
-
-    Raises
-    ------
-    StorageError
-        If it cannot be written.
     """
-    write_page(path, dossier_page(dossier, strategy, budget))
-    return path
+    return write_page(path, dossier_page(dossier, strategy, budget))
 
 
 def dossier_page(dossier: Dossier, strategy: Strategy, budget: Sequence[str] = ()) -> str:

@@ -55,30 +55,23 @@ HASH_SUFFIX = "_hash"
 
 
 def write_report(run: Run, path: Path, *, backtests: Sequence[ReportData] | None = None) -> Path:
-    """Write the report of a study.
+    """Write the report of a study; path and errors as in `write_page`.
 
     Parameters
     ----------
     run : Run
         A finished or interrupted run; what it does not have is left out.
     path : Path
-        File to write, replaced atomically.
     backtests : sequence of ReportData, optional
         Full backtests of the best strategies in the order of the leaderboard; computed from the
         workspace's data by default. If the data is gone the page says so and does without.
 
-    Returns
-    -------
-    Path
-        The same path.
-
     Raises
     ------
     StorageError
-        If a file of the run cannot be read or the page cannot be written.
+        If a file of the run cannot be read.
     """
-    write_page(path, study_page(run, backtests))
-    return path
+    return write_page(path, study_page(run, backtests))
 
 
 def study_page(run: Run, backtests: Sequence[ReportData] | None = None) -> str:

@@ -168,37 +168,11 @@ def _run(
 ) -> StudyResult:
     for listener in listeners:
         listener.on_start(Run(writer.folder))
-    executor.start(
-        StudyJob(
-            panel=material.search,
-            setup=material.setup.plain(),
-            seed_paths=config.seeds.paths,
-            families=tuple(chain(*families_of(config, material.registry, material.search))),
-            memory_bytes=config.evolution.ray_memory_per_worker * _MIB // 2,
-        )
-    )
+    executor.start(_job(config, material))
     ledger = TrialLedger(writer.trials)
     # A sitting that was killed in mid-generation left trials that are not registered yet.
     record(ledger)
-    pool = GeneticStrategyPool(
-        config,
-        material.registry,
-        material.search,
-        executor,
-        ledger,
-        score=ScoreRule.of(config, material.search, material.registry).scores,
-        identity=material.identity,
-        clock=clock,
-    )
-    if writer.checkpoint.exists():
-        pool.restore(
-            load_checkpoint(
-                writer.checkpoint,
-                config_hash=material.identity.config_hash,
-                dataset_hash=material.identity.dataset_hash,
-                code_hash=material.identity.code_hash,
-            )
-        )
+    pool = _pool(config, clock, executor, writer, material, ledger)
     writer.cut_metrics(pool.generation)
 
     def keep(metrics: EvolutionMetrics) -> None:
@@ -221,6 +195,47 @@ def _run(
     for listener in listeners:
         listener.on_finish(result)
     return result
+
+
+def _job(config: StudyConfig, material: StudyMaterial) -> StudyJob:
+    return StudyJob(
+        panel=material.search,
+        setup=material.setup.plain(),
+        seed_paths=config.seeds.paths,
+        families=tuple(chain(*families_of(config, material.registry, material.search))),
+        memory_bytes=config.evolution.ray_memory_per_worker * _MIB // 2,
+    )
+
+
+def _pool(
+    config: StudyConfig,
+    clock: Clock,
+    executor: Executor,
+    writer: RunWriter,
+    material: StudyMaterial,
+    ledger: TrialLedger,
+) -> GeneticStrategyPool:
+    """The population, where the last checkpoint left it if there is one."""
+    pool = GeneticStrategyPool(
+        config,
+        material.registry,
+        material.search,
+        executor,
+        ledger,
+        score=ScoreRule.of(config, material.search, material.registry).scores,
+        identity=material.identity,
+        clock=clock,
+    )
+    if writer.checkpoint.exists():
+        pool.restore(
+            load_checkpoint(
+                writer.checkpoint,
+                config_hash=material.identity.config_hash,
+                dataset_hash=material.identity.dataset_hash,
+                code_hash=material.identity.code_hash,
+            )
+        )
+    return pool
 
 
 def _finish(
