@@ -6,8 +6,8 @@ from decimal import Decimal
 
 import msgspec
 
-from genesis.trading.gateway import Side, VenueFill, signed
-from genesis.trading.money import add, divide, multiply, share, subtract
+from genesis.trading.gateway import Side, VenueFill
+from genesis.trading.money import add, by_side, divide, multiply, share, subtract
 from genesis.trading.orders import ZERO
 
 
@@ -113,9 +113,9 @@ def apply_fill(
     closed : ClosedTrade or None
         The round trip that it ended; what is left of a flipping fill begins the next one.
     """
-    size = signed(fill.side, fill.size)
+    size = by_side(fill.side, fill.size)
     against = bool(holding.size) and (holding.size > ZERO) != (size > ZERO)
-    closing = min(fill.size, abs(holding.size)) if against else ZERO
+    closing = min(fill.size, holding.size.copy_abs()) if against else ZERO
     fee_of_close = share(fill.fee, closing, fill.size) if closing else ZERO
     realised, closed = ZERO, None
     if closing:
@@ -137,8 +137,8 @@ def apply_fill(
 
 def _open(holding: Holding, fill: VenueFill, size: Decimal, trader: Trader) -> None:
     value = multiply(size, fill.price)
-    holding.size = add(holding.size, signed(fill.side, size))
-    holding.cost = add(holding.cost, signed(fill.side, value))
+    holding.size = add(holding.size, by_side(fill.side, size))
+    holding.cost = add(holding.cost, by_side(fill.side, value))
     holding.traded = add(holding.traded, size)
     holding.entry_value = add(holding.entry_value, value)
     _slip(holding, fill, size, trader)
@@ -146,10 +146,10 @@ def _open(holding: Holding, fill: VenueFill, size: Decimal, trader: Trader) -> N
 
 def _close(holding: Holding, fill: VenueFill, size: Decimal, trader: Trader) -> Decimal:
     """Take a part off the position; its share of the cost leaves with it, exactly."""
-    released = share(holding.cost, size, abs(holding.size))
+    released = share(holding.cost, size, holding.size.copy_abs())
     value = multiply(size, fill.price)
-    realised = subtract(signed(_opposite(fill.side), value), released)
-    holding.size = add(holding.size, signed(fill.side, size))
+    realised = subtract(by_side(_opposite(fill.side), value), released)
+    holding.size = add(holding.size, by_side(fill.side, size))
     holding.cost = subtract(holding.cost, released) if holding.size else ZERO
     holding.exit_size = add(holding.exit_size, size)
     holding.exit_value = add(holding.exit_value, value)
@@ -159,10 +159,10 @@ def _close(holding: Holding, fill: VenueFill, size: Decimal, trader: Trader) -> 
 
 
 def _slip(holding: Holding, fill: VenueFill, size: Decimal, trader: Trader) -> None:
-    paid = signed(fill.side, multiply(size, subtract(fill.price, fill.reference)))
+    paid = by_side(fill.side, multiply(size, subtract(fill.price, fill.reference)))
     holding.slippage = add(holding.slippage, paid)
     if trader.reference:
-        seen = signed(fill.side, multiply(size, subtract(fill.price, trader.reference)))
+        seen = by_side(fill.side, multiply(size, subtract(fill.price, trader.reference)))
         holding.intent_slippage = add(holding.intent_slippage, seen)
 
 

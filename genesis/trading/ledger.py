@@ -309,7 +309,7 @@ class StrategyLedger:
             "accounts": [plain(self.accounts[name]) for name in sorted(self.accounts)],
             "holdings": [plain(held) for _, held in sorted(self._holdings.items())],
             "plans": [plain(plan) for plan in self.plans.values()],
-            "funded": [[*key, times] for key, times in sorted(self._funded.items())],
+            "funded": [[*key, list(times)] for key, times in sorted(self._funded.items())],
         }
 
     def restore(self, plain: dict[str, Any]) -> None:

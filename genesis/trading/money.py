@@ -1,12 +1,15 @@
 """Exact sums of money: Decimal arithmetic that never rounds a cent away.
 
 Sizes and prices come from floats with up to 17 digits each, so that a product has 34; Decimal's
-default context keeps 28. This one keeps a hundred, more than any sum of such products fills.
+default context keeps 28, and even ``-value`` and ``abs(value)`` round to it. This one keeps a
+hundred, more than any sum of such products fills.
 """
 
 from __future__ import annotations
 
 from decimal import ROUND_HALF_EVEN, Context, Decimal
+
+from genesis.trading.gateway import Side
 
 EXACT = Context(prec=100, rounding=ROUND_HALF_EVEN)
 _SHARE = Context(prec=34, rounding=ROUND_HALF_EVEN)
@@ -14,6 +17,11 @@ _SHARE = Context(prec=34, rounding=ROUND_HALF_EVEN)
 add = EXACT.add
 subtract = EXACT.subtract
 multiply = EXACT.multiply
+
+
+def by_side(side: Side, value: Decimal) -> Decimal:
+    """Value with the sign of a side, to the last digit."""
+    return value if side is Side.BUY else value.copy_negate()
 
 
 def divide(value: Decimal, by: Decimal) -> Decimal:

@@ -8,6 +8,7 @@ from enum import StrEnum
 import msgspec
 
 from genesis.trading.gateway import OrderKind, OrderRequest
+from genesis.trading.money import divide, subtract
 
 ZERO = Decimal(0)
 
@@ -301,13 +302,13 @@ class Order(msgspec.Struct):
         """What may still fill; zero for an order that is over."""
         if self.state in TERMINAL:
             return ZERO
-        left = self.full_size - self.filled
+        left = subtract(self.full_size, self.filled)
         return left if left > ZERO else ZERO
 
     @property
     def average(self) -> Decimal | None:
         """Average price of its fills, None before the first."""
-        return self.value / self.filled if self.filled else None
+        return divide(self.value, self.filled) if self.filled else None
 
 
 def opening(order: Order) -> Move:
