@@ -34,7 +34,8 @@ class OrderIndex:
     def add(self, order: Order) -> None:
         """Take in a new order."""
         self.orders[order.order_id] = order
-        self._client[order.request.client_id] = order
+        if order.request.client_id:
+            self._client[order.request.client_id] = order
         for leg in order.legs:
             self._venue[order.request.account, leg] = order
         self.moved(order)

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from genesis.trading.events import Event, Payload
-from genesis.trading.gateway import Side, VenueFill
+from genesis.trading.gateway import OpenOrder, OrderRequest, Side, VenueFill
 from genesis.trading.money import add, multiply
 from genesis.trading.order_index import FillWindow, OrderIndex
 from genesis.trading.orders import (
@@ -48,6 +48,11 @@ from genesis.trading.payloads import (
 
 TIMER = "orders@"
 """Beginning of the names of this component's timers."""
+
+FORCED = ("liquidation", "delisted")
+"""Causes of fills that the exchange itself forces."""
+EXTERNAL = "external"
+"""Deployment and purpose of orders that nobody here sent."""
 
 _CANCEL_ASKS = 3
 _LONG_DOUBT = 10
@@ -141,6 +146,10 @@ class OrderManager:
         """Order by its client id, while it is in memory."""
         return self._index.by_client(client_id)
 
+    def by_venue(self, account: str, venue_id: str) -> Order | None:
+        """Order by the exchange's id, while it is in memory."""
+        return self._index.by_reply("", account, venue_id)
+
     def open_orders(self, account: str = "", symbol: str = "", deployment: str = "") -> list[Order]:
         """Live orders, of an account, symbol or deployment where one is named."""
         if account and symbol:
@@ -180,9 +189,14 @@ class OrderManager:
         """Time of the latest fill booked for an account: since when to ask for more."""
         return self._fills.newest_ms(account)
 
-    def booked(self, account: str, fill_id: str) -> bool:
-        """Whether a fill was booked, as far as memory reaches."""
-        return self._fills.seen(account, fill_id)
+    def booked(self, fill: VenueFill) -> bool:
+        """Whether a fill was booked, or is so old that memory cannot tell it from one that was."""
+        if self._fills.seen(fill.account, fill.fill_id):
+            return True
+        order = self._index.by_reply(fill.client_id, fill.account, fill.venue_id)
+        if order is not None:
+            return fill.fill_id in order.fill_ids
+        return self._fills.too_old(fill.account, fill.ts_ms)
 
     # ---- requests ----------------------------------------------------------------------------
 
@@ -316,7 +330,7 @@ class OrderManager:
         change.fill = fill
         change.moved = True
         if order is None:
-            change.foreign = fill.cause == "order"
+            change.foreign = fill.cause not in FORCED
             return change
         _sum(order, fill, event.recorded_ms)
         self._leg_of_fill(order, fill.venue_id)
@@ -426,6 +440,42 @@ class OrderManager:
         again = Change()
         self._arm(again)
         return [*changes, again]
+
+    # ---- reconciliation ----------------------------------------------------------------------
+
+    def adopt(self, found: OpenOrder, order_id: str, event: Event) -> Change:
+        """Take over an order that rests at the exchange: what it says of ours, a stranger's whole.
+
+        Parameters
+        ----------
+        found : OpenOrder
+        order_id : str
+            Fresh id for an order that nobody here knows.
+        event : Event
+        """
+        order = self._index.by_reply(found.client_id, found.account, found.venue_id)
+        now = event.recorded_ms
+        if order is not None:
+            change = Change(order, order.state)
+            told = OrderStatus(
+                found.client_id, "open", found.venue_id, found.filled, now, found.size, found.price
+            )
+            if order.live and order.state is not OrderState.INTENT:
+                self._found(change, told, now)
+                self._replaced(order, found.price, found.size)
+                change.moved = True
+            return change
+        order = _stranger_of(found, order_id, now)
+        self._index.add(order)
+        return Change(order, None, moved=True)
+
+    def doubt(self, order_id: str, why: str, event: Event) -> Change:
+        """Treat an order as UNKNOWN, because the exchange does not list it; it is asked for."""
+        order = self.get(order_id)
+        change = Change(order, order.state if order else None)
+        if order is not None and order.live and order.state is not OrderState.INTENT:
+            self._lose(change, event.recorded_ms, _DOUBTS.get(order.state, "submit"), why)
+        return change
 
     # ---- how an order moves ------------------------------------------------------------------
 
@@ -677,6 +727,38 @@ _DOUBTS = {
     OrderState.PENDING_CANCEL: "cancel",
     OrderState.PENDING_MODIFY: "modify",
 }
+
+
+def _stranger_of(found: OpenOrder, order_id: str, now: int) -> Order:
+    request = OrderRequest(
+        order_id=order_id,
+        client_id=found.client_id,
+        account=found.account,
+        symbol=found.symbol,
+        side=found.side,
+        kind=found.kind,
+        size=found.size,
+        price=found.price,
+        reduce_only=found.reduce_only,
+    )
+    order = Order(
+        request=request,
+        deployment=EXTERNAL,
+        plan_id="",
+        purpose=EXTERNAL,
+        size=found.size,
+        price=found.price,
+        state=OrderState.PARTIAL if found.filled else OrderState.RESTING,
+        venue_id=found.venue_id,
+        legs=[found.venue_id] if found.venue_id else [],
+        filled=found.filled,
+        intent_ms=now,
+        accepted_ms=now,
+    )
+    # What it filled before is not ours to average: its value is that of its own price.
+    if found.price is not None:
+        order.value = order.reference_value = multiply(found.filled, found.price)
+    return order
 
 
 def _alert(level: str, title: str, text: str) -> AlertRaised:
