@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genesis.domain.errors import InputError, StorageError, did_you_mean
+from genesis.domain.errors import InputError, RefusedError, StorageError, did_you_mean
 from genesis.evolution.config import StudyConfig, parse_config
 from genesis.evolution.files import read_json, read_lines
 
@@ -47,6 +47,30 @@ def check_run_id(run_id: str) -> str:
     return run_id
 
 
+def read_study(folder: Path) -> dict[str, Any]:
+    """Facts of a run's ``study.json``.
+
+    Raises
+    ------
+    RefusedError
+        If they are damaged.
+    """
+    path = folder / STUDY
+    try:
+        study = read_json(path)
+        why = "it holds no facts of a study"
+    except StorageError as error:
+        study, why = None, error.why
+    if not isinstance(study, dict):
+        raise RefusedError(
+            f"{path} is damaged",
+            why=why,
+            fix=f"restore it from a copy; without one, remove all but {folder / CONFIG} from its"
+            f" folder and run the study again: genesis evolve {folder / CONFIG}",
+        )
+    return study
+
+
 class Run:
     """What a study left behind, read only. Data frames are made on first use.
 
@@ -57,14 +81,14 @@ class Run:
 
     Raises
     ------
-    StorageError
+    RefusedError
         If the folder holds no readable ``study.json``.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.id = folder.name
-        self.study: dict[str, Any] = read_json(folder / STUDY)
+        self.study = read_study(folder)
 
     def __repr__(self) -> str:
         return f"Run({self.id!r}, {self.status})"

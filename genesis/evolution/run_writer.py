@@ -34,6 +34,7 @@ from genesis.evolution.run import (
     STUDY,
     TRIALS,
     check_run_id,
+    read_study,
     runs_folder,
 )
 
@@ -177,7 +178,7 @@ class RunWriter:
             If it began with another configuration, other data or other code.
         """
         self.require_begun()
-        study = read_json(self.folder / STUDY)
+        study = read_study(self.folder)
         refuse_change(facts, study)
         self._study = study
         self.update(status="running", resumed_ms=self._clock.now_ms())

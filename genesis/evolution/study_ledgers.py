@@ -8,7 +8,6 @@ from typing import Any
 
 from genesis.domain.errors import InputError, RefusedError, StorageError
 from genesis.domain.instrument import base_asset
-from genesis.evolution.files import read_json
 from genesis.evolution.register import changed_ledger, require_continued
 from genesis.evolution.registration import (
     IMPORT,
@@ -18,7 +17,7 @@ from genesis.evolution.registration import (
     study_registration,
 )
 from genesis.evolution.run import STUDY as STUDY_FILE
-from genesis.evolution.run import TRIALS, runs_folder
+from genesis.evolution.run import TRIALS, read_study, runs_folder
 from genesis.evolution.seals import SealRegistry, sealed_names
 from genesis.evolution.trials import TrialLedger
 from genesis.market.dataset_spec import parse
@@ -62,7 +61,7 @@ def study_folders(home: Path) -> Iterator[tuple[Path, str]]:
 
 def _is_of(folder: Path, row: Registration) -> bool:
     """Whether a run's folder belongs to a row, not to a later study of the same name."""
-    study = read_json(folder / STUDY_FILE) if (folder / STUDY_FILE).exists() else {}
+    study = read_study(folder) if (folder / STUDY_FILE).exists() else {}
     return (study.get("study_hash"), study.get("created_ms")) == row.key[1:]
 
 
@@ -82,7 +81,7 @@ def look_at(row: Registration, path: Path) -> TrialLedger:
 
 def study_facts(folder: Path, home: Path) -> dict[str, Any]:
     """Facts of a study; of one by an earlier version the base assets are added."""
-    study: dict[str, Any] = read_json(folder / STUDY_FILE)
+    study = read_study(folder)
     try:
         if "bases" not in study:
             seals = SealRegistry(home / "seals.json").seals()

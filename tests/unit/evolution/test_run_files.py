@@ -23,6 +23,7 @@ from genesis.evolution.run import Run, list_runs, load_run
 from genesis.evolution.run_writer import RunWriter, new_run_id
 from genesis.evolution.seals import Opening, SealRegistry
 from genesis.evolution.store import StoredStrategy, StrategyStore
+from genesis.evolution.trial_count import count_trials
 from genesis.strategy.language import Market, ema
 from genesis.strategy.strategy import PolicyParams, Rules, Strategy
 
@@ -136,6 +137,23 @@ def test_metrics_of_repeated_generations_are_cut(
     run = Run(writer.folder)
     assert list(run.metrics["generation"]) == [0, 1, 2]
     assert set(run.islands["island"]) == {"island-0", "island-1"}
+
+
+@pytest.mark.parametrize("text", ["{", "", "[1]"])
+def test_damaged_facts_of_a_study_are_refused(tmp_path: Path, text: str) -> None:
+    folder = tmp_path / "runs" / "one"
+    folder.mkdir(parents=True)
+    (folder / "study.json").write_text(text)
+    for look in (lambda: Run(folder), lambda: list_runs(tmp_path), lambda: count(tmp_path)):
+        with pytest.raises(RefusedError, match=r"study\.json is damaged") as caught:
+            look()
+        assert caught.value.exit_code == 3
+        assert caught.value.why
+        assert f"genesis evolve {folder / 'config.yaml'}" in caught.value.fix
+
+
+def count(home: Path) -> object:
+    return count_trials(home, ["BTC"], (0, 1))
 
 
 def test_seals_refuse_others_who_reach_in(tmp_path: Path) -> None:
