@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from genesis.cli import render, standings
 from genesis.cli.commands import whole
 from genesis.cli.options import Json, home_of, not_empty
+from genesis.cli.strategy_list import rank, require_known, show_table, summary
 
 if TYPE_CHECKING:
     from genesis.evidence.sealed import Budget
     from genesis.evolution.store import StoredStrategy, StrategyStore
     from genesis.evolution.strategy_export import Moved
-    from genesis.system.dossiers import Standing
     from genesis.system.workspace import Workspace
 
 app = typer.Typer(no_args_is_help=True, help="Stored strategies: explain, export, import.")
@@ -73,14 +71,14 @@ def list_(
     passed = promotable_standings(home) if promotable else None
     stored = _store(ctx).list()
     if run is not None:
-        _require_known(run, stored, home)
+        require_known(run, stored, home)
     records = []
     for record in stored:
         found = standing_of(home, record) if passed is None else passed.get(record.id)
         wanted = run is None or any(name.startswith(run) for name in record.finders)
         if wanted and (passed is None or found is not None):
-            records.append(_summary(record, found))
-    records.sort(key=_rank)
+            records.append(summary(record, found))
+    records.sort(key=rank)
     if as_json:
         render.emit({"strategies": records})
         return
@@ -94,23 +92,7 @@ def list_(
             nothing = f"the run '{run}' left no strategy: genesis runs list shows the runs"
         out.print(whole(nothing), markup=False)
         return
-    columns = [("strategy", "left"), ("family", "left"), ("fitness", "right")]
-    columns += [("Sharpe", "right"), ("trades", "right"), ("gates", "left"), ("run", "left")]
-    rows = [
-        (
-            r["id"],
-            r["family"],
-            render.marked(render.number(r["fitness"]), met=r["feasible"]),
-            render.number(r["sharpe"]),
-            render.number(r["trades"], 0),
-            r["dossier"]["status"] if r["dossier"] else "-",
-            str(r["run_id"] or "-"),
-        )
-        for r in records
-    ]
-    out.print(render.table(columns, rows))
-    if not all(r["feasible"] for r in records):
-        out.print(render.UNMET_LEGEND, markup=False)
+    show_table(out, records)
 
 
 @app.command("show")
@@ -254,27 +236,6 @@ def _sealed(record: StoredStrategy, workspace: Workspace) -> tuple[Budget | None
     return budget, budget.text if budget is not None else ""
 
 
-def _require_known(run: str, stored: Sequence[StoredStrategy], home: Path) -> None:
-    """Refuse a run that is neither here nor named by a stored strategy.
-
-    Raises
-    ------
-    InputError
-    """
-    from genesis.domain.errors import InputError, did_you_mean
-    from genesis.evolution.run import list_runs
-
-    known = {name for record in stored for name in record.finders}
-    known |= {found.id for found in list_runs(home)}
-    if not any(name.startswith(run) for name in known):
-        raise InputError(
-            f"there is no run '{run}'{did_you_mean(run, known)}",
-            fix=f"known runs: {', '.join(sorted(known))}"
-            if known
-            else "there are none yet: genesis demo, or genesis evolve CONFIG",
-        )
-
-
 def _workspace(ctx: typer.Context) -> Workspace:
     from genesis.system.workspace import Workspace
 
@@ -285,24 +246,3 @@ def _store(ctx: typer.Context) -> StrategyStore:
     from genesis.evolution.store import StrategyStore
 
     return StrategyStore(_workspace(ctx).strategies)
-
-
-def _rank(summary: dict[str, Any]) -> tuple[bool, float, str]:
-    fitness = summary["fitness"]
-    return not summary["feasible"], math.inf if fitness is None else -fitness, summary["id"]
-
-
-def _summary(record: StoredStrategy, standing: Standing | None) -> dict[str, Any]:
-    measures = record.measures
-    return {
-        "id": record.id,
-        "family": record.strategy.family,
-        "fitness": next(iter(record.objectives.values()), None),
-        "feasible": record.feasible,
-        "sharpe": measures.get("sharpe"),
-        "trades": measures.get("trades"),
-        "dataset": record.dataset,
-        "run_id": record.run_id,
-        "also_found_by": list(record.also_found_by),
-        "dossier": standing.to_plain() if standing is not None else None,
-    }
