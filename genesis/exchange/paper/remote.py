@@ -301,7 +301,8 @@ class RemotePaperGateway:
                     self._take(connection, decode_answer(body))
         except (OSError, ValueError, msgspec.DecodeError) as error:
             why = f"the connection was lost: {error}"
-        self._lose(connection, why)
+        finally:  # a sink that raises ends the connection too, and is reported by its thread
+            self._lose(connection, why)
 
     def _take(self, connection: _Connection, answer: Answer) -> None:
         self._deliver(answer)
