@@ -95,7 +95,7 @@ def test_strategies_from_list_to_import(studied: Studied, tmp_path: Path, cli: C
     document["strategy"]["policy"]["size"] /= 2
     file.write_text(json.dumps(document))
     changed = cli(tmp_path / "third", "strategies", "import", str(file), "--json")
-    assert changed.code == 2
+    assert changed.code == 3
     assert "changed" in changed.error["what"]
     assert not list((tmp_path / "third").rglob("strat_*"))
 
