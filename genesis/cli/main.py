@@ -16,11 +16,14 @@ from genesis.cli import (
     demo,
     doctor,
     evolve,
+    reconcile,
     render,
     report,
     runs,
     seeds,
+    story,
     strategies,
+    trades,
     ui,
     validate,
 )
@@ -79,6 +82,9 @@ for _noun, _module in (
     ("report", report.report),
     ("backtest", backtest.backtest),
     ("ui", ui.ui),
+    ("story", story.story),
+    ("trades", trades.trades),
+    ("reconcile", reconcile.reconcile),
 ):
     app.command(_noun)(_module)
 data_app.command("resample")(resample_data)

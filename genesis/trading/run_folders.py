@@ -1,0 +1,51 @@
+"""Where trading runs lie in a workspace: ``WORKSPACE/trading/RUN``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from genesis.domain.errors import InputError, did_you_mean
+from genesis.trading.store.schema import FILE
+
+FOLDER = "trading"
+
+
+def list_runs(home: Path) -> list[Path]:
+    """Folders of the trading runs of a workspace, the one that was written last at the end."""
+    folder = home / FOLDER
+    found = [path.parent for path in folder.glob(f"*/{FILE}")]
+    return sorted(found, key=lambda path: ((path / FILE).stat().st_mtime_ns, path.name))
+
+
+def find_run(home: Path, name: str = "") -> Path:
+    """Folder of the run that a unique beginning of its id names; the latest without a name.
+
+    Raises
+    ------
+    InputError
+        If there is none, or more than one.
+    """
+    runs = list_runs(home)
+    if not runs:
+        raise InputError(
+            f"there is no trading run in {home / FOLDER}",
+            fix="genesis paper run STRATEGY… makes one",
+        )
+    if not name:
+        return runs[-1]
+    names = {path.name: path for path in runs}
+    if name in names:
+        return names[name]
+    fitting = sorted(one for one in names if one.startswith(name))
+    if len(fitting) == 1:
+        return names[fitting[0]]
+    if fitting:
+        raise InputError(
+            f"{name!r} is the beginning of several trading runs",
+            why=", ".join(fitting[:8]),
+            fix="write more of it",
+        )
+    raise InputError(
+        f"there is no trading run {name!r}{did_you_mean(name, names)}",
+        why=f"the workspace has {', '.join(sorted(names)[-8:])}",
+    )
