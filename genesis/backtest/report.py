@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from statistics import mean
+from statistics import fmean
 from typing import Any
 
 from genesis.backtest.charts import (
@@ -130,10 +130,10 @@ def exit_rows(data: ReportData) -> list[dict[str, Any]]:
         {
             "exit": name,
             "trades": len(trades),
-            "won": mean(float(t.pnl > 0.0) for t in trades),
-            "pnl": mean(t.pnl for t in trades),
-            "mfe": mean(t.mfe for t in trades),
-            "mae": mean(t.mae for t in trades),
+            "won": fmean(float(t.pnl > 0.0) for t in trades),
+            "pnl": fmean(t.pnl for t in trades),
+            "mfe": fmean(t.mfe for t in trades),
+            "mae": fmean(t.mae for t in trades),
         }
         for name, trades in groups.items()
     ]

@@ -19,7 +19,13 @@ import numba
 F = TypeVar("F", bound=Callable[..., Any])
 
 _PACKAGE = Path(__file__).resolve().parent.parent
-_INLINED_SOURCES = ("costs", "domain/jit.py", "strategy/learners", "strategy/policy.py")
+_INLINED_SOURCES = (
+    "costs",
+    "domain/jit.py",
+    "strategy/kernels",
+    "strategy/learners",
+    "strategy/policy.py",
+)
 
 
 def cache_folder() -> Path:

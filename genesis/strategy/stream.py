@@ -5,33 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from genesis.domain.errors import DataError, StrategyError
 from genesis.market.panel import Panel
-from genesis.strategy.node import OPS, Array, Floats, Node, Op
+from genesis.strategy.node import OPS, Array, Floats, Node
 from genesis.strategy.series import field_array, fold, unique_nodes
+from genesis.strategy.tape import Step, Tape
 
 SCHEMA = 1
-
-
-@dataclass(slots=True)
-class _Step:
-    """One computed node: where its operands come from and what it remembers.
-
-    Attributes
-    ----------
-    inputs : list of int or float
-        Places of operand arrays, or constants as floats.
-    """
-
-    op: Op
-    node: Node
-    place: int
-    inputs: list[int | float]
-    state: Floats
 
 
 class BlockRunner:
@@ -40,7 +23,9 @@ class BlockRunner:
     Parameters
     ----------
     nodes : sequence of Node
-        What to compute; shared parts are computed once.
+        What to compute; shared parts are computed once. The nodes of several strategies on one
+        symbol are best given to one runner; none can be added later, since a kernel that starts
+        later would not agree with research.
     panel : Panel, optional
         Where `advance` reads its bars; not needed for `feed`.
     symbol : int
@@ -59,23 +44,29 @@ class BlockRunner:
         self._symbol = symbol
         self._fields: list[tuple[Node, int]] = []
         self._constants: list[tuple[Node, int]] = []
-        self._steps: list[_Step] = []
-        self._places: dict[str, int] = {}
-        for node in unique_nodes(*nodes):
-            place = self._places.setdefault(node.text, len(self._places))
+        self._steps: list[Step] = []
+        found = unique_nodes(*nodes)
+        found.sort(key=lambda node: node.op != "field")  # a bar's values come first
+        self._places = {node.text: place for place, node in enumerate(found)}
+        sizes = [OPS[n.op].state_size(n.params) if _computed(n) else 0 for n in found]
+        self._state: Floats = np.zeros(sum(sizes))
+        self._tape: Tape | None = None
+        start = 0
+        for place, (node, size) in enumerate(zip(found, sizes, strict=True)):
             if node.op == "field":
                 self._fields.append((node, place))
             elif node.constant:
                 self._constants.append((node, place))
             else:
-                self._steps.append(self._step(node, place))
+                self._steps.append(self._step(node, place, start, size))
+            start += size
 
-    def _step(self, node: Node, place: int) -> _Step:
+    def _step(self, node: Node, place: int, start: int, size: int) -> Step:
         op = OPS[node.op]
         inputs: list[int | float] = [
             fold(a) if op.elementwise and a.constant else self._places[a.text] for a in node.args
         ]
-        return _Step(op, node, place, inputs, np.zeros(op.state_size(node.params)))
+        return Step(op, node, place, inputs, start, self._state[start : start + size])
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -125,6 +116,42 @@ class BlockRunner:
             values[step.place] = out
         self.bars += length
         return [self._view(values[self._places[n.text]]) for n in self._nodes]
+
+    def feed_bar(self, bar: Sequence[float]) -> tuple[float | int, ...]:
+        """Read the next bar: the same bits as `feed` on a block of one, many times faster.
+
+        Parameters
+        ----------
+        bar : sequence of float
+            One value for each of `fields`, in their order, NaN where the bar is missing.
+
+        Returns
+        -------
+        tuple
+            Value of each node in the nodes' order: a float, or 1, 0 or -1 of a condition.
+
+        Raises
+        ------
+        DataError
+            If the values are not as many numbers as there are fields. No state has changed then.
+
+        Notes
+        -----
+        The first call of a process compiles what its cache folder does not hold yet. Bars and
+        blocks can be fed in any mixture.
+        """
+        if self._tape is None:
+            self._tape = Tape(
+                self._steps,
+                self._places,
+                self._constants,
+                len(self._fields),
+                self._nodes,
+                self._state,
+            )
+        values = self._tape.feed(bar)
+        self.bars += 1
+        return values
 
     @staticmethod
     def _view(array: Array) -> Array:
@@ -206,6 +233,10 @@ class BlockRunner:
             step.state[:] = values[start : start + step.state.size]
             start += step.state.size
         self.bars = bars
+
+
+def _computed(node: Node) -> bool:
+    return node.op != "field" and not node.constant
 
 
 _REPLAY = "run the strategy again from its anchor bar"

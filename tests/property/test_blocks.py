@@ -13,8 +13,8 @@ from genesis.market.panel import Panel
 from genesis.strategy import primitives
 from genesis.strategy.cache import NodeCache
 from genesis.strategy.language import Market, ema, roc, rsi, sma, zscore
-from genesis.strategy.node import OPS, Array, Node, Op, Scalar, const
-from genesis.strategy.series import SeriesEvaluator, history_bars, settle_bars
+from genesis.strategy.node import OPS, Array, Node, Op, Scalar, const, series
+from genesis.strategy.series import SeriesEvaluator, field_array, history_bars, settle_bars
 from genesis.strategy.stream import BlockRunner
 
 BARS = 260
@@ -55,12 +55,30 @@ def blocks(panel: Panel, node: Node, cuts: list[int]) -> Array:
     return np.concatenate([runner.advance(stop)[0] for stop in [*sorted(cuts), panel.bars]])
 
 
+def bars_and_blocks(panel: Panel, node: Node, cuts: list[int]) -> Array:
+    """Every other stretch between two cuts bar by bar."""
+    runner = BlockRunner([node], panel)
+    named = [series(*label.split("@")) for label in runner.fields]
+    columns = [field_array(panel, 0, field) for field in named]
+    parts: list[Array] = []
+    dtype = np.int8 if node.boolean else np.float64
+    for turn, stop in enumerate([*sorted(cuts), panel.bars]):
+        if turn % 2:
+            parts.append(runner.advance(stop)[0])
+            continue
+        rows = np.array([column[runner.bars : stop] for column in columns]).T
+        parts.append(np.array([runner.feed_bar(row.tolist())[0] for row in rows], dtype=dtype))
+    assert runner.bars == panel.bars
+    return np.concatenate(parts)
+
+
 def same_bits(a: Array, b: Array) -> bool:
     return a.dtype == b.dtype and a.tobytes() == b.tobytes()
 
 
 cut_lists = st.one_of(
     st.just(list(range(1, BARS))),
+    st.just([]),
     st.lists(st.integers(0, BARS), max_size=12),
 )
 
@@ -74,6 +92,7 @@ def test_any_split_gives_the_bits_of_one_pass(
     panel = random_panel(BARS, seed, 0.05)
     node = node_of(name, n)
     assert same_bits(blocks(panel, node, cuts), evaluate(panel, node))
+    assert same_bits(bars_and_blocks(panel, node, cuts), evaluate(panel, node))
 
 
 @pytest.mark.parametrize("name", OWN)

@@ -30,7 +30,7 @@ def _exponential(alpha: Callable[[int], float]) -> Run:
     return run
 
 
-def _nw_size(params: Params) -> int:
+def nw_size(params: Params) -> int:
     """Bars that a kernel regression reads: three bandwidths, or one for compact weights."""
     n = int(params[0])
     return 3 * n + 1 if int(params[1]) == averages.GAUSSIAN else n
@@ -38,7 +38,7 @@ def _nw_size(params: Params) -> int:
 
 def _nw(inputs: Sequence[Any], params: Params, state: Floats, out: Array) -> None:
     n, shape = int(params[0]), int(params[1])
-    averages.kernel_regression(inputs[0], n, shape, _nw_size(params), state, out)
+    averages.kernel_regression(inputs[0], n, shape, nw_size(params), state, out)
 
 
 def _check_nw(params: Params) -> None:
@@ -96,9 +96,9 @@ def _averages() -> None:
         _nw,
         "the kernel regression of {0} over a bandwidth of {n} bars (kernel {kernel})",
         params=("n", "kernel"),
-        state=lambda p: 2 + 3 * _nw_size(p),
-        lookback=lambda p: _nw_size(p) - 1,
-        cost=lambda p: 6.0 + 0.8 * _nw_size(p),
+        state=lambda p: 2 + 3 * nw_size(p),
+        lookback=lambda p: nw_size(p) - 1,
+        cost=lambda p: 6.0 + 0.8 * nw_size(p),
         check=_check_nw,
     )
 

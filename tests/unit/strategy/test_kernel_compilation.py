@@ -63,4 +63,6 @@ def test_nothing_is_compiled_after_each_primitive_ran_once(
     runner = BlockRunner(nodes, panel)
     values: list[Any] = [series.value(node) for node in nodes]
     assert len(values) == len(runner.advance(1)) == len(runner.advance(60))
+    bar = [1.0] * len(runner.fields)
+    assert len(BlockRunner(nodes).feed_bar(bar)) == len(nodes)
     assert signatures() == before
