@@ -53,7 +53,7 @@ def high(n: int) -> Event:
 
 
 def normal(n: int, symbol: str = "BTC") -> Event:
-    data = BarClosed(symbol, 60_000, n * 60_000, 100.0, 101.5, 99.25, 100.5, 12.0 + n)
+    data = BarClosed(symbol, 60_000, n * 60_000, 100.0, 101.5, 99.25, 100.5, 12.0 + n, 1e-4, 50.0)
     return Event(data, (n + 1) * 60_000, aggregate=symbol)
 
 
