@@ -149,6 +149,64 @@ class Intake:
         track = self._tracks.get(symbol)
         return track is not None and track.level.confirm(price)
 
+    def quarantined(self, symbol: str, why: str, content: str, ts_ms: int) -> Event:
+        """Event that keeps content which somebody else refused."""
+        return self._quarantine.event(symbol, why, content, ts_ms)
+
+    def trade(self, symbol: str, ts_ms: int, price: float, size: float) -> list[Event]:
+        """Check a trade before it is built in; no events if it is fine. It may be a late one."""
+        event = Event(Quote(symbol, price, price, price), ts_ms, symbol)
+        track = self._tracks.get(symbol)
+        if track is None:
+            return self._unknown(event, symbol)
+        why = self._ahead(ts_ms)
+        if not why and not 0.0 <= size < inf:
+            why = f"size {size!r} is no amount"
+        if why:
+            return [self.quarantined(symbol, why, f"{event.data!r} of size {size!r}", ts_ms)]
+        why = price_fault("price", price)
+        if not why:
+            late = ts_ms < track.quote_ms  # says nothing of where the price is now
+            slot = ts_ms - (ts_ms - self._anchor_ms) % self._interval_ms
+            level = track.level
+            if not (level.near(price) if late else level.judge(price, slot)):
+                why = _jump(price, level)
+        return self._distrusted(event, symbol, track, why, _BY_QUOTE) if why else []
+
+    def candle(
+        self,
+        symbol: str,
+        open_ms: int,
+        values: tuple[float, float, float, float, float],
+        ts_ms: int,
+    ) -> list[Event]:
+        """Check a bar that may still change, before it is built in; no events if it is fine.
+
+        Parameters
+        ----------
+        symbol : str
+        open_ms : int
+        values : tuple of float
+            Open, high, low, close, volume.
+        ts_ms : int
+            When it came.
+        """
+        event = Event(BarClosed(symbol, self._interval_ms, open_ms, *values), ts_ms, symbol)
+        track = self._tracks.get(symbol)
+        if track is None:
+            return self._unknown(event, symbol)
+        off_grid = (open_ms - self._anchor_ms) % self._interval_ms
+        why = "its open time is not on the grid" if off_grid else self._ahead(open_ms)
+        if why:
+            return [self._refused(event, symbol, why)]
+        level = track.level
+        why = bar_fault(*values)
+        if not why and open_ms >= track.opened_ms and not level.judge(values[3], open_ms):
+            why = _jump(values[3], level)
+        if not why and not (level.near(values[1]) and level.near(values[2])):
+            why = _jump(values[1] if level.near(values[2]) else values[2], level)
+        return self._distrusted(event, symbol, track, why, _BY_QUOTE) if why else []
+
     # ---- time ---------------------------------------------------------------------------------
 
     def clock(self, now_ms: int) -> list[Event]:
@@ -261,7 +319,7 @@ class Intake:
         if why:
             track.refused_ms = data.open_ms
             return self._distrusted(event, data.symbol, track, why, _BY_BAR)
-        track.ranged_ms = data.open_ms
+        track.opened_ms = track.ranged_ms = data.open_ms  # after a restart it may be the first sign
         return None
 
     def _closed(self, event: Event, data: BarClosed) -> list[Event] | None:
@@ -291,7 +349,7 @@ class Intake:
                 level.judge(data.close, open_ms)
             return self._distrusted(event, symbol, track, why, _BY_BAR)
         level.judge(data.close, open_ms)
-        track.closed_ms = open_ms
+        track.opened_ms = track.closed_ms = open_ms
         track.final[open_ms] = data
         if len(track.final) > self.rules.remembered:
             del track.final[next(iter(track.final))]
@@ -375,7 +433,9 @@ class Intake:
             return "a part of this bar was refused before"
         if open_ms == done_ms:
             return "duplicate: this came before"
-        if track.opened_ms in (NEVER, open_ms):
+        if track.opened_ms == NEVER:
+            return self._ahead(open_ms)
+        if open_ms == track.opened_ms:
             return ""
         return _late(track) if open_ms < track.opened_ms else "the opening of this bar never came"
 

@@ -138,8 +138,9 @@ class PriceLevel:
         """
         if self.near(price):
             self.good = price
-            self.candidate = 0.0
-            self.votes = 0
+            if slot >= self._slot:  # the end of an older bar says nothing of the candidate
+                self.candidate = 0.0
+                self.votes = 0
             return True
         if self.agrees(price):
             if slot > self._slot:

@@ -31,7 +31,7 @@ from genesis.trading.payloads import (
     StageStalled,
     SymbolEnded,
 )
-from genesis.trading.plausible import IntakeRules, bar_fault
+from genesis.trading.plausible import IntakeRules, PriceLevel, bar_fault
 from tests.oracle.wild_market import HOUR, wild_panel
 
 STEP = HOUR
@@ -202,6 +202,12 @@ def test_a_return_to_the_old_level_ends_the_count() -> None:
     for t, price in enumerate([100.0, 2000.0, 2000.0, 100.0, 2000.0, 2000.0]):
         found = put(checker, bar(t, price))
         assert ("BarClosed" in kinds(found)) == (price == 100.0), t
+
+
+def test_the_end_of_an_older_bar_does_not_end_the_count() -> None:
+    level = PriceLevel(10.0, 1.5, 3)
+    votes = [(100.0, 0), (2000.0, 1), (101.0, 0), (2000.0, 2), (2000.0, 3), (2000.0, 3)]
+    assert [level.judge(*vote) for vote in votes] == [True, False, True, False, True, True]
 
 
 def test_bars_that_disagree_with_each_other_are_never_believed() -> None:
