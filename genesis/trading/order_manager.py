@@ -274,7 +274,11 @@ class OrderManager:
         order.asked_price, order.asked_size = price, size
         self._move(change, Move.ASK_MODIFY, event.recorded_ms)
         self._wait_for_answer(change, event.recorded_ms)
-        wanted = msgspec.structs.replace(order.request, price=price, size=size)
+        request = order.request
+        # The exchange is given as long to accept the change as it was for the order itself.
+        lasts = request.expires_ms - order.intent_ms
+        expires = event.recorded_ms + lasts if request.expires_ms else 0
+        wanted = msgspec.structs.replace(request, price=price, size=size, expires_ms=expires)
         change.emit.append(OrderModify(order.deployment, reason, wanted))
         return change
 
@@ -407,26 +411,26 @@ class OrderManager:
             self._ended(change, status, data, now)
         return change
 
-    def on_timer(self, timer: str, event: Event) -> Change:
+    def on_timer(self, timer: str, event: Event) -> list[Change]:
         """A timer of this component fired: ask again about what is overdue."""
-        change = Change()
+        changes: list[Change] = []
         if not timer.startswith(TIMER):
-            return change
+            return changes
         now, self._armed = event.recorded_ms, 0
         while self._due and self._due[0][0] <= now:
             due, order_id = heappop(self._due)
             order = self.get(order_id)
             if order is None or order.deadline_ms != due:
                 continue  # answered meanwhile
-            one = Change(order, order.state)
+            change = Change(order, order.state)
             if order.state is OrderState.UNKNOWN:
-                self._query(one, now)
+                self._query(change, now)
             elif order.state in IN_FLIGHT:
-                self._lose(one, now, _DOUBTS[order.state], "no answer in time")
-            change.emit.extend(one.emit)
-            change.order, change.before, change.moved = order, one.before, one.moved
-        self._arm(change)
-        return change
+                self._lose(change, now, _DOUBTS[order.state], "no answer in time")
+            changes.append(change)
+        again = Change()
+        self._arm(again)
+        return [*changes, again] if again.emit else changes
 
     def on_resumed(self, event: Event) -> list[Change]:
         """A new process goes on: what was in flight may or may not have been sent."""
@@ -439,7 +443,7 @@ class OrderManager:
                 changes.append(change)
         again = Change()
         self._arm(again)
-        return [*changes, again]
+        return [*changes, again] if again.emit else changes
 
     # ---- reconciliation ----------------------------------------------------------------------
 

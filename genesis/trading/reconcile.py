@@ -16,16 +16,27 @@ import msgspec
 
 from genesis.domain.ids import Ids
 from genesis.trading.accounts import Holding
+from genesis.trading.desk import Desk
 from genesis.trading.events import Event, Payload
 from genesis.trading.gateway import AccountState, OpenOrder, Side, VenueFill, VenuePosition
 from genesis.trading.ledger import StrategyLedger
 from genesis.trading.money import add, by_side, subtract
 from genesis.trading.order_manager import Change, OrderManager
 from genesis.trading.orders import ZERO, Order, OrderState
-from genesis.trading.payloads import AccountSnapshot, AlertRaised, OrderFilled, Reconciled
+from genesis.trading.payloads import (
+    AccountSnapshot,
+    AlertRaised,
+    OrderFilled,
+    Reconciled,
+    TradingHalted,
+    TradingResumed,
+)
 
 ADOPTED = "adopted"
 """Cause of a fill that reconciliation invents to explain a position, with a person's consent."""
+
+HALT = "reconcile: "
+"""Beginning of the reason of halts that a later, equal comparison lifts."""
 
 _OPEN = (OrderState.RESTING, OrderState.PARTIAL, OrderState.TRIGGER_WAIT)
 
@@ -86,7 +97,8 @@ class Reconciliation(msgspec.Struct, frozen=True):
         Fills to book, in order, then the verdict.
     halt : str
         Why new risk must stop on this account, empty if it need not.
-    adopted : bool
+    adopted, stale : bool
+        Whether differences were taken over, and whether the snapshot was too old to say much.
     """
 
     differences: tuple[Difference, ...]
@@ -94,6 +106,7 @@ class Reconciliation(msgspec.Struct, frozen=True):
     emit: tuple[Payload, ...]
     halt: str
     adopted: bool
+    stale: bool
 
 
 def compare(
@@ -189,74 +202,100 @@ class Reconciler:
 
     Parameters
     ----------
-    ledger : StrategyLedger
-    orders : OrderManager
-    ids : Ids
-        For orders that are adopted.
     foreign : ForeignOrders
     """
 
-    def __init__(
+    def __init__(self, foreign: ForeignOrders = ForeignOrders.KEEP) -> None:
+        self._foreign = foreign
+
+    def on_snapshot(self, data: AccountSnapshot, event: Event, desk: Desk) -> Reconciliation:
+        """Compare, put on record, emit, and halt or resume new risk on the account."""
+        account = data.state.account
+        done = self.judge(data, event, desk.ledger, desk.orders, desk.ids)
+        for change in done.changes:
+            order = change.order
+            if order is not None and change.moved:
+                desk.ledger.record_order(order, event, desk.rows)
+            for payload in change.emit:
+                desk.emit(payload, order.order_id if order is not None else account)
+        for payload in done.emit:
+            desk.emit(payload, account)
+        if done.differences:
+            lines = [one.text for one in done.differences]
+            desk.journal.note(
+                "reconciled",
+                event,
+                desk.rows,
+                context={"account": account, "differences": lines},
+                text="adopted" if done.adopted else "reported",
+            )
+        scope = f"account:{account}"
+        if done.halt:
+            if scope not in desk.halts:
+                desk.halts[scope] = HALT + done.halt
+                desk.emit(TradingHalted(scope, done.halt), scope)
+        elif desk.halts.get(scope, "").startswith(HALT) and not done.stale:
+            del desk.halts[scope]
+            desk.emit(TradingResumed(scope, "reconciled"), scope)
+        return done
+
+    def judge(
         self,
+        data: AccountSnapshot,
+        event: Event,
         ledger: StrategyLedger,
         orders: OrderManager,
         ids: Ids,
-        foreign: ForeignOrders = ForeignOrders.KEEP,
-    ) -> None:
-        self._ledger = ledger
-        self._orders = orders
-        self._ids = ids
-        self._foreign = foreign
-
-    def on_snapshot(self, data: AccountSnapshot, event: Event) -> Reconciliation:
+    ) -> Reconciliation:
         """Compare, heal what heals itself, and adopt the rest where a person said so."""
         state = data.state
-        found = compare(state, self._ledger, self._orders)
+        found = compare(state, ledger, orders)
         stale = any(one.kind is Kind.STALE for one in found)
         adopt = data.adopt and not stale
         changes: list[Change] = []
         emit: list[Payload] = []
         for one in found:
-            self._carry_out(one, state, event, changes, emit, adopt=adopt)
+            if one.fill is not None:
+                emit.append(OrderFilled(one.fill))
+            elif one.kind is Kind.ORDER_ABSENT:
+                changes.append(orders.doubt(one.order_id, "the exchange does not list it", event))
+            elif one.kind is Kind.ORDER_KNOWN_AGAIN or (adopt and one.found is not None):
+                changes += self._adopt(_unbooked(one, found), event, orders, ids)
+            elif adopt and one.kind is Kind.POSITION_DIFFERS:
+                held = ledger.holding(state.account, one.symbol)
+                emit.extend(OrderFilled(fill) for fill in _explaining(one, held, state, event))
         left = [one for one in found if one.kind not in (*_SELF_HEALING, Kind.STALE)]
         halt = "" if adopt or not left else f"{len(left)} differences with {state.account}"
         lines = tuple(one.text for one in found)
-        emit.append(Reconciled(state.account, lines, adopted=adopt and bool(found)))
+        adopted = adopt and bool(found)
+        emit.append(Reconciled(state.account, lines, adopted=adopted))
         if halt:
             title = f"{state.account}: ledger and exchange differ"
-            emit.append(
-                AlertRaised("critical", "reconcile", title, "\n".join(one.text for one in left))
-            )
-        return Reconciliation(found, tuple(changes), tuple(emit), halt, adopt and bool(found))
+            text = "\n".join(one.text for one in left)
+            emit.append(AlertRaised("critical", "reconcile", title, text))
+        return Reconciliation(found, tuple(changes), tuple(emit), halt, adopted, stale)
 
-    def _carry_out(
-        self,
-        one: Difference,
-        state: AccountState,
-        event: Event,
-        changes: list[Change],
-        emit: list[Payload],
-        *,
-        adopt: bool,
-    ) -> None:
-        if one.fill is not None:
-            emit.append(OrderFilled(one.fill))
-        elif one.kind is Kind.ORDER_ABSENT:
-            changes.append(self._orders.doubt(one.order_id, "the exchange lists it not", event))
-        elif one.kind is Kind.ORDER_KNOWN_AGAIN or (adopt and one.found is not None):
-            changes += self._adopt(one, event)
-        elif adopt and one.kind is Kind.POSITION_DIFFERS:
-            held = self._ledger.holding(state.account, one.symbol)
-            emit.extend(OrderFilled(fill) for fill in _explaining(one, held, state, event))
-
-    def _adopt(self, one: Difference, event: Event) -> list[Change]:
+    def _adopt(self, one: Difference, event: Event, orders: OrderManager, ids: Ids) -> list[Change]:
         assert one.found is not None
-        order_id = one.order_id or self._ids.new("ORD", event.ts_ms)
-        changes = [self._orders.adopt(one.found, order_id, event)]
+        order_id = one.order_id or ids.new("ORD", event.ts_ms)
+        changes = [orders.adopt(one.found, order_id, event)]
         foreign = one.kind is Kind.ORDER_FOREIGN
         if foreign and self._foreign is ForeignOrders.CANCEL and one.found.client_id:
-            changes.append(self._orders.request_cancel(order_id, "foreign order", event))
+            changes.append(orders.request_cancel(order_id, "foreign order", event))
         return changes
+
+
+def _unbooked(one: Difference, found: Sequence[Difference]) -> Difference:
+    """The order as it stood before the fills that are still to be booked, which will count."""
+    assert one.found is not None
+    there = one.found
+    filled = there.filled
+    for fill in (other.fill for other in found if other.fill is not None):
+        by_client = bool(there.client_id) and fill.client_id == there.client_id
+        if by_client or (bool(there.venue_id) and fill.venue_id == there.venue_id):
+            filled = subtract(filled, fill.size)
+    before = msgspec.structs.replace(there, filled=max(filled, ZERO))
+    return msgspec.structs.replace(one, found=before)
 
 
 def _explaining(

@@ -128,4 +128,5 @@ class Talk:
 
     def timer(self, name: str, now: int) -> Change:
         data = TimerFired(name)
-        return self.manager.on_timer(name, event(data, now))
+        changes = self.manager.on_timer(name, event(data, now))
+        return Change(emit=[payload for change in changes for payload in change.emit])
