@@ -25,6 +25,7 @@ from genesis.evidence.dossier import (
     write_dossier,
 )
 from genesis.evidence.gates import GateResult, GatesFile, stopped_by
+from genesis.evidence.journal import JOURNAL, SurrogateJournal
 from genesis.evidence.multiplicity import multiplicity
 from genesis.evidence.progress import Progress, untold
 from genesis.evidence.returns import daily_returns
@@ -151,6 +152,8 @@ def _validate(
             why="it was kept to be looked at; only what met them is judged",
             fix=f"validate the run's other strategies: genesis validate {campaign.run_id}",
         )
+    # Edited reruns are told before anything is computed, not when their turn comes.
+    SurrogateJournal(campaign.folder / JOURNAL, "", look=True)
     executor.start(campaign.job)
     trials = multiplicity(campaign, executor, progress)
     measured = measure_candidates(campaign, candidates, executor, gates.settings, trials, progress)

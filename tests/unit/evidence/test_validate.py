@@ -287,6 +287,17 @@ def test_random_arm_and_lottery_are_of_the_study(home: Path) -> None:
     assert values["lottery"] == pytest.approx(share)
 
 
+def test_edited_reruns_are_refused_before_anything_is_computed(home: Path) -> None:
+    judge("base", home)
+    journal = home / "runs" / "base" / "evidence" / "surrogates.jsonl"
+    rows = journal.read_text().splitlines(keepends=True)
+    journal.write_text("".join([*rows[:3], *rows[4:]]))
+    told: list[str] = []
+    with pytest.raises(RefusedError, match="row 4 does not fit"):
+        judge("base", home, progress=lambda step, *_: told.append(step))
+    assert told == []
+
+
 def daily(home: Path, strategy: Any) -> np.ndarray:
     campaign = campaign_of("base", home)
     result = backtest_strategy(campaign.search, strategy, campaign.material.setup)
