@@ -9,6 +9,8 @@ from genesis.cli import render
 from genesis.cli.commands import whole
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.console import Console
 
     from genesis.evolution.store import StoredStrategy
@@ -60,6 +62,30 @@ def block(
     if sealed:
         found["sealed bars"] = sealed
     return found
+
+
+def feedback(home: Path, record: StoredStrategy) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+    """What trading runs said about a strategy: as JSON, and by label for people.
+
+    Feedback that was changed after it was written is no reason not to show the strategy.
+    """
+    from genesis.domain.errors import GenesisError
+    from genesis.evolution.feedback import read_feedback
+
+    try:
+        history = read_feedback(home, record.id)
+    except GenesisError as error:
+        return {"problem": error.what}, {"problem": error.what}
+    if not history.rows:
+        return None, {"runs": whole(f"none yet: genesis paper run {record.id}")}
+    shown: dict[str, Any] = {"mean score": history.score}
+    for run, row in history.by_run.items():
+        score = row.reason if row.score is None else render.number(row.score, 4)
+        trades = render.number(row.measures.get("trades"), 0)
+        shown[run] = " ".join(
+            [f"{score}  {row.mode}, {trades} trades,", row.fidelity.get("verdict", "no shadow")]
+        )
+    return history.to_plain(), shown
 
 
 def _verdict(

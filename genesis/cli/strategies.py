@@ -97,7 +97,7 @@ def list_(
 
 @app.command("show")
 def show(ctx: typer.Context, strategy: StrategyId, as_json: Json = False) -> None:
-    """Show a strategy: rules, policy, measures, parents, hashes, what the gates said.
+    """Show a strategy: rules, policy, measures, parents, hashes, gates, and paper trading.
 
     Examples:
 
@@ -114,6 +114,7 @@ def show(ctx: typer.Context, strategy: StrategyId, as_json: Json = False) -> Non
     # A dossier says itself what its origin lacks.
     origin = origin_problem(workspace.home, record) if standing is None else None
     budget, sealed = _sealed(record, workspace)
+    traded, runs = standings.feedback(workspace.home, record)
     if as_json:
         dossier = standing.to_plain() if standing is not None else None
         left = budget.to_plain() if budget is not None else None
@@ -123,6 +124,7 @@ def show(ctx: typer.Context, strategy: StrategyId, as_json: Json = False) -> Non
                 "dossier": dossier,
                 "origin_problem": origin,
                 "sealed_budget": left,
+                "feedback": traded,
             }
         )
         return
@@ -131,7 +133,7 @@ def show(ctx: typer.Context, strategy: StrategyId, as_json: Json = False) -> Non
     for name, node in record.strategy.rules.named():
         out.print(f"  {name:12} {node.text}", markup=False)
     gates = standings.block(record, standing, origin, sealed)
-    for title, block in [*record.details(), ("gates", gates)]:
+    for title, block in [*record.details(), ("gates", gates), ("trading feedback", runs)]:
         out.print(f"\n{title}", style="bold")
         for key, value in block.items():
             out.print(f"  {key:20} {render.number(value, 4)}", markup=False)

@@ -119,6 +119,11 @@ class FeedbackHistory:
         scores = [row.score for row in self.by_run.values() if row.score is not None]
         return sum(scores) / len(scores) if scores else None
 
+    def to_plain(self) -> dict[str, Any]:
+        """JSON form: the mean score, the latest row of each run, and the chain's head."""
+        runs = [{**asdict(row), "span_ms": list(row.span_ms)} for row in self.by_run.values()]
+        return {"score": self.score, "head": self.head, "rows": len(self.rows), "runs": runs}
+
     def identity(self) -> dict[str, Any]:
         """What a study that read it must hash with its configuration."""
         return {"strategy": self.strategy, "rows": len(self.rows), "head": self.head}

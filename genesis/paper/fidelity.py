@@ -37,7 +37,7 @@ POSITION_TOLERANCE = 1e-6
 """Relative difference up to which two positions after a bar are the same."""
 SHOWN_DIVERGENCES = 20
 
-FAITHFUL, CLOSE, DIVERGED = "FAITHFUL", "CLOSE", "DIVERGED"
+FAITHFUL, CLOSE, DIVERGED, UNTESTED = "FAITHFUL", "CLOSE", "DIVERGED", "UNTESTED"
 FAITHFUL_LIMITS = (0.99, 1.0, 0.1)
 CLOSE_LIMITS = (0.95, 5.0, 0.5)
 """Least position match share, greatest median slippage error in bp, and greatest daily profit
@@ -51,7 +51,8 @@ class Fidelity:
     Attributes
     ----------
     verdict : str
-        FAITHFUL, CLOSE or DIVERGED: the best whose three limits are all met.
+        FAITHFUL, CLOSE or DIVERGED: the best whose three limits are all met; UNTESTED where
+        neither side filled anything.
     position_match : float
         Share of bars times symbols whose signed position after the bar is the same.
     held_match : float or None
@@ -122,9 +123,10 @@ def fidelity(
     errors = _price_errors(matched)
     difference = _daily_difference(pairs, backtest)
     share = same / bars if bars else 1.0
+    traded = any(m.pairs or m.late or m.missing or m.extra for m in matched)
     error = float(np.median(np.abs(errors))) if errors.size else 0.0
     return Fidelity(
-        verdict=_verdict(share, error, difference),
+        verdict=_verdict(share, error, difference) if traded else UNTESTED,
         position_match=share,
         held_match=same_held / held if held else None,
         slippage_error_bp=error,

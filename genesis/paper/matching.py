@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from decimal import Decimal
 from itertools import groupby
 from typing import Any
 
@@ -83,11 +84,19 @@ class PaperSymbol:
 
 
 def positions_of(fills: Iterable[PaperFill], bars: int) -> Floats:
-    """Signed position after each bar that fills add up to, shape (bars,)."""
-    steps = np.zeros(bars)
+    """Signed position after each bar that fills add up to, shape (bars,).
+
+    Added as decimals, like a ledger: what was bought and sold again leaves exactly nothing.
+    """
+    steps: dict[int, Decimal] = {}
     for fill in fills:
-        steps[fill.bar] += fill.size
-    return np.cumsum(steps)
+        steps[fill.bar] = steps.get(fill.bar, Decimal(0)) + Decimal(repr(float(fill.size)))
+    out, position, since = np.zeros(bars), Decimal(0), 0
+    for bar in sorted(steps):
+        out[since:bar] = float(position)
+        position, since = position + steps[bar], bar
+    out[since:] = float(position)
+    return out
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,9 +257,16 @@ def _divergence(
 
 
 def earliest(found: Sequence[Divergence], count: int) -> tuple[Divergence, ...]:
-    """The first ``count`` divergences of all symbols, by bar."""
+    """The first ``count`` divergences of all symbols, by bar; a common cause hides no other."""
     ordered = sorted(found, key=lambda one: (one.bar, one.symbol))
-    return tuple(ordered[:count])
+    each = max(count // len(CAUSES), 1)
+    kept = [k for cause in CAUSES for k in _places(ordered, cause)[:each]][:count]
+    rest = [k for k in range(len(ordered)) if k not in set(kept)]
+    return tuple(ordered[k] for k in sorted(kept + rest[: count - len(kept)]))
+
+
+def _places(ordered: Sequence[Divergence], cause: str) -> list[int]:
+    return [k for k, one in enumerate(ordered) if one.cause == cause]
 
 
 def paired(

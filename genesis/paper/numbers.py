@@ -10,11 +10,28 @@ from typing import Any
 
 @dataclass(slots=True)
 class Cell:
-    """Round trips of one symbol, hour, side or exit: how many, how many won, net profit."""
+    """Round trips of one symbol, hour, side or exit.
+
+    Attributes
+    ----------
+    trades, wins : int
+    pnl : Decimal
+        Net profit, quote units.
+    squares : float
+        Sum of the squared profits, for their spread.
+    """
 
     trades: int = 0
     wins: int = 0
     pnl: Decimal = Decimal(0)
+    squares: float = 0.0
+
+    def add(self, pnl: Decimal, won: bool) -> None:
+        """Count one more."""
+        self.trades += 1
+        self.wins += won
+        self.pnl += pnl
+        self.squares += float(pnl) ** 2
 
     @property
     def win_rate(self) -> float:

@@ -114,7 +114,7 @@ class OrderOutcome:
     maker : bool
         Whether it filled as maker.
     quality : str
-        EXCELLENT, GOOD, FAIR, POOR or FAILED, as the ledger judged it; empty while open.
+        A `genesis.costs.execution.ExecutionQuality`; empty while it is open.
     """
 
     strategy: str

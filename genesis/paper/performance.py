@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -98,9 +99,7 @@ class StrategyPerformance:
             cell = cells.get(key)
             if cell is None:
                 cell = cells[key] = Cell()
-            cell.trades += 1
-            cell.wins += won
-            cell.pnl += pnl
+            cell.add(pnl, won)
 
     def record_order(self, order: OrderOutcome) -> None:
         """Count an order once it has ended, or still rests at the end of a run."""
@@ -192,7 +191,7 @@ class StrategyPerformance:
             "count": dict(self._count),
             "float": dict(self._float),
             "by": {
-                name: {key: [c.trades, c.wins, str(c.pnl)] for key, c in cells.items()}
+                name: {key: [c.trades, c.wins, str(c.pnl), c.squares] for key, c in cells.items()}
                 for name, cells in self._by.items()
             },
             "status": dict(self._status),
@@ -209,7 +208,9 @@ class StrategyPerformance:
         self._sum = {name: Decimal(text) for name, text in plain["sum"].items()}
         self._count, self._float = dict(plain["count"]), dict(plain["float"])
         self._by = {
-            name: {key: Cell(n, wins, Decimal(pnl)) for key, (n, wins, pnl) in cells.items()}
+            name: {
+                key: Cell(n, wins, Decimal(pnl), sq) for key, (n, wins, pnl, sq) in cells.items()
+            }
             for name, cells in plain["by"].items()
         }
         self._status, self._quality = dict(plain["status"]), dict(plain["quality"])
@@ -221,7 +222,7 @@ class StrategyPerformance:
 def _sorted_cells(cells: Mapping[str, Cell]) -> dict[str, Cell]:
     """Copies in order of their keys, hours by number."""
     order = sorted(cells, key=lambda key: key.rjust(2, "0") if key.isdigit() else key)
-    return {key: Cell(cells[key].trades, cells[key].wins, cells[key].pnl) for key in order}
+    return {key: replace(cells[key]) for key in order}
 
 
 def performance_of(

@@ -8,13 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from genesis.backtest.detail import Order, SymbolBacktest
-from genesis.backtest.evaluator import policy_nodes
 from genesis.backtest.passes import PHASE_MARKET, PHASE_RANGE, PHASE_RESTING, PHASES
 from genesis.backtest.portfolio import PortfolioBacktest
 from genesis.domain.timeline import bars_per_year
 from genesis.market.panel import Panel, SymbolSeries
 from genesis.strategy.cache import NodeCache
 from genesis.strategy.policy import new_state, on_fill, policy_numbers
+from genesis.strategy.policy_inputs import policy_nodes
 from genesis.strategy.series import SeriesEvaluator
 from genesis.strategy.strategy import PolicyParams
 
@@ -85,7 +85,7 @@ def _count_orders(symbol: SymbolBacktest, counts: dict[str, int]) -> None:
         counts[GAP_THROUGH_STOP] += order.reason == "stop" and order.phase == PHASES[PHASE_RESTING]
         counts[TIME_STOP] += order.reason == "time stop"
     opens = {order.bar for order in symbol.orders if order.phase in _OPEN_PHASES}
-    counts[FUNDING_ACROSS_OPEN] += sum(symbol.funding[bar] != 0.0 for bar in opens)
+    counts[FUNDING_ACROSS_OPEN] += sum(bool(symbol.funding[bar] != 0.0) for bar in opens)
 
 
 def _both_levels(symbol: SymbolBacktest, panel: Panel, place: int, policy: PolicyParams) -> int:
