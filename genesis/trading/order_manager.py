@@ -46,82 +46,8 @@ from genesis.trading.payloads import (
     TimerSet,
 )
 
-TIMER = "orders@"
-"""Beginning of the names of this component's timers."""
 
-FORCED = ("liquidation", "delisted")
-"""Causes of fills that the exchange itself forces."""
-EXTERNAL = "external"
-"""Deployment and purpose of orders that nobody here sent."""
-
-_CANCEL_ASKS = 3
-_LONG_DOUBT = 10
-
-
-class OrderSettings(msgspec.Struct, frozen=True):
-    """Times and bounds of the order manager.
-
-    Attributes
-    ----------
-    ack_ms : int
-        Without an answer for so long a request counts as lost; 0 leaves that to the gateway.
-    margin_ms : int
-        "Never heard of it" counts from so long after an order's expiry, in exchange time.
-    query_ms, longest_query_ms : int
-        Pause after the first query, doubled after each further one up to the longest.
-    retained, window : int
-        See `OrderIndex` and `FillWindow`.
-    """
-
-    ack_ms: int = 10_000
-    margin_ms: int = 5_000
-    query_ms: int = 1_000
-    longest_query_ms: int = 60_000
-    retained: int = 512
-    window: int = 2_048
-
-
-class Change(msgspec.Struct):
-    """What one event did to an order.
-
-    Attributes
-    ----------
-    order : Order or None
-        None where nobody here knows the order.
-    before : OrderState or None
-    moved : bool
-        Whether anything worth a row changed.
-    fill : VenueFill or None
-        A fill that is to be booked; None for a repetition.
-    foreign : bool
-        The fill is of an order that nobody here sent.
-    send : bool
-        For `submit`: whether the order may be sent.
-    emit : list of Payload
-        Commands and alerts, in order.
-    """
-
-    order: Order | None = None
-    before: OrderState | None = None
-    moved: bool = False
-    fill: VenueFill | None = None
-    foreign: bool = False
-    send: bool = False
-    emit: list[Payload] = []
-
-
-class Exposure(msgspec.Struct, frozen=True):
-    """What open, pending and UNKNOWN orders may still add, unsigned, at full size."""
-
-    buy: Decimal
-    sell: Decimal
-    reduce_buy: Decimal
-    reduce_sell: Decimal
-    orders: int
-    unknown: int
-
-
-class OrderManager:
+class OrderManager(OrderMoves):
     """Keeper of order states.
 
     Parameters
@@ -129,18 +55,7 @@ class OrderManager:
     settings : OrderSettings, optional
     """
 
-    def __init__(self, settings: OrderSettings | None = None) -> None:
-        self.settings = settings or OrderSettings()
-        self._index = OrderIndex(self.settings.retained)
-        self._fills = FillWindow(self.settings.window)
-        self._due: list[tuple[int, str]] = []
-        self._armed = 0
-
     # ---- what one may ask --------------------------------------------------------------------
-
-    def get(self, order_id: str) -> Order | None:
-        """Order by our id, while it is in memory."""
-        return self._index.orders.get(order_id)
 
     def by_client(self, client_id: str) -> Order | None:
         """Order by its client id, while it is in memory."""
@@ -336,7 +251,7 @@ class OrderManager:
         if order is None:
             change.foreign = fill.cause not in FORCED
             return change
-        _sum(order, fill, event.recorded_ms)
+        sum_up(order, fill, event.recorded_ms)
         self._leg_of_fill(order, fill.venue_id)
         self._after_fill(change, event.recorded_ms)
         return change
@@ -426,7 +341,7 @@ class OrderManager:
             if order.state is OrderState.UNKNOWN:
                 self._query(change, now)
             elif order.state in IN_FLIGHT:
-                self._lose(change, now, _DOUBTS[order.state], "no answer in time")
+                self._lose(change, now, DOUBTS[order.state], "no answer in time")
             changes.append(change)
         again = Change()
         self._arm(again)
@@ -439,7 +354,7 @@ class OrderManager:
         for order in list(self._index.live()):
             if order.state in IN_FLIGHT:
                 change = Change(order, order.state)
-                self._lose(change, event.recorded_ms, _DOUBTS[order.state], "process restarted")
+                self._lose(change, event.recorded_ms, DOUBTS[order.state], "process restarted")
                 changes.append(change)
         again = Change()
         self._arm(again)
@@ -478,228 +393,8 @@ class OrderManager:
         order = self.get(order_id)
         change = Change(order, order.state if order else None)
         if order is not None and order.live and order.state is not OrderState.INTENT:
-            self._lose(change, event.recorded_ms, _DOUBTS.get(order.state, "submit"), why)
+            self._lose(change, event.recorded_ms, DOUBTS.get(order.state, "submit"), why)
         return change
-
-    # ---- how an order moves ------------------------------------------------------------------
-
-    def _move(self, change: Change, move: Move, now: int) -> None:
-        order = change.order
-        assert order is not None
-        after = next_state(order.state, move)
-        if after is None:
-            self._alert(change, "warning", f"{move.value} while {order.state.value}: ignored")
-            return
-        if after is order.state:
-            return
-        order.state = after
-        change.moved = True
-        if after is not OrderState.UNKNOWN:
-            order.attempts = order.absent = 0
-            order.doubt = ""
-        if after not in IN_FLIGHT and after is not OrderState.UNKNOWN:
-            order.deadline_ms = 0
-        if after in TERMINAL:
-            order.done_ms = now
-            order.asked_size = order.asked_price = None
-        self._index.moved(order)
-
-    def _end(self, change: Change, move: Move, now: int, reason: str) -> None:
-        order = change.order
-        assert order is not None
-        if order.live:
-            order.reason = reason
-        self._move(change, move, now)
-
-    def _after_fill(self, change: Change, now: int) -> None:
-        order = change.order
-        assert order is not None
-        was = order.state
-        full = order.filled >= order.full_size
-        self._move(change, Move.FULL_FILL if full else Move.PART_FILL, now)
-        if order.filled > order.full_size:
-            self._alert(change, "critical", f"filled {order.filled} of {order.full_size}")
-        if was in (OrderState.REJECTED, OrderState.EXPIRED):
-            self._alert(change, "critical", f"filled although it was {was.value}")
-        if order.state is OrderState.UNKNOWN:
-            if was is not OrderState.UNKNOWN:
-                order.doubt = "submit"
-                self._query(change, now)
-            elif order.final is OrderState.CANCELED and order.filled >= order.expected:
-                self._end(change, Move.CANCELED, now, order.reason)
-
-    def _leg_of_fill(self, order: Order, venue_id: str) -> None:
-        replacing = order.state is OrderState.PENDING_MODIFY or order.doubt == "modify"
-        if not order.venue_id or (replacing and venue_id not in order.legs):
-            self._index.name(order, venue_id)
-
-    def _replaced(self, order: Order, price: Decimal | None, size: Decimal) -> None:
-        order.price, order.size = price, size
-        order.asked_price = order.asked_size = None
-        order.modifications += 1
-
-    def _ask_cancel(self, change: Change, now: int) -> None:
-        order = change.order
-        assert order is not None
-        self._move(change, Move.ASK_CANCEL, now)
-        if not order.live:
-            return  # it was never sent
-        if order.state is OrderState.PENDING_CANCEL:
-            self._wait_for_answer(change, now)
-        order.cancel_asks += 1
-        request = order.request
-        change.emit.append(
-            OrderCancel(
-                request.order_id,
-                request.client_id,
-                request.account,
-                request.symbol,
-                order.cancel_reason,
-            )
-        )
-
-    def _refused(self, change: Change, move: Move, now: int) -> None:
-        order = change.order
-        assert order is not None
-        self._move(change, move, now)
-        if change.moved and order.state is OrderState.UNKNOWN:
-            order.doubt = "cancel" if move is Move.CANCEL_REFUSED else "modify"
-            self._query(change, now)
-
-    # ---- UNKNOWN -----------------------------------------------------------------------------
-
-    def _lose(self, change: Change, now: int, doubt: str, why: str) -> None:
-        order = change.order
-        assert order is not None
-        before = order.state
-        self._move(change, Move.LOST, now)
-        if order.state is not OrderState.UNKNOWN or before is OrderState.UNKNOWN:
-            return
-        order.doubt, order.attempts, order.absent = doubt, 0, 0
-        self._alert(change, "warning", f"nobody knows what became of the {doubt}: {why}")
-        self._query(change, now)
-
-    def _query(self, change: Change, now: int) -> None:
-        order = change.order
-        assert order is not None
-        order.attempts += 1
-        request = order.request
-        change.emit.append(
-            OrderQuery(
-                request.order_id,
-                request.client_id,
-                request.account,
-                request.symbol,
-                order.attempts,
-            )
-        )
-        if order.attempts == _LONG_DOUBT:
-            self._alert(change, "critical", f"still unknown after {_LONG_DOUBT} queries")
-        wait = self.settings.query_ms << min(order.attempts - 1, 20)
-        self._deadline(change, now + min(wait, self.settings.longest_query_ms))
-
-    def _absent(self, change: Change, data: OrderStatus, now: int) -> None:
-        """Count "never heard of it" where it can be believed: twice, after the expiry."""
-        order = change.order
-        assert order is not None
-        expires = order.request.expires_ms
-        was_there = bool(order.venue_id or order.accepted_ms or order.filled)
-        conclusive = expires > 0 and data.venue_ms > expires + self.settings.margin_ms
-        if was_there:
-            if order.state is OrderState.UNKNOWN and order.attempts == 1:
-                self._alert(change, "critical", "the exchange denies an order that it had")
-            return
-        if not conclusive or data.venue_ms <= order.absent_ms:
-            return
-        order.absent += 1
-        order.absent_ms = data.venue_ms
-        if order.absent >= 2:
-            self._end(change, Move.EXPIRE, now, "never reached the exchange")
-
-    def _found(self, change: Change, data: OrderStatus, now: int) -> None:
-        order = change.order
-        assert order is not None
-        doubt = order.doubt
-        if order.state is OrderState.UNKNOWN and data.filled > order.filled:
-            order.expected = data.filled
-        if data.venue_id and data.venue_id in order.ended_legs:
-            return  # an answer from before its leg ended
-        replaced = bool(order.venue_id and data.venue_id and data.venue_id != order.venue_id)
-        self._index.name(order, data.venue_id)
-        if not order.accepted_ms:
-            order.accepted_ms = now
-        if order.state is OrderState.UNKNOWN and order.asked_size is not None:
-            if data.size > ZERO:
-                self._replaced(order, data.price, data.size)
-            elif replaced:
-                self._replaced(order, order.asked_price, order.asked_size)
-            order.asked_price = order.asked_size = None
-        order.final = None
-        self._move(change, opening(order), now)
-        if doubt and order.cancel_reason and order.state is not OrderState.UNKNOWN:
-            if order.cancel_asks < _CANCEL_ASKS:
-                self._ask_cancel(change, now)
-            else:
-                self._alert(change, "critical", "the exchange does not cancel it")
-
-    def _ended(self, change: Change, status: VenueStatus, data: OrderStatus, now: int) -> None:
-        """It is over at the exchange; here it is when its fills are complete."""
-        order = change.order
-        assert order is not None
-        self._index.name(order, data.venue_id)
-        if status is VenueStatus.REJECTED and not order.filled and not data.filled:
-            self._end(change, Move.REJECTED, now, data.status)
-            return
-        if status is VenueStatus.FILLED:
-            order.final, order.expected = OrderState.FILLED, order.full_size
-        else:
-            order.final, order.expected = OrderState.CANCELED, data.filled
-            order.reason = data.status
-            if order.filled >= order.expected:
-                self._end(change, Move.CANCELED, now, data.status)
-                return
-        missing = order.expected - order.filled
-        if order.attempts == 3:
-            self._alert(change, "critical", f"fills of {missing} are missing; run reconcile")
-        self._lose(change, now, order.doubt or "submit", f"fills of {missing} are missing")
-
-    # ---- deadlines ---------------------------------------------------------------------------
-
-    def _wait_for_answer(self, change: Change, now: int) -> None:
-        if self.settings.ack_ms:
-            self._deadline(change, now + self.settings.ack_ms)
-
-    def _deadline(self, change: Change, due: int) -> None:
-        order = change.order
-        assert order is not None
-        order.deadline_ms = due
-        heappush(self._due, (due, order.order_id))
-        self._arm(change)
-
-    def _arm(self, change: Change) -> None:
-        """Set one timer for the earliest deadline that still stands."""
-        while self._due:
-            due, order_id = self._due[0]
-            order = self.get(order_id)
-            if order is not None and order.deadline_ms == due:
-                if not self._armed or due < self._armed:
-                    self._armed = due
-                    change.emit.append(TimerSet(f"{TIMER}{due}", due))
-                return
-            heappop(self._due)
-
-    # ---- alerts ------------------------------------------------------------------------------
-
-    def _alert(self, change: Change, level: str, text: str) -> None:
-        order = change.order
-        assert order is not None
-        request = order.request
-        where = f"{request.account} {request.symbol}"
-        change.emit.append(_alert(level, f"order {request.order_id}: {text}", where))
-
-    def _stranger(self, client_id: str, what: str) -> Change:
-        text = f"{what} for {client_id or 'an order without client id'}, which nobody here knows"
-        return Change(emit=[_alert("warning", text, "")])
 
     # ---- snapshots ---------------------------------------------------------------------------
 
@@ -724,13 +419,6 @@ class OrderManager:
 
     def _orders(self) -> Iterator[Order]:
         yield from self._index.orders.values()
-
-
-_DOUBTS = {
-    OrderState.SUBMITTED: "submit",
-    OrderState.PENDING_CANCEL: "cancel",
-    OrderState.PENDING_MODIFY: "modify",
-}
 
 
 def _stranger_of(found: OpenOrder, order_id: str, now: int) -> Order:
@@ -763,21 +451,3 @@ def _stranger_of(found: OpenOrder, order_id: str, now: int) -> Order:
     if found.price is not None:
         order.value = order.reference_value = multiply(found.filled, found.price)
     return order
-
-
-def _alert(level: str, title: str, text: str) -> AlertRaised:
-    return AlertRaised(level, "orders", title, text)
-
-
-def _sum(order: Order, fill: VenueFill, now: int) -> None:
-    order.fill_ids.append(fill.fill_id)
-    order.filled = add(order.filled, fill.size)
-    order.value = add(order.value, multiply(fill.size, fill.price))
-    order.reference_value = add(order.reference_value, multiply(fill.size, fill.reference))
-    order.fees = add(order.fees, fill.fee)
-    if fill.maker:
-        order.maker_filled = add(order.maker_filled, fill.size)
-    if not order.first_fill_ms:
-        order.first_fill_ms, order.first_price = now, fill.price
-        order.venue_latency_ms = fill.latency_ms
-    order.last_fill_ms, order.last_price = now, fill.price

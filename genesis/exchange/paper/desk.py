@@ -88,6 +88,8 @@ class Desk:
         self.partial = partial
         self.sink: Sink | None = None
         self.now_ms = 0
+        # A range is told at the close; what filled in it filled before the next bar began.
+        self.before_ms = 0
         self.counter = 0
         self.fills: dict[str, deque[VenueFill]] = {}
         self.ended: deque[tuple[str, str]] = deque()
@@ -266,7 +268,7 @@ class Desk:
             price=exact(price),
             fee=exact(fee),
             maker=maker,
-            ts_ms=self.now_ms + latency,
+            ts_ms=self.now_ms - self.before_ms + latency,
             reference=exact(reference),
             cause=cause,
             latency_ms=latency,

@@ -247,9 +247,11 @@ class PaperGateway:
             market.high, market.low = float(bar.high), float(bar.low)
             if market.last == 0.0:
                 high, low = max(market.high, market.open), min(market.low, market.open)
+                self._desk.before_ms = 1
                 for book in books.values():
                     if book.quantity != 0.0 or book.orders:
                         meet_range(self._desk, book, market, high, low)
+                self._desk.before_ms = 0
             market.within = False
         return why
 
@@ -300,9 +302,11 @@ class PaperGateway:
         if not why:
             self._tick(event)
             market.ended, market.within, market.close = True, False, float(end.close)
+            self._desk.before_ms = 1
             for book in books.values():
                 if not book.dead:
                     self._desk.force(book, market, market.close, "delisted")
+            self._desk.before_ms = 0
         return why
 
     # ---- state -----------------------------------------------------------------------------

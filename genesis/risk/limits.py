@@ -1,0 +1,207 @@
+"""Hard limits: constants that every order of every mode must meet, never genes.
+
+The check is pure: it sees one order and a snapshot of the ledger, and answers with a verdict. An
+order that only reduces a position is refused by nothing but the price collar: a limit that keeps
+somebody from getting out is a danger itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from decimal import Decimal
+from typing import Any
+
+from genesis.domain.errors import ConfigError, refuse_unknown_keys
+
+MINUTE_MS = 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class OrderFacts:
+    """What a risk check needs to know of an order.
+
+    Attributes
+    ----------
+    account, symbol : str
+    size : Decimal
+        Signed, base units.
+    price : Decimal
+        Limit or trigger price, or the last known price for a market order.
+    reference : Decimal
+        Last known price of the symbol.
+    reduce_only : bool
+    ts_ms : int
+        Now, in the run's time.
+    """
+
+    account: str
+    symbol: str
+    size: Decimal
+    price: Decimal
+    reference: Decimal
+    reduce_only: bool
+    ts_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class RiskView:
+    """Snapshot of the ledger at the moment of a check; money in quote units.
+
+    Attributes
+    ----------
+    capital : Decimal
+        Reference capital of the deployment.
+    position : Decimal
+        Signed position of the account in the symbol, base units.
+    working : Decimal
+        Signed size of entries that are open, pending or UNKNOWN, each at its full size.
+    gross : Decimal
+        Absolute notional of all positions and working entries of the account.
+    account_capital : Decimal
+        Reference capital of all deployments of the account.
+    daily_pnl : Decimal
+        Realised and unrealised result of the account since 00:00 UTC, costs included.
+    recent_orders : int
+        Orders of the account in the last minute, this one not counted.
+    halted : str
+        Why new risk is not allowed now, empty if it is.
+    """
+
+    capital: Decimal
+    position: Decimal
+    working: Decimal
+    gross: Decimal
+    account_capital: Decimal
+    daily_pnl: Decimal
+    recent_orders: int
+    halted: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Answer of a risk check.
+
+    Attributes
+    ----------
+    approved : bool
+    rule : str
+        Rule that refused, or the one nearest to its limit.
+    value, limit : float
+        What was measured and what is allowed, in the rule's unit.
+    text : str
+        One readable sentence.
+    """
+
+    approved: bool
+    rule: str
+    value: float
+    limit: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class HardLimits:
+    """Limits on orders and positions, relative to the reference capital.
+
+    Attributes
+    ----------
+    max_order : float
+        Notional of one order over the deployment's capital.
+    max_position : float
+        Notional of position and working entries in a symbol over the deployment's capital.
+    max_gross : float
+        Gross notional of the account over its capital.
+    max_orders_per_minute : int
+        New orders of an account; those that only reduce are not counted against it.
+    price_collar : float
+        Greatest distance of a price from the last known one, as a fraction of it.
+    max_daily_loss : float
+        Loss since 00:00 UTC over the account's capital from which nothing new is opened.
+    """
+
+    max_order: float = 1.0
+    max_position: float = 1.0
+    max_gross: float = 3.0
+    max_orders_per_minute: int = 60
+    price_collar: float = 0.30
+    max_daily_loss: float = 0.20
+
+    def __post_init__(self) -> None:
+        for spec in fields(self):
+            value = getattr(self, spec.name)
+            if isinstance(value, bool) or not value > 0 or value == float("inf"):
+                raise ConfigError(
+                    f"limits.{spec.name} must be a positive number, not {value!r}",
+                    fix=f"write for example {spec.name}: {spec.default}",
+                )
+
+    def plain(self) -> dict[str, Any]:
+        """Fields as a mapping that JSON can hold."""
+        return asdict(self)
+
+    @classmethod
+    def from_plain(cls, value: dict[str, Any]) -> HardLimits:
+        """Read back what `plain` wrote.
+
+        Raises
+        ------
+        ConfigError
+            For an unknown key or a value out of range.
+        """
+        refuse_unknown_keys("limits", value, [f.name for f in fields(cls)])
+        return cls(**value)
+
+    def check(self, order: OrderFacts, view: RiskView) -> Verdict:
+        """Judge an order.
+
+        Parameters
+        ----------
+        order : OrderFacts
+        view : RiskView
+
+        Returns
+        -------
+        Verdict
+            The first rule that refuses, else the price collar's approval.
+        """
+        distance = abs(float(order.price / order.reference) - 1.0) if order.reference else 0.0
+        if distance > self.price_collar:
+            return _refuse("price_collar", distance, self.price_collar, "price from the last one")
+        if order.reduce_only:
+            return Verdict(True, "reduce_only", 0.0, 0.0, "the order only reduces a position")
+        if view.halted:
+            return Verdict(False, "halted", 1.0, 0.0, f"new risk is halted: {view.halted}")
+        for rule, value, limit, what in self._measures(order, view):
+            if value > limit:
+                return _refuse(rule, value, limit, what)
+        return Verdict(True, "price_collar", distance, self.price_collar, "within all limits")
+
+    def _measures(
+        self, order: OrderFacts, view: RiskView
+    ) -> tuple[tuple[str, float, float, str], ...]:
+        capital, whole = float(view.capital), float(view.account_capital)
+        price = float(order.reference)
+        size = float(order.size)
+        after = abs(float(view.position + view.working) + size) * price / capital
+        gross = (float(view.gross) + abs(size) * price) / whole
+        return (
+            ("max_order", abs(size) * price / capital, self.max_order, "order over capital"),
+            ("max_position", after, self.max_position, "position over capital"),
+            ("max_gross", gross, self.max_gross, "gross exposure over capital"),
+            (
+                "max_orders_per_minute",
+                view.recent_orders + 1.0,
+                float(self.max_orders_per_minute),
+                "orders in the last minute",
+            ),
+            (
+                "max_daily_loss",
+                -float(view.daily_pnl) / whole,
+                self.max_daily_loss,
+                "loss of the day over capital",
+            ),
+        )
+
+
+def _refuse(rule: str, value: float, limit: float, what: str) -> Verdict:
+    return Verdict(False, rule, value, limit, f"{what} is {value:.4g}, the limit is {limit:g}")

@@ -1,0 +1,273 @@
+"""The trading core: a pure fold over the log: same events in, same state, emissions, rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from genesis.domain.canonical import content_hash
+from genesis.trading.decisions import Decisions
+from genesis.trading.deployment import Deployment
+from genesis.trading.desk import Desk
+from genesis.trading.events import Event, EventType
+from genesis.trading.fills import Fills, TradeRecorder
+from genesis.trading.guard import RiskGuard, RiskPolicy
+from genesis.trading.order_manager import TIMER, OrderSettings
+from genesis.trading.payloads import (
+    AccountSnapshot,
+    AlertRaised,
+    CandlesReady,
+    DeploymentAdded,
+    IntentExpired,
+    OpportunityRejected,
+    OrderAccepted,
+    OrderCanceled,
+    OrderModified,
+    OrderRejected,
+    OrderStatus,
+    OrderSubmit,
+    OrderUnknown,
+    RiskAssessed,
+    TimerFired,
+    TimerSet,
+)
+from genesis.trading.planners import StrategyPlanner
+from genesis.trading.planning import Planning
+from genesis.trading.reconcile import Reconciler
+from genesis.trading.safety import Safety
+from genesis.trading.tables import Row
+from genesis.trading.worker import SLICE, ExecutionWorker
+
+Handler = Callable[[Event], None]
+
+
+class TradingCore:
+    """State of a trading run; moved by `handle` alone.
+
+    Parameters
+    ----------
+    run : str
+    risk : RiskPolicy
+        Judges every order.
+    orders : OrderSettings, optional
+        Times and bounds of the order manager.
+    planner : StrategyPlanner, optional
+    recorders : sequence of TradeRecorder
+        Told of each round trip; not part of the state.
+
+    Attributes
+    ----------
+    desk : Desk
+        What the parts share.
+    """
+
+    def __init__(
+        self,
+        run: str,
+        risk: RiskPolicy,
+        *,
+        orders: OrderSettings | None = None,
+        planner: StrategyPlanner | None = None,
+        recorders: Sequence[TradeRecorder] = (),
+    ) -> None:
+        self.desk = Desk(run, orders)
+        self._guard = RiskGuard(self.desk, risk)
+        self._worker = ExecutionWorker(self.desk, self._guard)
+        self._planning = Planning(self.desk, self._guard, planner or StrategyPlanner())
+        self._decisions = Decisions(self.desk, self._worker)
+        self._fills = Fills(self.desk, self._worker, self._planning, tuple(recorders))
+        self._safety = Safety(self.desk, self._worker, self._planning)
+        self._reconciler = Reconciler()
+        self._handlers = self._dispatch()
+
+    # ---- the fold --------------------------------------------------------------------------
+
+    def handle(self, event: Event) -> None:
+        """Handle one numbered event.
+
+        What follows from it is in `emitted`, `rows` and `acts` until the next call.
+        """
+        self.desk.begin(event)
+        handler = self._handlers.get(event.data.type)
+        if handler is not None:
+            handler(event)
+
+    @property
+    def emitted(self) -> list[Event]:
+        """Events that the last one led to, in order."""
+        return self.desk.emitted
+
+    @property
+    def rows(self) -> list[Row]:
+        """Rows of ledger and journal that the last event led to."""
+        return self.desk.rows
+
+    @property
+    def acts(self) -> bool:
+        """Whether the last event is a command that is to be carried out now."""
+        return self.desk.acts
+
+    def _dispatch(self) -> dict[EventType, Handler]:
+        kind, decisions, fills, safety = EventType, self._decisions, self._fills, self._safety
+        return {
+            kind.MARKET_DATA_UPDATED: self._on_quote,
+            kind.BAR_OPENED: decisions.on_bar_opened,
+            kind.BAR_RANGE: fills.on_bar_range,
+            kind.BAR_CLOSED: decisions.on_bar_closed,
+            kind.CANDLE_STREAM_DATA_READY: self._on_candles,
+            kind.SYMBOL_ENDED: safety.on_symbol_ended,
+            kind.NEWS_RECEIVED: self._planning.on_news,
+            kind.SCHEDULE_DUE: self._planning.on_schedule,
+            kind.ORDER_ACCEPTED: self._on_reply,
+            kind.ORDER_REJECTED: self._on_reply,
+            kind.ORDER_CANCELED: self._on_reply,
+            kind.ORDER_MODIFIED: self._on_reply,
+            kind.ORDER_UNKNOWN: self._on_reply,
+            kind.ORDER_STATUS: self._on_reply,
+            kind.ORDER_FILLED: fills.on_filled,
+            kind.FUNDING_PAID: fills.on_funding,
+            kind.ACCOUNT_SNAPSHOT: self._on_snapshot,
+            kind.CONNECTION_CHANGED: safety.on_connection,
+            kind.RUN_RESUMED: self._on_resumed,
+            kind.DEPLOYMENT_ADDED: self._on_added,
+            kind.DEPLOYMENT_STOPPED: safety.on_deployment_stopped,
+            kind.OPERATOR_COMMAND: safety.on_command,
+            kind.TIMER_FIRED: self._on_timer,
+            kind.STAGE_STALLED: safety.on_stalled,
+            kind.STAGE_RECOVERED: safety.on_recovered,
+            kind.QUEUE_OVERFLOWED: safety.on_overflow,
+            kind.SIGNAL_GENERATED: self._planning.on_signal,
+            kind.RISK_ASSESSED: self._on_risk,
+            kind.OPPORTUNITY_REJECTED: self._on_rejected,
+            kind.INTENT_EXPIRED: self._on_expired,
+            kind.TRADE_INTENT: self._worker.on_intent,
+            kind.STOP_LOSS_TRIGGERED: safety.on_triggered,
+            kind.TAKE_PROFIT_TRIGGERED: safety.on_triggered,
+            kind.ORDER_SUBMIT: self._on_submit,
+            kind.ORDER_CANCEL: self._on_command,
+            kind.ORDER_MODIFY: self._on_command,
+            kind.ORDER_QUERY: self._on_command,
+            kind.TIMER_SET: self._on_command,
+        }
+
+    # ---- market ----------------------------------------------------------------------------
+
+    def _on_quote(self, event: Event) -> None:
+        self._decisions.on_quote(event)
+        self._safety.on_quote(event)
+
+    def _on_candles(self, event: Event) -> None:
+        assert isinstance(event.data, CandlesReady)
+        self._guard.roll_day(event.ts_ms)
+        self._decisions.on_candles(event)
+
+    # ---- deployments -----------------------------------------------------------------------
+
+    def _on_added(self, event: Event) -> None:
+        data = event.data
+        assert isinstance(data, DeploymentAdded)
+        owner = self.desk.owners.get((data.account, data.symbol))
+        if owner is not None or data.deployment in self.desk.deployments:
+            held = owner.id if owner is not None else data.deployment
+            text = f"{data.deployment} on {data.account} {data.symbol}: {held} is there already"
+            self.desk.emit(AlertRaised("critical", "deployment", "refused", text))
+            return
+        deployment = Deployment(data)
+        self.desk.add(deployment)
+        self._decisions.enlist(deployment)
+        self.desk.ledger.deposit(data.account, deployment.capital, event, self.desk.rows)
+        self._guard.begin_day(data.account, event.ts_ms)
+
+    # ---- replies and commands --------------------------------------------------------------
+
+    def _on_reply(self, event: Event) -> None:
+        orders, data = self.desk.orders, event.data
+        if isinstance(data, OrderAccepted):
+            change = orders.on_accepted(data, event)
+        elif isinstance(data, OrderRejected):
+            change = orders.on_rejected(data, event)
+        elif isinstance(data, OrderCanceled):
+            change = orders.on_canceled(data, event)
+        elif isinstance(data, OrderModified):
+            change = orders.on_modified(data, event)
+        elif isinstance(data, OrderUnknown):
+            change = orders.on_unknown(data, event)
+        else:
+            assert isinstance(data, OrderStatus)
+            change = orders.on_status(data, event)
+        self._fills.settle(event, change)
+
+    def _on_submit(self, event: Event) -> None:
+        data, desk = event.data, self.desk
+        assert isinstance(data, OrderSubmit)
+        change = desk.orders.submit(data, event)
+        order = change.order
+        if order is not None and change.send:
+            desk.ledger.record_order(order, event, desk.rows)
+            desk.journal.on_order(order, event, desk.rows)
+            self._worker.announce(change)
+        else:
+            self._fills.settle(event, change)
+        desk.acts = change.send
+
+    def _on_command(self, event: Event) -> None:
+        if isinstance(event.data, TimerSet):
+            self.desk.timers[event.data.timer] = event.data.due_ms
+        self.desk.acts = True
+
+    def _on_timer(self, event: Event) -> None:
+        data = event.data
+        assert isinstance(data, TimerFired)
+        self.desk.timers.pop(data.timer, None)
+        if data.timer.startswith(TIMER):
+            for change in self.desk.orders.on_timer(data.timer, event):
+                self._fills.settle(event, change)
+        elif data.timer.startswith(SLICE):
+            self._worker.on_slice_timer(data.timer)
+
+    def _on_resumed(self, event: Event) -> None:
+        """A new process: what was in flight is in doubt, and what was waiting is decided anew."""
+        for change in self.desk.orders.on_resumed(event):
+            self._fills.settle(event, change)
+
+    def _on_snapshot(self, event: Event) -> None:
+        data = event.data
+        assert isinstance(data, AccountSnapshot)
+        self._reconciler.on_snapshot(data, event, self.desk)
+
+    # ---- causality -------------------------------------------------------------------------
+
+    def _on_risk(self, event: Event) -> None:
+        assert isinstance(event.data, RiskAssessed)
+        self.desk.journal.on_risk(event.data)
+
+    def _on_rejected(self, event: Event) -> None:
+        data, desk = event.data, self.desk
+        assert isinstance(data, OpportunityRejected)
+        desk.journal.on_rejected_opportunity(data, event, desk.rows)
+
+    def _on_expired(self, event: Event) -> None:
+        data, desk = event.data, self.desk
+        assert isinstance(data, IntentExpired)
+        desk.journal.on_intent_expired(data, event, desk.rows)
+
+    # ---- state -----------------------------------------------------------------------------
+
+    def plain(self) -> dict[str, Any]:
+        """The whole state, for snapshots and the state hash."""
+        return {"desk": self.desk.plain(), "decisions": self._decisions.plain()}
+
+    def restore(self, value: Mapping[str, Any]) -> None:
+        """Continue from `plain`."""
+        self.desk.restore(value["desk"])
+        self._decisions.restore(value["decisions"])
+
+    @property
+    def state_hash(self) -> str:
+        """SHA-256 over ledger, orders, positions, strategy and policy state."""
+        return content_hash(self.plain())
+
+    def equity(self, account: str) -> Decimal:
+        """Cash of an account and its positions at the last prices, quote units."""
+        return self._guard.equity(account)

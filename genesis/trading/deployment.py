@@ -1,0 +1,257 @@
+"""A deployment: one strategy that owns one symbol of one account, and what it remembers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from genesis.domain.errors import InputError, refuse_unknown_keys
+from genesis.domain.instrument import Instrument
+from genesis.domain.timeline import bars_per_year
+from genesis.strategy.exits import Excursion
+from genesis.strategy.node import Node
+from genesis.strategy.policy import PolicyState, new_state, policy_numbers
+from genesis.strategy.policy_inputs import policy_nodes
+from genesis.strategy.strategy import NEVER, Strategy
+from genesis.strategy.text import dump_strategy, load_strategy
+from genesis.trading.payloads import DeploymentAdded, Origin, TradeIntent
+
+ALGORITHMS = ("single", "twap", "iceberg")
+STOPS = ("venue", "loop")
+
+
+class DeploymentOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a deployment trades; part of the log, so that a replay does the same.
+
+    Attributes
+    ----------
+    algorithm : {"single", "twap", "iceberg"}
+        How entries and exits by signal are executed.
+    slices : int
+        Parts of a TWAP or iceberg order.
+    spacing_ms : int
+        Time between the slices of a TWAP.
+    stops : {"venue", "loop"}
+        Whether stop and target rest on the exchange, or the loop watches quotes itself.
+    intent_ttl_ms : int
+        An intent that was not sent within this time is expired and decided again.
+    order_ttl_ms : int
+        The exchange must not accept an order later than this after it was made.
+    trade_from_ms : int
+        Bars that close before this instant only warm the kernels up.
+    """
+
+    algorithm: str = "single"
+    slices: int = 1
+    spacing_ms: int = 0
+    stops: str = "venue"
+    intent_ttl_ms: int = 60_000
+    order_ttl_ms: int = 15_000
+    trade_from_ms: int = 0
+
+
+def read_options(value: Mapping[str, Any]) -> DeploymentOptions:
+    """Options from their plain form.
+
+    Raises
+    ------
+    InputError
+        For an unknown key or a value that is not allowed.
+    """
+    refuse_unknown_keys("options", value, DeploymentOptions.__struct_fields__)
+    try:
+        options = msgspec.convert(dict(value), DeploymentOptions)
+    except msgspec.ValidationError as error:
+        raise InputError("a deployment's options are wrong", why=str(error)) from None
+    if options.algorithm not in ALGORITHMS or options.stops not in STOPS:
+        raise InputError(
+            f"options {options.algorithm!r}, {options.stops!r} are not known",
+            fix=f"algorithm: {', '.join(ALGORITHMS)}; stops: {', '.join(STOPS)}",
+        )
+    if not 1 <= options.slices <= 100 or min(options.intent_ttl_ms, options.order_ttl_ms) < 1:
+        raise InputError("slices are 1 to 100, and times to live are positive")
+    return options
+
+
+class Deployment:
+    """Strategy, account and symbol, with the state of its policy.
+
+    Parameters
+    ----------
+    added : DeploymentAdded
+        What the log says about it.
+
+    Attributes
+    ----------
+    state : PolicyState
+    position, entry : float
+        Mirror of the ledger for the policy: signed base units and average entry price.
+    plan_id : str
+        Open trade plan, empty while flat.
+    closing : str
+        Why the position is being closed, empty if it is not.
+    waiting : TradeIntent or None
+        Entry of a reversal, sent when the position is flat.
+    work : TradeIntent or None
+        Directive of which parts are still to be sent; ``sliced`` of them were.
+    stop_order, target_order : str
+        Ids of the protective orders that rest or are on their way.
+    stopped : str
+        Why it takes no decisions any more, empty while it does.
+    """
+
+    __slots__ = (
+        "account",
+        "added",
+        "anchor_ms",
+        "asked",
+        "capital",
+        "closing",
+        "entry",
+        "excursion",
+        "id",
+        "initial_stop",
+        "instrument",
+        "interval_ms",
+        "last_reject",
+        "options",
+        "origin",
+        "params",
+        "places",
+        "plan_id",
+        "position",
+        "signal_id",
+        "sliced",
+        "state",
+        "stop_order",
+        "stopped",
+        "strategy",
+        "strategy_id",
+        "symbol",
+        "target_order",
+        "waiting",
+        "work",
+    )
+
+    def __init__(self, added: DeploymentAdded) -> None:
+        self.added = added
+        self.id = added.deployment
+        self.strategy: Strategy = load_strategy(added.strategy)
+        self.strategy_id = added.strategy_id
+        self.account = added.account
+        self.symbol = added.symbol
+        self.instrument = Instrument(**added.instrument)
+        self.capital = Decimal(repr(float(added.capital)))
+        self.interval_ms = added.interval_ms
+        self.anchor_ms = added.anchor_ms
+        self.options = read_options(added.options)
+        self.params = policy_numbers(
+            self.strategy.policy, self.instrument, added.capital, bars_per_year(added.interval_ms)
+        )
+        self.state: PolicyState = new_state()
+        self.places: tuple[int | None, ...] = ()
+        self.position = self.entry = 0.0
+        self.plan_id = self.closing = self.stop_order = self.target_order = self.stopped = ""
+        self.last_reject = ""
+        self.signal_id = ""
+        self.waiting: TradeIntent | None = None
+        self.work: TradeIntent | None = None
+        self.sliced = self.asked = 0
+        self.origin: Origin | None = None
+        self.initial_stop = 0.0
+        self.excursion: Excursion | None = None
+
+    def nodes(self) -> tuple[Node | None, ...]:
+        """What it reads each bar: the four rules, range and volatility; None where it does not."""
+        rules = [None if node == NEVER else node for _, node in self.strategy.rules.named()]
+        return (*rules, *policy_nodes(self.strategy.policy))
+
+    def bar_of(self, ts_ms: int) -> int:
+        """Number of the bar that an instant lies in, counted from the anchor."""
+        return (ts_ms - self.anchor_ms) // self.interval_ms
+
+    def level(self, value: float) -> float:
+        """A protective level of the policy state, 0 where there is none."""
+        return value if math.isfinite(value) else 0.0
+
+    def plain(self) -> dict[str, Any]:
+        """Everything that its next decision depends on."""
+        return {
+            "added": msgspec.to_builtins(self.added),
+            "state": [float(v) for v in self.state],
+            "position": self.position,
+            "entry": self.entry,
+            "plan_id": self.plan_id,
+            "closing": self.closing,
+            "waiting": None if self.waiting is None else msgspec.to_builtins(self.waiting),
+            "work": None if self.work is None else msgspec.to_builtins(self.work),
+            "sliced": self.sliced,
+            "asked": self.asked,
+            "stop_order": self.stop_order,
+            "target_order": self.target_order,
+            "stopped": self.stopped,
+            "last_reject": self.last_reject,
+            "signal_id": self.signal_id,
+            "origin": None if self.origin is None else msgspec.to_builtins(self.origin),
+            "initial_stop": self.initial_stop,
+            "excursion": None if self.excursion is None else self.excursion.plain(),
+        }
+
+    @classmethod
+    def restored(cls, value: Mapping[str, Any]) -> Deployment:
+        """Deployment as `plain` wrote it."""
+        own = cls(msgspec.convert(value["added"], DeploymentAdded))
+        own.state = PolicyState(*value["state"])
+        own.position, own.entry = value["position"], value["entry"]
+        for name in (
+            "plan_id",
+            "closing",
+            "stop_order",
+            "target_order",
+            "stopped",
+            "last_reject",
+            "signal_id",
+            "initial_stop",
+        ):
+            setattr(own, name, value[name])
+        own.sliced, own.asked = value["sliced"], value["asked"]
+        if value["waiting"] is not None:
+            own.waiting = msgspec.convert(value["waiting"], TradeIntent)
+        if value["work"] is not None:
+            own.work = msgspec.convert(value["work"], TradeIntent)
+        if value["origin"] is not None:
+            own.origin = msgspec.convert(value["origin"], Origin)
+        if value["excursion"] is not None:
+            own.excursion = Excursion.restored(value["excursion"])
+        return own
+
+
+def deployment_added(
+    deployment: str,
+    strategy: Strategy,
+    account: str,
+    instrument: Instrument,
+    *,
+    capital: float,
+    interval_ms: int,
+    anchor_ms: int,
+    options: DeploymentOptions | None = None,
+) -> DeploymentAdded:
+    """Payload that brings a strategy into a run."""
+    return DeploymentAdded(
+        deployment=deployment,
+        strategy_id=strategy.id,
+        strategy=dump_strategy(strategy),
+        account=account,
+        symbol=instrument.symbol,
+        instrument=asdict(instrument),
+        capital=capital,
+        interval_ms=interval_ms,
+        anchor_ms=anchor_ms,
+        options=msgspec.to_builtins(options or DeploymentOptions()),
+    )

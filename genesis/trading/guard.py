@@ -1,0 +1,139 @@
+"""Risk in the submit path: every order of every mode is judged on a snapshot of the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Protocol
+
+from genesis.domain.timeline import DAY_MS
+from genesis.risk.limits import MINUTE_MS, OrderFacts, RiskView, Verdict
+from genesis.trading.deployment import Deployment
+from genesis.trading.desk import Desk
+from genesis.trading.payloads import RiskAssessed
+from genesis.trading.planners import exact
+
+
+class RiskPolicy(Protocol):
+    """Judges orders; pure."""
+
+    def check(self, order: OrderFacts, view: RiskView) -> Verdict:
+        """Approve or refuse an order."""
+        ...
+
+
+class RiskGuard:
+    """Builds the snapshot, asks the policy, keeps the counters that limits need.
+
+    Parameters
+    ----------
+    desk : Desk
+    policy : RiskPolicy
+    """
+
+    def __init__(self, desk: Desk, policy: RiskPolicy) -> None:
+        self._desk = desk
+        self._policy = policy
+
+    def judge(
+        self, deployment: Deployment, size: Decimal, price: Decimal | None, *, reduce_only: bool
+    ) -> Verdict:
+        """Judge an order that is about to be made.
+
+        Parameters
+        ----------
+        deployment : Deployment
+        size : Decimal
+            Signed.
+        price : Decimal or None
+            Limit or trigger price; None for a market order.
+        reduce_only : bool
+        """
+        last = exact(self._desk.market.prices.get(deployment.symbol, 0.0))
+        facts = OrderFacts(
+            account=deployment.account,
+            symbol=deployment.symbol,
+            size=size,
+            price=last if price is None else price,
+            reference=last,
+            reduce_only=reduce_only,
+            ts_ms=self._desk.now_ms,
+        )
+        return self._policy.check(facts, self._view(deployment))
+
+    def assess(self, deployment: Deployment, signal_id: str, verdict: Verdict) -> str:
+        """Put a verdict on record; returns its id."""
+        risk_id = self._desk.new_id("RSK")
+        self._desk.emit(
+            RiskAssessed(
+                risk_id=risk_id,
+                deployment=deployment.id,
+                signal_id=signal_id,
+                approved=verdict.approved,
+                rule=verdict.rule,
+                value=verdict.value,
+                limit=verdict.limit,
+                text=verdict.text,
+            ),
+            deployment.id,
+            signal_id or deployment.id,
+        )
+        return risk_id
+
+    def count(self, account: str) -> None:
+        """Remember that an order that may add risk was made now."""
+        recent = self._desk.recent.setdefault(account, [])
+        recent.append(self._desk.now_ms)
+        while recent and recent[0] <= self._desk.now_ms - MINUTE_MS:
+            del recent[0]
+
+    def _view(self, deployment: Deployment) -> RiskView:
+        desk, account = self._desk, deployment.account
+        capital = desk.account_capital(account)
+        recent = desk.recent.get(account, [])
+        since = desk.now_ms - MINUTE_MS
+        working = desk.orders.exposure(account, deployment.symbol)
+        return RiskView(
+            capital=deployment.capital,
+            position=desk.ledger.position(account, deployment.symbol),
+            working=working.buy - working.sell,
+            gross=sum(self._exposed(account), Decimal(0)),
+            account_capital=capital,
+            daily_pnl=self._daily_pnl(account),
+            recent_orders=sum(1 for ts in recent if ts > since),
+            halted=desk.halted(deployment),
+        )
+
+    def _exposed(self, account: str) -> Iterator[Decimal]:
+        """Notional of position and working entries of each symbol of an account."""
+        desk = self._desk
+        for owner, symbol in desk.owners:
+            if owner == account:
+                working = desk.orders.exposure(account, symbol)
+                size = abs(desk.ledger.position(account, symbol))
+                size += max(working.buy, working.sell)
+                yield size * exact(desk.market.prices.get(symbol, 0.0))
+
+    def equity(self, account: str) -> Decimal:
+        """Cash of an account and its positions at the last prices, quote units."""
+        prices = self._desk.market.prices
+        held = self._desk.ledger.positions(account)
+        marks = {h.symbol: exact(prices[h.symbol]) for h in held if h.symbol in prices}
+        return self._desk.ledger.equity(account, marks)
+
+    # ---- the loss of the day ---------------------------------------------------------------
+
+    def begin_day(self, account: str, ts_ms: int) -> None:
+        """Remember the equity that the day's result of an account is measured from."""
+        self._desk.day[account] = (ts_ms // DAY_MS, str(self.equity(account)))
+
+    def roll_day(self, ts_ms: int) -> None:
+        """Begin a new UTC day for the accounts that are still in an earlier one."""
+        day = ts_ms // DAY_MS
+        for account, (begun, _) in self._desk.day.items():
+            if begun != day:
+                self._desk.day[account] = (day, str(self.equity(account)))
+
+    def _daily_pnl(self, account: str) -> Decimal:
+        begun = self._desk.day.get(account)
+        return self.equity(account) - Decimal(begun[1]) if begun else Decimal(0)

@@ -1,0 +1,205 @@
+"""The trading loop: drain, number, commit, handle. One thread owns the state and the store.
+
+Nothing acts before it is stored: a batch is committed in one transaction, with the ledger and
+journal rows that earlier handling produced, and only then handled, event by event, in the order
+of the log. What a handler emits travels over the bus and is stored in a later batch; a command
+acts on the outside when it is handled itself, hence after the commit that holds it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from genesis.domain.clock import Clock
+from genesis.domain.errors import GenesisError
+from genesis.trading.bus import EventBus
+from genesis.trading.core import TradingCore
+from genesis.trading.events import Event
+from genesis.trading.outlet import Outlet
+from genesis.trading.payloads import OrderRejected, OrderSubmit
+from genesis.trading.tables import Row
+
+BATCH = 256
+"""Most events of one commit."""
+
+
+class Log(Protocol):
+    """What the loop needs of an event store."""
+
+    def commit(self, events: list[Event], rows: list[Row]) -> None:
+        """Number the events and store them with the rows, all or nothing."""
+        ...
+
+
+class MemoryLog:
+    """Numbers events and keeps nothing: for measuring the loop without durability.
+
+    Parameters
+    ----------
+    clock : Clock
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._seq = 0
+
+    def commit(self, events: list[Event], rows: list[Row]) -> None:
+        """Number the events."""
+        del rows
+        now = self._clock.now_ms()
+        for event in events:
+            self._seq += 1
+            event.seq = self._seq
+            event.recorded_ms = now
+
+
+@dataclass(frozen=True, slots=True)
+class HandlerFault:
+    """An event that a handler could not deal with: trading stays halted on it.
+
+    Attributes
+    ----------
+    event : Event
+    error : str
+        Type and text of the exception.
+    """
+
+    event: Event
+    error: str
+
+
+class HaltedOnEvent(GenesisError):
+    """A handler failed; nothing is handled until a person quarantines the event."""
+
+
+def _no_probe(_: str) -> None:
+    return None
+
+
+class TradingLoop:
+    """Single writer of a trading run.
+
+    Parameters
+    ----------
+    bus : EventBus
+    log : Log
+    core : TradingCore
+    outlet : Outlet
+    probe : callable
+        Called with the name of each crash point as it is passed; for tests of recovery.
+    rows : list of Row, optional
+        Rows of what was handled before and are not stored yet.
+
+    Attributes
+    ----------
+    handled : int
+        Events handled since the loop began.
+    fault : HandlerFault or None
+    """
+
+    def __init__(
+        self,
+        bus: EventBus,
+        log: Log,
+        core: TradingCore,
+        outlet: Outlet,
+        probe: Callable[[str], None] = _no_probe,
+        *,
+        rows: list[Row] | None = None,
+    ) -> None:
+        self._bus = bus
+        self._log = log
+        self._core = core
+        self._outlet = outlet
+        self._probe = probe
+        self._held: list[Event] = []
+        self._rows = rows or []
+        self.handled = 0
+        self.fault: HandlerFault | None = None
+
+    @property
+    def core(self) -> TradingCore:
+        """The state that this loop owns."""
+        return self._core
+
+    @property
+    def settled(self) -> bool:
+        """Whether every emission so far is stored and handled, so that the state can be saved."""
+        return not self._held and self._bus.idle
+
+    def step(self) -> int:
+        """Take one batch through the loop.
+
+        Returns
+        -------
+        int
+            Number of events handled.
+
+        Raises
+        ------
+        HaltedOnEvent
+            If a handler fails, now or earlier.
+        StorageError
+            If the batch cannot be stored; it is kept and stored first at the next step.
+        """
+        if self.fault is not None:
+            raise self._halted()
+        batch = self._held or self._bus.drain(BATCH)
+        if not batch:
+            return 0
+        self._held = batch
+        self._log.commit(batch, self._rows)
+        self._held = []
+        self._rows = []
+        self._probe("loop.committed")
+        for event in batch:
+            self._handle(event)
+        return len(batch)
+
+    def run_until_idle(self) -> int:
+        """Step until nothing waits; return the number of events handled."""
+        total = 0
+        while count := self.step():
+            total += count
+        return total
+
+    def flush(self) -> None:
+        """Store the rows of what was handled last; at the end of a run and before a snapshot."""
+        if self._rows:
+            self._log.commit([], self._rows)
+            self._rows = []
+
+    def _handle(self, event: Event) -> None:
+        core = self._core
+        try:
+            core.handle(event)
+        except Exception as error:
+            self.fault = HandlerFault(event, f"{type(error).__name__}: {error}")
+            raise self._halted() from error
+        if core.rows:
+            self._rows += core.rows
+        if core.acts:
+            self._act(event)
+        if core.emitted:
+            self._bus.emit(core.emitted)
+        self.handled += 1
+
+    def _act(self, event: Event) -> None:
+        self._probe("loop.before_act")
+        held = self._outlet.act(event)
+        self._probe("loop.after_act")
+        data = event.data
+        if held and isinstance(data, OrderSubmit):
+            refusal = OrderRejected(data.order.client_id, "submit", "latched", held)
+            self._bus.emit([Event(refusal, event.recorded_ms, data.order.order_id)])
+
+    def _halted(self) -> HaltedOnEvent:
+        assert self.fault is not None
+        event = self.fault.event
+        return HaltedOnEvent(
+            f"trading is halted on event {event.seq} ({event.type})",
+            why=self.fault.error,
+            fix=f"report it; to go on without it: genesis events quarantine {event.seq} --reason …",
+        )

@@ -1,0 +1,174 @@
+"""From a signal to an execution directive: entry, size, exit and execution planners."""
+
+from __future__ import annotations
+
+from decimal import ROUND_DOWN, Decimal
+
+from genesis.domain.instrument import Instrument
+from genesis.trading.deployment import Deployment
+from genesis.trading.gateway import OrderKind, Side
+from genesis.trading.payloads import (
+    Causality,
+    EntryPlan,
+    ExecutionPlan,
+    ExitPlan,
+    SignalGenerated,
+    SizePlan,
+    TradeIntent,
+)
+
+NEW, MODIFY, CLOSE = "NEW", "MODIFY", "CLOSE"
+_NOISE = Decimal("1e-9")
+
+
+def exact(value: float) -> Decimal:
+    """Decimal with the shortest digits that give the float back."""
+    return Decimal(repr(float(value)))
+
+
+def round_size(size: Decimal, instrument: Instrument) -> Decimal:
+    """Size on the lot grid, rounded down; a size within a billionth of a step counts as on it.
+
+    Sizes arrive from kernels as floats that were already put on the grid, 0.30000000000000004 for
+    three steps of 0.1, and 0.7999999999999999 for eight: the grid is what was meant.
+    """
+    if instrument.lot <= 0.0:
+        return size
+    lot = exact(instrument.lot)
+    steps = (size / lot + _NOISE).to_integral_value(rounding=ROUND_DOWN)
+    return steps * lot
+
+
+def round_price(price: float, instrument: Instrument) -> Decimal:
+    """Price on the tick grid: levels come rounded from the policy, this only cleans the float."""
+    if instrument.tick <= 0.0:
+        return exact(price)
+    tick = exact(instrument.tick)
+    return (exact(price) / tick).to_integral_value() * tick
+
+
+class EntryPlanner:
+    """How to get in: a market order at the next price."""
+
+    def plan(self, signal: SignalGenerated) -> EntryPlan:
+        """Plan the entry that a signal asks for."""
+        side = Side.BUY if signal.quantity > 0.0 else Side.SELL
+        return EntryPlan(side, OrderKind.MARKET, exact(signal.values["close"]))
+
+
+class SizePlanner:
+    """How much: what the policy wants, on the lot grid, and nothing below the least notional."""
+
+    def plan(self, deployment: Deployment, signal: SignalGenerated) -> SizePlan:
+        """Plan the size of an entry; size 0 where none can be made."""
+        wanted = abs(exact(signal.quantity))
+        size = round_size(wanted, deployment.instrument)
+        # The policy has judged the notional before; here only what rounding took away counts.
+        least = exact(deployment.instrument.min_notional) * (1 - _NOISE)
+        if size * exact(signal.values["close"]) < least:
+            size = Decimal(0)
+        return SizePlan(wanted, size, "policy")
+
+
+class ExitPlanner:
+    """How to get out: the policy's distances, measured in the range of the decision bar."""
+
+    def plan(self, deployment: Deployment, signal: SignalGenerated) -> ExitPlan:
+        """Plan the exits of a position that does not exist yet."""
+        policy = deployment.strategy.policy
+        return ExitPlan(
+            stop_atr=policy.stop_atr,
+            target_atr=policy.target_atr,
+            trail_atr=policy.trail_atr,
+            breakeven_atr=policy.breakeven_atr,
+            time_stop=policy.time_stop,
+            atr=signal.values["atr"],
+        )
+
+
+class ExecutionPlanner:
+    """How to execute: one order, a TWAP of equal parts in time, or an iceberg of resting parts."""
+
+    def plan(self, deployment: Deployment, size: Decimal) -> ExecutionPlan:
+        """Slices of a size, every one on the lot grid; the last takes what rounding left."""
+        options = deployment.options
+        count = options.slices if options.algorithm != "single" else 1
+        part = round_size(size / count, deployment.instrument)
+        if count == 1 or part == 0:
+            return ExecutionPlan("single", (size,))
+        slices = (*[part] * (count - 1), size - part * (count - 1))
+        spacing = options.spacing_ms if options.algorithm == "twap" else 0
+        return ExecutionPlan(options.algorithm, slices, spacing)
+
+
+class StrategyPlanner:
+    """Puts the plans together and hands causality on.
+
+    Parameters
+    ----------
+    entry, size, exit, execution
+        The four trade planners.
+    """
+
+    def __init__(
+        self,
+        entry: EntryPlanner | None = None,
+        size: SizePlanner | None = None,
+        exit_: ExitPlanner | None = None,
+        execution: ExecutionPlanner | None = None,
+    ) -> None:
+        self._entry = entry or EntryPlanner()
+        self._size = size or SizePlanner()
+        self._exit = exit_ or ExitPlanner()
+        self._execution = execution or ExecutionPlanner()
+
+    def sized(self, deployment: Deployment, signal: SignalGenerated) -> SizePlan:
+        """Size of the entry that a signal asks for."""
+        return self._size.plan(deployment, signal)
+
+    def enter(
+        self,
+        deployment: Deployment,
+        signal: SignalGenerated,
+        size: SizePlan,
+        causality: Causality,
+        intent_id: str,
+        now_ms: int,
+    ) -> TradeIntent:
+        """Directive to open a position."""
+        return TradeIntent(
+            intent_id=intent_id,
+            deployment=deployment.id,
+            scope=NEW,
+            reason="entry",
+            causality=causality,
+            expires_ms=now_ms + deployment.options.intent_ttl_ms,
+            entry=self._entry.plan(signal),
+            size=size,
+            exit=self._exit.plan(deployment, signal),
+            execution=self._execution.plan(deployment, size.size),
+        )
+
+    def leave(
+        self,
+        deployment: Deployment,
+        reason: str,
+        size: Decimal,
+        reference: float,
+        causality: Causality,
+        intent_id: str,
+        now_ms: int,
+    ) -> TradeIntent:
+        """Directive to close the whole position."""
+        side = Side.SELL if deployment.position > 0.0 else Side.BUY
+        return TradeIntent(
+            intent_id=intent_id,
+            deployment=deployment.id,
+            scope=CLOSE,
+            reason=reason,
+            causality=causality,
+            expires_ms=now_ms + deployment.options.intent_ttl_ms,
+            entry=EntryPlan(side, OrderKind.MARKET, exact(reference)),
+            size=SizePlan(size, size, "position"),
+            execution=self._execution.plan(deployment, size),
+        )

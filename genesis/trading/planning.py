@@ -1,0 +1,202 @@
+"""From a signal to a directive: causality, plans, risk; or a rejected opportunity."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from genesis.trading.deployment import Deployment
+from genesis.trading.desk import Desk
+from genesis.trading.events import Event
+from genesis.trading.gateway import signed
+from genesis.trading.guard import RiskGuard
+from genesis.trading.payloads import (
+    Causality,
+    NewsReceived,
+    OpportunityRejected,
+    Origin,
+    ScheduleDue,
+    SignalGenerated,
+    TradeIntent,
+)
+from genesis.trading.planners import StrategyPlanner
+
+NONE = "none"
+
+
+class Planning:
+    """Handles signals, schedules and news.
+
+    Parameters
+    ----------
+    desk : Desk
+    guard : RiskGuard
+    planner : StrategyPlanner
+    """
+
+    def __init__(self, desk: Desk, guard: RiskGuard, planner: StrategyPlanner) -> None:
+        self._desk = desk
+        self._guard = guard
+        self._planner = planner
+
+    def on_signal(self, event: Event) -> None:
+        """Plan what a signal asks for: a close, an entry, or a close and then an entry."""
+        signal = event.data
+        assert isinstance(signal, SignalGenerated)
+        deployment = self._desk.deployments[signal.deployment]
+        deployment.signal_id, deployment.origin = signal.signal_id, signal.origin
+        self._desk.journal.on_signal(signal)
+        leaving = signal.close_reason != NONE
+        if leaving and not self._close(event, deployment, signal):
+            return
+        if signal.quantity == 0.0:
+            return
+        intent = self._entry(event, deployment, signal, wait=leaving)
+        if intent is None:
+            return
+        if leaving:
+            deployment.waiting = intent
+        else:
+            self._desk.emit(intent, deployment.id, intent.causality.plan_id)
+
+    def _close(self, event: Event, deployment: Deployment, signal: SignalGenerated) -> bool:
+        if deployment.position == 0.0:
+            self._reject(deployment, signal, "the position is flat already")
+            return False
+        if deployment.closing:
+            self._reject(deployment, signal, f"it is being closed already: {deployment.closing}")
+            return False
+        self.leave(event, deployment, signal.close_reason, signal.origin, (signal.signal_id,))
+        return True
+
+    def leave(
+        self,
+        event: Event,
+        deployment: Deployment,
+        reason: str,
+        origin: Origin,
+        signal_ids: tuple[str, ...] = (),
+    ) -> None:
+        """Emit the directive to close the whole position of a deployment."""
+        desk = self._desk
+        deployment.closing = reason
+        intent = self._planner.leave(
+            deployment,
+            reason,
+            abs(desk.ledger.position(deployment.account, deployment.symbol)),
+            desk.market.prices[deployment.symbol],
+            Causality(origin, signal_ids, (), desk.new_id("STR"), deployment.plan_id),
+            desk.new_id("INT"),
+            event.recorded_ms,
+        )
+        desk.emit(intent, deployment.id, deployment.plan_id)
+
+    def _entry(
+        self, event: Event, deployment: Deployment, signal: SignalGenerated, *, wait: bool
+    ) -> TradeIntent | None:
+        """Directive to open what a signal asks for, None with the reason on record."""
+        desk = self._desk
+        size = self._planner.sized(deployment, signal)
+        if size.size <= Decimal(0):
+            self._reject(deployment, signal, "no size is left after rounding")
+            return None
+        if not wait and deployment.plan_id:
+            self._reject(deployment, signal, "an entry is working already")
+            return None
+        wanted = size.size if signal.quantity > 0.0 else -size.size
+        risk_ids: tuple[str, ...] = ()
+        if not wait:  # the entry of a reversal is judged when it is sent: now there is a position
+            verdict = self._guard.judge(deployment, wanted, None, reduce_only=False)
+            risk_ids = (self._guard.assess(deployment, signal.signal_id, verdict),)
+            if not verdict.approved:
+                self._reject(deployment, signal, verdict.text, risk_ids[0])
+                return None
+        causality = Causality(
+            signal.origin, (signal.signal_id,), risk_ids, desk.new_id("STR"), desk.new_id("TPL")
+        )
+        return self._planner.enter(
+            deployment, signal, size, causality, desk.new_id("INT"), event.recorded_ms
+        )
+
+    def release(self, event: Event, deployment: Deployment, *, void: str) -> None:
+        """The position is flat: send the entry that waited for it, or say why it is void."""
+        intent, deployment.waiting = deployment.waiting, None
+        if intent is None:
+            return
+        assert intent.entry is not None
+        assert intent.size is not None
+        signal = intent.causality.signal_ids[-1]
+        why = void
+        risk_ids: tuple[str, ...] = ()
+        if not why:
+            wanted = signed(intent.entry.side, intent.size.size)
+            verdict = self._guard.judge(deployment, wanted, None, reduce_only=False)
+            risk_ids = (self._guard.assess(deployment, signal, verdict),)
+            why = "" if verdict.approved else verdict.text
+        if why:
+            self._desk.emit(
+                OpportunityRejected(deployment.id, signal, "execution", why, *risk_ids),
+                deployment.id,
+                intent.causality.plan_id,
+            )
+            return
+        causes = intent.causality
+        fresh = TradeIntent(
+            intent_id=intent.intent_id,
+            deployment=intent.deployment,
+            scope=intent.scope,
+            reason="reversal",
+            causality=Causality(
+                causes.origin,
+                causes.signal_ids,
+                risk_ids,
+                causes.strategy_directive_id,
+                causes.plan_id,
+            ),
+            expires_ms=event.recorded_ms + deployment.options.intent_ttl_ms,
+            entry=intent.entry,
+            size=intent.size,
+            exit=intent.exit,
+            execution=intent.execution,
+        )
+        self._desk.emit(fresh, deployment.id, causes.plan_id)
+
+    # ---- other origins ---------------------------------------------------------------------
+
+    def on_schedule(self, event: Event) -> None:
+        """A schedule is due: its action applies to the deployments on its symbols."""
+        data = event.data
+        assert isinstance(data, ScheduleDue)
+        origin = Origin("schedule", data.schedule_id, event.seq)
+        self._act(event, data.action, data.symbols, origin, f"schedule {data.name}")
+
+    def on_news(self, event: Event) -> None:
+        """A news item came in: its action applies to the deployments on its symbols."""
+        data = event.data
+        assert isinstance(data, NewsReceived)
+        origin = Origin("news", data.news_id, event.seq)
+        self._act(event, data.action, data.symbols, origin, f"news {data.news_id}")
+
+    def _act(
+        self, event: Event, action: str, symbols: tuple[str, ...], origin: Origin, why: str
+    ) -> None:
+        desk = self._desk
+        for deployment in desk.deployments.values():
+            if symbols and deployment.symbol not in symbols:
+                continue
+            if action == "flatten":
+                deployment.waiting = None
+                if deployment.position != 0.0 and not deployment.closing:
+                    self.leave(event, deployment, origin.kind, origin)
+            elif action == "pause":
+                desk.halts[f"symbol:{deployment.symbol}"] = why
+            elif action == "resume":
+                desk.halts.pop(f"symbol:{deployment.symbol}", None)
+
+    def _reject(
+        self, deployment: Deployment, signal: SignalGenerated, why: str, risk_id: str = ""
+    ) -> None:
+        self._desk.emit(
+            OpportunityRejected(deployment.id, signal.signal_id, "planning", why, risk_id),
+            deployment.id,
+            signal.origin.id,
+        )

@@ -1,0 +1,195 @@
+"""Halts, stalled stages, lost connections and operator commands: what takes risk away at once."""
+
+from __future__ import annotations
+
+from genesis.trading.deployment import Deployment
+from genesis.trading.desk import Desk
+from genesis.trading.events import Event
+from genesis.trading.payloads import (
+    AlertRaised,
+    ConnectionChanged,
+    DeploymentStopped,
+    OperatorCommand,
+    Origin,
+    QueueOverflowed,
+    Quote,
+    StageRecovered,
+    StageStalled,
+    StopLossTriggered,
+    SymbolEnded,
+    TakeProfitTriggered,
+    TradingHalted,
+    TradingResumed,
+)
+from genesis.trading.planning import Planning
+from genesis.trading.worker import STOP, ExecutionWorker
+
+
+class Safety:
+    """Handles what may not wait.
+
+    Parameters
+    ----------
+    desk : Desk
+    worker : ExecutionWorker
+    planning : Planning
+    """
+
+    def __init__(self, desk: Desk, worker: ExecutionWorker, planning: Planning) -> None:
+        self._desk = desk
+        self._worker = worker
+        self._planning = planning
+
+    # ---- halts -----------------------------------------------------------------------------
+
+    def halt(self, scope: str, reason: str, level: str = "critical") -> None:
+        """Allow no new risk in a scope, until it is resumed; tells once."""
+        desk = self._desk
+        if scope in desk.halts:
+            return
+        desk.halts[scope] = reason
+        desk.emit(TradingHalted(scope, reason), scope)
+        desk.emit(AlertRaised(level, "halt", f"new risk is halted: {scope}", reason), scope)
+
+    def resume(self, scope: str, reason: str) -> None:
+        """Allow new risk again."""
+        if self._desk.halts.pop(scope, None) is not None:
+            self._desk.emit(TradingResumed(scope, reason), scope)
+
+    def on_stalled(self, event: Event) -> None:
+        """A stage makes no progress: nothing new is opened until it moves again."""
+        data = event.data
+        assert isinstance(data, StageStalled)
+        age = f"{data.lag} waiting, the oldest for {data.oldest_ms / 1000:.1f} s"
+        self.halt(f"stage:{data.stage}", f"stage {data.stage} stalled: {age}")
+
+    def on_recovered(self, event: Event) -> None:
+        """A stage moves again."""
+        data = event.data
+        assert isinstance(data, StageRecovered)
+        self.resume(f"stage:{data.stage}", "it moves again")
+
+    def on_connection(self, event: Event) -> None:
+        """A feed or gateway went away or came back."""
+        data = event.data
+        assert isinstance(data, ConnectionChanged)
+        scope = f"stage:{data.source}"
+        if data.connected:
+            self.resume(scope, data.why or "connected")
+        else:
+            self.halt(scope, f"{data.source} is not connected: {data.why}")
+
+    def on_overflow(self, event: Event) -> None:
+        """A lane was full."""
+        data = event.data
+        assert isinstance(data, QueueOverflowed)
+        text = f"{data.waiting} events waited; {data.archive or 'no archive folder was given'}"
+        self._desk.emit(AlertRaised("warning", "queue", f"lane {data.lane} was full", text))
+
+    # ---- stops that the loop watches -------------------------------------------------------
+
+    def on_quote(self, event: Event) -> None:
+        """Trigger stops and targets that no resting order stands for."""
+        quote = event.data
+        assert isinstance(quote, Quote)
+        for deployment in self._desk.by_symbol.get(quote.symbol, ()):
+            if deployment.position != 0.0 and not deployment.closing:
+                self._watch(deployment, quote)
+
+    def _watch(self, deployment: Deployment, quote: Quote) -> None:
+        desk, state = self._desk, deployment.state
+        long = deployment.position > 0.0
+        adverse, favourable = (quote.low, quote.high) if long else (quote.high, quote.low)
+        side = 1.0 if long else -1.0
+        if (adverse - state.stop) * side <= 0.0:
+            if deployment.options.stops == "venue" and self._rests(deployment.stop_order):
+                return
+            desk.emit(
+                StopLossTriggered(deployment.id, state.stop, adverse, "loop"),
+                deployment.id,
+                deployment.plan_id,
+            )
+        elif deployment.options.stops == "loop" and (favourable - state.target) * side >= 0.0:
+            desk.emit(
+                TakeProfitTriggered(deployment.id, state.target, favourable, "loop"),
+                deployment.id,
+                deployment.plan_id,
+            )
+        else:
+            return
+        deployment.closing = "triggered"
+
+    def _rests(self, order_id: str) -> bool:
+        order = self._desk.orders.get(order_id) if order_id else None
+        return order is not None and order.live and bool(order.accepted_ms)
+
+    def on_triggered(self, event: Event) -> None:
+        """Close a position whose level the loop saw broken."""
+        data = event.data
+        assert isinstance(data, StopLossTriggered | TakeProfitTriggered)
+        if data.by != "loop":
+            return
+        deployment = self._desk.deployments[data.deployment]
+        reason = STOP if isinstance(data, StopLossTriggered) else "target"
+        deployment.closing = ""
+        if deployment.position != 0.0:
+            origin = Origin("tick", self._desk.new_id("TCK"), event.seq)
+            self._planning.leave(event, deployment, reason, origin)
+
+    # ---- the end of deployments ------------------------------------------------------------
+
+    def on_symbol_ended(self, event: Event) -> None:
+        """A symbol has no further bar: its deployments take no further decision."""
+        data = event.data
+        assert isinstance(data, SymbolEnded)
+        for deployment in self._desk.by_symbol.get(data.symbol, ()):
+            self._stop(event, deployment, "the symbol ended", flatten=False)
+
+    def on_deployment_stopped(self, event: Event) -> None:
+        """A deployment is to stop."""
+        data = event.data
+        assert isinstance(data, DeploymentStopped)
+        deployment = self._desk.deployments.get(data.deployment)
+        if deployment is not None:
+            self._stop(event, deployment, data.reason, flatten=data.flatten)
+
+    def _stop(self, event: Event, deployment: Deployment, reason: str, *, flatten: bool) -> None:
+        deployment.stopped = deployment.stopped or reason
+        deployment.waiting = deployment.work = None
+        if flatten and deployment.position != 0.0 and not deployment.closing:
+            origin = Origin("operator", self._desk.new_id("OPR"), event.seq)
+            self._planning.leave(event, deployment, reason, origin)
+
+    # ---- operator --------------------------------------------------------------------------
+
+    def on_command(self, event: Event) -> None:
+        """Carry out a person's command: halt, resume, flatten, stop, cancel_all."""
+        data = event.data
+        assert isinstance(data, OperatorCommand)
+        desk = self._desk
+        desk.journal.on_operator(data, event, desk.rows)
+        scope = str(data.arguments.get("scope", "run"))
+        name = str(data.arguments.get("deployment", ""))
+        if data.command == "halt":
+            self.halt(scope, f"{data.who}: {data.reason}")
+        elif data.command == "resume":
+            self.resume(scope, f"{data.who}: {data.reason}")
+        elif data.command in ("flatten", "stop", "cancel_all"):
+            for deployment in list(self._desk.deployments.values()):
+                if name in ("", deployment.id):
+                    self._carry_out(event, deployment, data)
+        elif data.command not in ("reconcile", "quarantine"):
+            text = f"{data.command!r} from {data.who}; nothing was done"
+            self._desk.emit(AlertRaised("warning", "operator", "unknown command", text))
+
+    def _carry_out(self, event: Event, deployment: Deployment, data: OperatorCommand) -> None:
+        if data.command == "cancel_all":
+            for order in self._desk.orders.open_orders(deployment.account, deployment.symbol):
+                self._worker.cancel(order.order_id, f"{data.who}: {data.reason}")
+            return
+        deployment.waiting = deployment.work = None
+        if data.command == "stop":
+            self._stop(event, deployment, f"stopped by {data.who}: {data.reason}", flatten=False)
+        elif deployment.position != 0.0 and not deployment.closing:
+            origin = Origin("operator", data.command_id, event.seq)
+            self._planning.leave(event, deployment, "manual", origin)
