@@ -8,15 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
-from heapq import heappop, heappush
+from heapq import heappop
 from typing import Any
 
 import msgspec
 
-from genesis.trading.events import Event, Payload
+from genesis.trading.events import Event
 from genesis.trading.gateway import OpenOrder, OrderRequest, Side, VenueFill
 from genesis.trading.money import add, multiply
+from genesis.trading.order_changes import (
+    EXTERNAL,
+    FORCED,
+    TIMER,
+    Change,
+    Exposure,
+    OrderSettings,
+)
 from genesis.trading.order_index import FillWindow, OrderIndex
+from genesis.trading.order_moves import DOUBTS, OrderMoves, alert, sum_up
 from genesis.trading.orders import (
     IN_FLIGHT,
     TERMINAL,
@@ -31,20 +40,18 @@ from genesis.trading.orders import (
     venue_status,
 )
 from genesis.trading.payloads import (
-    AlertRaised,
     OrderAccepted,
-    OrderCancel,
     OrderCanceled,
     OrderFilled,
     OrderModified,
     OrderModify,
-    OrderQuery,
     OrderRejected,
     OrderStatus,
     OrderSubmit,
     OrderUnknown,
-    TimerSet,
 )
+
+__all__ = ["EXTERNAL", "FORCED", "TIMER", "Change", "Exposure", "OrderManager", "OrderSettings"]
 
 
 class OrderManager(OrderMoves):
@@ -243,7 +250,7 @@ class OrderManager(OrderMoves):
             return change
         if order is None and self._fills.too_old(fill.account, fill.ts_ms):
             text = f"fill {fill.fill_id} of {fill.account} is older than what is remembered"
-            change.emit.append(_alert("critical", f"{text}; run genesis reconcile", ""))
+            change.emit.append(alert("critical", f"{text}; run genesis reconcile", ""))
             return change
         self._fills.add(fill.account, fill.fill_id, fill.ts_ms)
         change.fill = fill
