@@ -15,6 +15,7 @@ from genesis.cli import (
     commands,
     demo,
     doctor,
+    events,
     evolve,
     reconcile,
     render,
@@ -92,6 +93,7 @@ app.add_typer(data_app, name="data", help="Import, fetch, synthesise and check m
 app.add_typer(runs.app, name="runs")
 app.add_typer(strategies.app, name="strategies")
 app.add_typer(seeds.app, name="seeds")
+app.add_typer(events.app, name="events")
 
 
 def run() -> None:
