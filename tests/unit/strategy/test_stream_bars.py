@@ -83,7 +83,7 @@ def test_a_primitive_of_a_user_runs_beside_the_loop(random_panel: Callable[..., 
     try:
         own = Node("stepping", (M.close, (M.open * 0.0 + 2.0)), ())
         fixed = Node("stepping", (M.open, M.close * 0.5), ())
-        check_same_bits(random_panel(50, 1), [own, ema(own, 5), own > fixed])
+        check_same_bits(random_panel(50, 1), [own, ema(own, 5), own > fixed, ema(M.close, 4)])
     finally:
         del OPS["stepping"]
 
