@@ -203,19 +203,31 @@ class Server:
         self._selector.close()
 
     def _read(self, connection: socket.socket, frames: Frames) -> None:
+        """Carry out what has come from a client, also where it is gone and hears no answer."""
+        listens = True
         try:
             data: bytes | None = connection.recv(_CHUNK)
             while data:
                 for body in frames.feed(data):
-                    connection.sendall(frame(self.exchange.answer(decode_call(body))))
+                    answer = frame(self.exchange.answer(decode_call(body)))
+                    listens = listens and self._send(connection, answer)
                 data = self._more(connection)
-            if data is None:
+            if data is None and listens:
                 return
-        except (OSError, ValueError, msgspec.DecodeError) as error:
-            if not isinstance(error, OSError):
-                print(f"a client was dropped: {error}", file=sys.stderr, flush=True)
+        except OSError:
+            pass
+        except (ValueError, msgspec.DecodeError) as error:
+            print(f"a client was dropped: {error}", file=sys.stderr, flush=True)
         self._selector.unregister(connection)
         connection.close()
+
+    @staticmethod
+    def _send(connection: socket.socket, data: bytes) -> bool:
+        try:
+            connection.sendall(data)
+        except OSError:
+            return False
+        return True
 
     @staticmethod
     def _more(connection: socket.socket) -> bytes | None:
