@@ -183,6 +183,16 @@ def test_candle_updates_replace_each_other_and_the_open_is_corrected() -> None:
     assert (closed.open, closed.close, closed.volume) == (10.5, 11.0, 2.0)
 
 
+@pytest.mark.parametrize(("announced", "high", "low"), [(8.0, 11.0, 8.0), (12.0, 12.0, 9.0)])
+def test_the_range_holds_the_open_that_was_announced(
+    announced: float, high: float, low: float
+) -> None:
+    build = builder()
+    build.candle("A", 0, (announced, announced, announced, announced, 1.0), 5)  # orders met it
+    build.candle("A", 0, (10.0, 11.0, 9.0, 10.0, 1.0), 6)
+    assert BarRange("A", 0, high, low) in said(build.advance(STEP + GRACE))
+
+
 def test_the_exchange_may_say_that_a_bar_is_final() -> None:
     build = builder()
     out = build.candle("A", 0, (10.0, 11.0, 9.0, 10.0, 1.0), STEP, final=True)
@@ -396,6 +406,7 @@ def test_a_late_trade_counts_in_its_bar_and_is_no_quote() -> None:
     clock.now = STEP + GRACE
     market.advance()
     assert sum(isinstance(d, Quote) for d in out) == 1
+    assert not any(isinstance(d, InputQuarantined) for d in out)
     closed = next(d for d in out if isinstance(d, BarClosed))
     assert (closed.high, closed.close, closed.volume) == (104.0, 100.0, 2.0)
 

@@ -208,6 +208,10 @@ def told(phases: Iterable[Phase]) -> list[tuple[int, list[tuple[int, str, bytes]
     return [(p.ts_ms, [(e.ts_ms, e.aggregate, encode(e.data)) for e in p.events]) for p in phases]
 
 
+def format_exact(ts_ms: int) -> str:
+    return datetime.fromtimestamp(ts_ms / 1000, UTC).isoformat()
+
+
 def is_origin(event: Event) -> bool:
     return isinstance(event.data, ScheduleDue | NewsReceived)
 
@@ -239,6 +243,19 @@ def test_news_at_a_bars_close_come_before_its_range(tmp_path: Path) -> None:
     feed = MergedFeed(bars(), [NewsProvider(stored(tmp_path, text))])
     kinds = [str(p.events[0].type) for p in feed.phases()][:4]
     assert kinds == ["bar_opened", "news_received", "bar_range", "bar_closed"]
+
+
+def test_news_at_the_first_open_and_the_last_close_belong_to_the_run(tmp_path: Path) -> None:
+    begin, end = bars().anchor_ms, bars().end_ms
+    lines = [
+        json.dumps({"at": format_exact(ts), "headline": str(ts)})
+        for ts in (begin - 1000, begin, end, end + 1000)
+    ]
+    feed = MergedFeed(bars(), [NewsProvider(stored(tmp_path, "\n".join(lines), "n.jsonl"))])
+    phases = list(feed.phases())
+    told_ms = [p.ts_ms for p in phases if is_origin(p.events[0])]
+    assert told_ms == [begin, end]
+    assert feed.total == len(phases)
 
 
 def test_the_merged_feed_can_be_resumed_anywhere(tmp_path: Path) -> None:

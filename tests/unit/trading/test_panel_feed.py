@@ -243,6 +243,19 @@ def test_quotes_walk_equal_distances() -> None:
     ]
 
 
+def test_the_range_holds_an_open_outside_of_it_and_the_close_event_the_bar_as_stored() -> None:
+    series = wild_series(np.random.default_rng(0), 2, missing=0.0)
+    for name, values in {"open": (10.0, 3.0), "low": (5.0, 5.0), "high": (9.0, 9.0)}.items():
+        getattr(series, name)[:] = values
+    series.close[:] = 6.0
+    panel = Panel("two", "test", HOUR, np.array([START, START + HOUR]), (series,), "two")
+    payloads = [e.data for p in PanelFeed(panel, 1).phases() for e in p.events]
+    ranges = [(d.low, d.high) for d in payloads if isinstance(d, BarRange)]
+    assert ranges == [(5.0, 10.0), (3.0, 9.0)]
+    assert ranges == [(d.low, d.high) for d in payloads if isinstance(d, Quote)]
+    assert [(d.low, d.high) for d in payloads if isinstance(d, BarClosed)] == [(5.0, 9.0)] * 2
+
+
 def test_more_quotes_than_milliseconds_are_refused() -> None:
     with pytest.raises(DataError, match="cannot have 3600000 quotes"):
         PanelFeed(several(1), HOUR)

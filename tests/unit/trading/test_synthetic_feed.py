@@ -97,6 +97,16 @@ def test_funding_goes_on_over_blocks() -> None:
     assert len(rates) == 3 * len(settled)
 
 
+def test_blocks_have_bars_of_their_own() -> None:
+    feed = SyntheticFeed(market(regimes=REGIMES[:1]))
+    moves = []
+    for block in (0, 1):
+        panel = feed.block(block)
+        assert panel is not None
+        moves.append(np.diff(np.log(panel.symbols[0].close)))
+    assert abs(np.corrcoef(*moves)[0, 1]) < 0.6
+
+
 def test_quotes_are_there_when_asked_for() -> None:
     kinds = [type(e.data) for p in SyntheticFeed(market(bars=2), 5).phases() for e in p.events]
     assert kinds.count(Quote) == 2 * 3 * 5
