@@ -57,10 +57,10 @@ ORDERS = Table(
 ORDER_STATES = Table(
     "order_states",
     _ordered(
-        "order_id seq state filled size price reason ts_ms recorded_ms",
-        integer="seq ts_ms recorded_ms",
+        "order_id number state filled size price reason ts_ms recorded_ms seq",
+        integer="number ts_ms recorded_ms seq",
     ),
-    ("order_id", "seq"),
+    ("order_id", "number"),
 )
 FILLS = Table(
     "fills",
@@ -103,7 +103,7 @@ def money(value: Decimal | None) -> str | None:
 
 
 def order_rows(order: Order, event: Event) -> tuple[Row, Row]:
-    """Row of an order as it stands, and one of the state that it came into."""
+    """Row of an order as it stands, and the next row of the states that it came into."""
     request, quality = order.request, quality_of(order)
     values = (
         request.order_id,
@@ -144,9 +144,10 @@ def order_rows(order: Order, event: Event) -> tuple[Row, Row]:
         event.seq,
     )
     asked = order.asked_size is not None
+    order.changes += 1
     state = (
         request.order_id,
-        event.seq,
+        order.changes,
         order.state.value,
         money(order.filled),
         money(order.asked_size if asked else order.size),
@@ -154,6 +155,7 @@ def order_rows(order: Order, event: Event) -> tuple[Row, Row]:
         order.reason,
         event.ts_ms,
         event.recorded_ms,
+        event.seq,
     )
     return ("orders", values), ("order_states", state)
 

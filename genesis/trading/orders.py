@@ -235,6 +235,8 @@ class Order(msgspec.Struct):
     legs, ended_legs : list of str
         Every id that the exchange gave it (a modification may give a new one), and those that
         were reported canceled.
+    modifications, changes : int
+        How often it was modified, and how many of its states are written down.
     intent_ms … done_ms : int
         Clock of the run at each step, 0 where it was not reached.
     """
@@ -273,6 +275,7 @@ class Order(msgspec.Struct):
     legs: list[str] = []
     ended_legs: list[str] = []
     modifications: int = 0
+    changes: int = 0
     intent_ms: int = 0
     submitted_ms: int = 0
     accepted_ms: int = 0

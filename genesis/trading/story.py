@@ -240,7 +240,7 @@ def _how(
 
 def _order(reader: EventReader, row: Record, *, focus: str) -> dict[str, Any]:
     order = dict(row)
-    states = reader.rows("order_states", "order_id = ?", (row["order_id"],), order="seq")
+    states = reader.rows("order_states", "order_id = ?", (row["order_id"],), order="number")
     order["states"] = [{k: v for k, v in state.items() if k != "order_id"} for state in states]
     order["focus"] = row["order_id"] == focus
     return order
