@@ -17,8 +17,8 @@ from genesis.trading.tables import Table
 
 BUSY_MS: Final = 5_000
 """How long a lock of a foreign program is waited for."""
-WAL_PAGES: Final = 2_000
-"""Pages in the write-ahead log at which they are moved into the database (about 8 MB)."""
+WAL_PAGES: Final = 1_000
+"""Pages in the write-ahead log at which they are moved into the database (about 4 MB)."""
 TAIL: Final = 1_000
 """Events whose chain is checked when a log is opened."""
 

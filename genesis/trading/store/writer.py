@@ -9,7 +9,7 @@ from typing import Final, Self
 import apsw
 
 from genesis.domain.clock import Clock
-from genesis.domain.errors import InputError
+from genesis.domain.errors import InputError, StorageError
 from genesis.trading.events import Event
 from genesis.trading.payloads import PAYLOADS, encode
 from genesis.trading.store import schema, snapshots
@@ -55,6 +55,7 @@ class EventStore:
         self._back_ms = 0
         self._steps_back = 0
         self._wal_pages = 0
+        self._checkpoint_failure: StorageError | None = None
 
     # ---- opening and closing ---------------------------------------------------------------
 
@@ -184,7 +185,7 @@ class EventStore:
                 event.recorded_ms = now
         self._probe("store.after_commit")
         if self._wal_pages >= WAL_PAGES:
-            self.checkpoint()
+            self._tidy()
 
     def write_snapshot(self, seq: int, state: bytes, *, keep: int = 3) -> None:
         """Store the state after event ``seq``; only the last ``keep`` snapshots remain.
@@ -296,6 +297,14 @@ class EventStore:
         """Pages in the write-ahead log; it grows while a reader holds an old state."""
         return self._wal_pages
 
+    @property
+    def checkpoint_failure(self) -> StorageError | None:
+        """Why the write-ahead log could not be taken over after the last commits, if it could not.
+
+        Nothing is lost by it: what was committed stays in the write-ahead log, which grows.
+        """
+        return self._checkpoint_failure
+
     # ---- inside ----------------------------------------------------------------------------
 
     def _next_ms(self) -> tuple[int, int]:
@@ -349,6 +358,15 @@ class EventStore:
         row = self._db.execute("SELECT seq, hash, recorded_ms FROM head").get
         assert isinstance(row, tuple)
         return int(row[0]), bytes(row[1]), int(row[2])
+
+    def _tidy(self) -> None:
+        """Checkpoint after a commit, which stands whether this succeeds or not."""
+        try:
+            self.checkpoint()
+        except StorageError as error:
+            self._checkpoint_failure = error
+        else:
+            self._checkpoint_failure = None
 
     def _after_write(self, db: apsw.Connection, name: str, pages: int) -> int:
         del db, name

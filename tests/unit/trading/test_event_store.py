@@ -376,3 +376,24 @@ def test_snapshots_come_back_and_only_the_last_stay(tmp_path: Path) -> None:
         assert store.latest_snapshot() == (30, states[30])  # a damaged one is passed over
     with EventReader(tmp_path / "r") as reader:
         assert reader.latest_snapshot(30) == (30, states[30])
+
+
+def test_a_checkpoint_that_fails_does_not_unsay_the_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = open_store(tmp_path / "r")
+    batch = [mixed(n) for n in range(6_000)]
+
+    def fail() -> None:
+        raise StorageError("no room", fix="free space")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(store, "checkpoint", fail)
+        while store.checkpoint_failure is None:
+            seq = store.head.seq
+            store.commit(batch, [])
+            assert store.head.seq == seq + 6_000 == batch[-1].seq
+    store.commit([mixed(0)], [])
+    assert store.checkpoint_failure is None
+    store.close()
+    assert verify(tmp_path / "r").ok
