@@ -181,20 +181,20 @@ def match_fills(paper: Sequence[PaperFill], backtest: SymbolBacktest) -> Matched
             pairs.append((found.pop(0), order))
         else:
             left.append(order)
-    rest = [fill for fills in waiting.values() for fill in fills]
     late, missing = [], []
     for order in left:
         near = [
             fill
-            for fill in rest
-            if (fill.size > 0.0) == (order.size > 0.0) and abs(fill.bar - order.bar) <= LATE_BARS
+            for bar in range(order.bar - LATE_BARS, order.bar + LATE_BARS + 1)
+            for fill in waiting.get((bar, order.size > 0.0), ())
         ]
         if near:
             nearest = min(near, key=lambda fill: (abs(fill.size - order.size), fill.bar))
-            rest.remove(nearest)
+            waiting[nearest.bar, nearest.size > 0.0].remove(nearest)
             late.append((nearest, order))
         else:
             missing.append(order)
+    rest = [fill for fills in waiting.values() for fill in fills]
     return Matched(tuple(pairs), tuple(late), tuple(missing), tuple(rest))
 
 
@@ -261,7 +261,8 @@ def earliest(found: Sequence[Divergence], count: int) -> tuple[Divergence, ...]:
     ordered = sorted(found, key=lambda one: (one.bar, one.symbol))
     each = max(count // len(CAUSES), 1)
     kept = [k for cause in CAUSES for k in _places(ordered, cause)[:each]][:count]
-    rest = [k for k in range(len(ordered)) if k not in set(kept)]
+    shown = set(kept)
+    rest = [k for k in range(len(ordered)) if k not in shown]
     return tuple(ordered[k] for k in sorted(kept + rest[: count - len(kept)]))
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, fields
 from decimal import Decimal
 from typing import Any
 
+from genesis.trading.money import add
+
 
 @dataclass(slots=True)
 class Cell:
@@ -30,7 +32,7 @@ class Cell:
         """Count one more."""
         self.trades += 1
         self.wins += won
-        self.pnl += pnl
+        self.pnl = add(self.pnl, pnl)
         self.squares += float(pnl) ** 2
 
     @property

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from genesis.trading.gateway import Side
+from genesis.trading.money import subtract
 from genesis.trading.payloads import TradeClosed
 
 FILLED = "filled"
@@ -37,7 +38,7 @@ class RoundTrip:
     size, entry, exit : Decimal
         Base units, unsigned; average prices with slippage.
     pnl : Decimal
-        Quote units, net of fees, slippage and funding.
+        Quote units, net of fees, slippage and funding; in the event it is before fees and funding.
     fees, funding, slippage : Decimal
         Quote units, positive where they cost.
     entry_ms, exit_ms : int
@@ -78,7 +79,7 @@ class RoundTrip:
             size=trade.size,
             entry=trade.entry,
             exit=trade.exit,
-            pnl=trade.pnl,
+            pnl=subtract(subtract(trade.pnl, trade.fees), trade.funding),
             fees=trade.fees,
             funding=trade.funding,
             slippage=trade.slippage,
@@ -111,8 +112,8 @@ class OrderOutcome:
         costs. None if nothing was filled.
     notional : float
         Filled, quote units.
-    maker : bool
-        Whether it filled as maker.
+    maker_share : float
+        Part of what was filled that rested.
     quality : str
         A `genesis.costs.execution.ExecutionQuality`; empty while it is open.
     """
@@ -128,5 +129,5 @@ class OrderOutcome:
     latency_ms: int | None = None
     slippage_bp: float | None = None
     notional: float = 0.0
-    maker: bool = False
+    maker_share: float = 0.0
     quality: str = ""

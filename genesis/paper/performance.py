@@ -20,6 +20,7 @@ from genesis.paper.distribution import Distribution
 from genesis.paper.marks import DailyMarks
 from genesis.paper.numbers import Cell, PerformanceNumbers
 from genesis.paper.outcomes import ASKED, FILLED, OrderOutcome, RoundTrip
+from genesis.trading.money import add, subtract
 
 RECENT_TRADES = 40
 """Outcomes kept for the trend: the last 20 against the 20 before them."""
@@ -72,18 +73,18 @@ class StrategyPerformance:
         """Count a completed round trip."""
         pnl, sums, count = trade.pnl, self._sum, self._count
         won = pnl > _ZERO
-        sums["pnl"] += pnl
-        sums["fees"] += trade.fees
-        sums["funding"] += trade.funding
-        sums["slippage"] += trade.slippage
+        sums["pnl"] = add(sums["pnl"], pnl)
+        sums["fees"] = add(sums["fees"], trade.fees)
+        sums["funding"] = add(sums["funding"], trade.funding)
+        sums["slippage"] = add(sums["slippage"], trade.slippage)
         count["trades"] += 1
         if won:
-            sums["gain"] += pnl
+            sums["gain"] = add(sums["gain"], pnl)
             count["wins"] += 1
             count["losing_streak"] = 0
             count["streak"] = max(count["streak"], 0) + 1
         else:
-            sums["loss"] -= pnl
+            sums["loss"] = subtract(sums["loss"], pnl)
             count["losing_streak"] += 1
             count["streak"] = min(count["streak"], 0) - 1
             if count["losing_streak"] > count["longest_losing_streak"]:
@@ -113,8 +114,7 @@ class StrategyPerformance:
             self._quality[order.quality] = self._quality.get(order.quality, 0) + 1
         if order.notional > 0.0:
             numbers["notional"] += order.notional
-            if order.maker:
-                numbers["maker_notional"] += order.notional
+            numbers["maker_notional"] += order.maker_share * order.notional
         if order.slippage_bp is not None:
             numbers["slippage_bp"] += order.slippage_bp
             numbers["fills"] += 1

@@ -36,7 +36,7 @@ def _orders(rng: np.random.Generator, count: int) -> list[OrderOutcome]:
             latency_ms=int(rng.integers(80, 400)),
             slippage_bp=float(rng.normal(2, 1)),
             notional=30_000.0,
-            maker=bool(rng.random() < 0.2),
+            maker_share=float(rng.random() < 0.2),
             quality=str(rng.choice(words)),
         )
         for _ in range(count)
