@@ -168,6 +168,7 @@ class Desk:
     def revalue(self, book: PaperBook) -> None:
         """Recompute the liquidation price of a position."""
         if book.quantity != 0.0:
+            book.changed()
             book.liquidation = liquidation_level(
                 book.quantity,
                 book.entry,
@@ -186,7 +187,7 @@ class Desk:
         """Give an order its last state; the oldest ended ones are forgotten."""
         order.status, order.reason = status, reason
         if book is not None and order in book.orders:
-            book.orders.remove(order)
+            book.remove(order)
         self.ended.append((order.request.account, order.request.client_id))
         if len(self.ended) > self.remember:
             self.orders.pop(self.ended.popleft(), None)

@@ -132,7 +132,7 @@ class PaperGateway:
             data = OrderRejected(order.client_id, "submit", reason, text)
             desk.tell(data, order.order_id, desk.now_ms)
             return
-        book.orders.append(placed)
+        book.add(placed)
         desk.tell(OrderAccepted(order.client_id, placed.venue_id), order.order_id, desk.now_ms)
         meet_arrival(desk, book, placed, market)
 
@@ -161,6 +161,7 @@ class PaperGateway:
             desk.tell(data, old.order_id, desk.now_ms)
             return
         placed.replace(msgspec.structs.replace(old, price=order.price, size=order.size))
+        book.changed()
         changed = OrderModified(order.client_id, placed.venue_id, order.price, order.size)
         desk.tell(changed, old.order_id, desk.now_ms)
         meet_arrival(desk, book, placed, market)
@@ -203,13 +204,14 @@ class PaperGateway:
     # ---- market ----------------------------------------------------------------------------
 
     def on_market(self, event: Event) -> None:
-        """Let the exchange see a market event; of other types it takes no notice.
+        """Let the exchange see a market event; of other types it takes the time alone.
 
         A price, time or symbol that cannot be is answered with `InputQuarantined` and changes
         nothing. An event that was already taken changes nothing either.
         """
         handler = self._handlers.get(type(event.data))
         if handler is None:
+            self._tick(event)
             return
         symbol: str = event.data.symbol  # type: ignore[attr-defined]
         market = self._markets.get(symbol)
@@ -235,7 +237,7 @@ class PaperGateway:
             market.begin(bar.open_ms, float(bar.open))
             if market.last == 0.0:
                 for book in books.values():
-                    if book.quantity != 0.0 or book.orders:
+                    if not book.idle(market.open, market.open):
                         meet_open(self._desk, book, market, market.open)
         return why
 
@@ -249,7 +251,7 @@ class PaperGateway:
                 high, low = max(market.high, market.open), min(market.low, market.open)
                 self._desk.before_ms = 1
                 for book in books.values():
-                    if book.quantity != 0.0 or book.orders:
+                    if not book.idle(high, low):
                         meet_range(self._desk, book, market, high, low)
                 self._desk.before_ms = 0
             market.within = False
@@ -292,8 +294,8 @@ class PaperGateway:
             self._tick(event)
             market.quote(event.ts_ms, float(quote.last), float(quote.low), float(quote.high))
             for book in books.values():
-                if book.quantity != 0.0 or book.orders:
-                    meet_quote(self._desk, book, market, float(quote.high), float(quote.low))
+                if not book.idle(market.high, market.low):
+                    meet_quote(self._desk, book, market, market.high, market.low)
         return why
 
     def _ended(self, event: Event, market: Market, books: dict[str, PaperBook]) -> str:

@@ -88,6 +88,8 @@ def meet_arrival(desk: Desk, book: PaperBook, order: PaperOrder, market: Market)
     price = market.current
     if price == 0.0:
         return
+    if market.last == 0.0 and desk.now_ms > market.open_ms:
+        return  # inside a bar its open is the past; the next price that is known is the next open
     if order.kind is OrderKind.MARKET or order.request.tif is Tif.IOC:
         _take_now(desk, book, order, market, price)
     elif order.kind is OrderKind.STOP:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 
-from genesis.trading.gateway import OpenOrder, OrderKind, OrderRequest, Side
+from genesis.trading.gateway import OpenOrder, OrderKind, OrderRequest, Side, Tif
 from genesis.trading.orders import VenueStatus
 
 
@@ -120,6 +121,9 @@ class PaperBook:
     """
 
     __slots__ = (
+        "_ceiling",
+        "_floor",
+        "_stale",
         "account",
         "accrued",
         "dead",
@@ -138,6 +142,43 @@ class PaperBook:
         self.quantity = self.entry = self.accrued = self.liquidation = 0.0
         self.orders: list[PaperOrder] = []
         self.dead = ""
+        self._floor, self._ceiling, self._stale = -math.inf, math.inf, False
+
+    def add(self, order: PaperOrder) -> None:
+        """Take in an open order."""
+        self.orders.append(order)
+        self._stale = True
+
+    def remove(self, order: PaperOrder) -> None:
+        """Let go of an order that has ended."""
+        self.orders.remove(order)
+        self._stale = True
+
+    def changed(self) -> None:
+        """Note that an order or the liquidation price is another one."""
+        self._stale = True
+
+    def idle(self, high: float, low: float) -> bool:
+        """Whether prices within ``[low, high]`` touch nothing here: most bars of most books."""
+        if self._stale:
+            self._bound()
+        return low > self._floor and high < self._ceiling
+
+    def _bound(self) -> None:
+        """Highest level that waits for a falling price, lowest that waits for a rising one."""
+        floor, ceiling = -math.inf, math.inf
+        if self.quantity > 0.0:
+            floor = self.liquidation
+        elif self.quantity < 0.0:
+            ceiling = self.liquidation
+        for order in self.orders:
+            if order.kind is OrderKind.MARKET or order.request.tif is Tif.IOC:
+                floor = math.inf
+            elif (order.sign > 0.0) == (order.kind is OrderKind.STOP):
+                ceiling = min(ceiling, order.price)
+            else:
+                floor = max(floor, order.price)
+        self._floor, self._ceiling, self._stale = floor, ceiling, False
 
     def reducible(self, sign: float) -> Decimal:
         """Size that an order of this sign can take off the position."""
@@ -149,6 +190,7 @@ class PaperBook:
         A reduction releases the margin of the part it closes, with the funding taken from it.
         """
         before = self.quantity
+        self._stale = True
         self.size += signed
         after = self.quantity = float(self.size)
         if after == 0.0:
@@ -186,4 +228,5 @@ class PaperBook:
         book.liquidation = value["liquidation"]
         book.orders = [orders[book.account, client_id] for client_id in value["orders"]]
         book.dead = value["dead"]
+        book.changed()
         return book

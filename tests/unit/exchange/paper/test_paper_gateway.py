@@ -101,6 +101,13 @@ def test_the_stop_comes_before_the_target_and_the_nearer_of_stop_and_liquidation
     assert float(fill.price) == pytest.approx(100 * 0.9 / 0.99)
 
 
+def test_stops_at_one_price_fill_in_order_of_arrival(stage: Make) -> None:
+    s = opened(stage())
+    ids = [s.send(SELL, "1", STOP, "95", reduce_only=True) for _ in range(3)]
+    s.range(100.0, 94.0)
+    assert [d.fill.client_id for d in s.told(OrderFilled)[1:]] == ids[:2]
+
+
 def test_a_gap_fills_at_the_open(stage: Make) -> None:
     s = opened(stage())
     s.send(SELL, "2", STOP, "95", reduce_only=True)
@@ -217,6 +224,19 @@ def test_a_quote_beyond_the_level_fills_at_the_last_price(stage: Make) -> None:
     s.send(BUY, "1", LIMIT, "90")
     s.quote(3, 88.0, low=87.0, high=89.0)  # never above 89: the limit gets that
     assert s.prices[2:] == [89.0]
+
+
+@pytest.mark.parametrize(("side", "level", "last"), [(BUY, "105", 107.0), (SELL, "95", 93.0)])
+def test_a_stop_that_enters_fills_at_the_worse_of_level_and_last_price(
+    stage: Make, side: Side, level: str, last: float
+) -> None:
+    s = stage()
+    s.quote(1, 100.0)
+    s.send(side, "1", STOP, level)
+    s.quote(2, 100.0, low=96.0, high=104.0)
+    assert s.prices == []
+    s.quote(3, last, low=90.0, high=110.0)
+    assert s.prices == [last]
 
 
 def test_bars_of_a_quoted_symbol_fill_nothing(stage: Make) -> None:
