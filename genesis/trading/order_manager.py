@@ -259,7 +259,8 @@ class OrderManager(OrderMoves):
             change.foreign = fill.cause not in FORCED
             return change
         sum_up(order, fill, event.recorded_ms)
-        self._leg_of_fill(order, fill.venue_id)
+        if not order.venue_id:
+            self._index.name(order, fill.venue_id)
         self._after_fill(change, event.recorded_ms)
         return change
 

@@ -99,11 +99,6 @@ class OrderMoves:
             elif order.final is OrderState.CANCELED and order.filled >= order.expected:
                 self._end(change, Move.CANCELED, now, order.reason)
 
-    def _leg_of_fill(self, order: Order, venue_id: str) -> None:
-        replacing = order.state is OrderState.PENDING_MODIFY or order.doubt == "modify"
-        if not order.venue_id or (replacing and venue_id not in order.legs):
-            self._index.name(order, venue_id)
-
     def _replaced(self, order: Order, price: Decimal | None, size: Decimal) -> None:
         order.price, order.size = price, size
         order.asked_price = order.asked_size = None

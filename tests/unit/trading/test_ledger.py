@@ -176,6 +176,21 @@ def test_grades_of_an_execution(price: str, waited: int, grade: ExecutionQuality
     assert quality.intent_slippage == pytest.approx(float(price) / 100 - 1)
 
 
+def test_the_venues_own_price_counts_where_it_is_told() -> None:
+    """A market that moved between decision and fill is not the execution's fault."""
+    manager = OrderManager()
+    market = request(kind=OrderKind.MARKET, price=None)
+    data = submit_of(market, "100")
+    manager.submit(data, event(data, 1_000))
+    told = OrderFilled(fill_of(market, 1, "10", "110.011", reference="110"))
+    order = manager.on_fill(told, event(told, 1_100)).order
+    assert order is not None
+    quality = quality_of(order)
+    assert quality.slippage == pytest.approx(1e-4)
+    assert quality.intent_slippage == pytest.approx(0.10011)
+    assert quality.grade is ExecutionQuality.EXCELLENT
+
+
 def test_a_refused_order_failed_and_one_without_fills_is_not_graded() -> None:
     one = Talk(OrderManager(), request())
     one.submit()

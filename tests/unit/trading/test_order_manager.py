@@ -325,6 +325,31 @@ def test_a_refused_modification_of_an_order_that_was_canceled() -> None:
     assert state(one) is OrderState.CANCELED
 
 
+def test_a_lost_modification_that_took_effect_is_learnt_from_the_new_leg() -> None:
+    one = resting()
+    at = event(submit_of(one.order))
+    one.manager.request_modify(one.order.order_id, Decimal(99), Decimal(8), "trail", at)
+    one.unknown("modify")
+    one.fill(1, "3", venue_id="v2")
+    assert one.manager.exposure(ACCOUNT, SYMBOL).buy == 7  # of the larger size, while in doubt
+    one.status("open", venue_id="v2", filled="3")
+    order = one.manager.get(one.order.order_id)
+    assert order is not None
+    assert (order.size, order.price, order.state) == (8, 99, OrderState.PARTIAL)
+
+
+def test_a_lost_modification_that_came_to_nothing_leaves_the_order_as_it_was() -> None:
+    one = resting()
+    at = event(submit_of(one.order))
+    one.manager.request_modify(one.order.order_id, Decimal(99), Decimal(8), "trail", at)
+    one.unknown("modify")
+    one.status("open", venue_id="v1")
+    order = one.manager.get(one.order.order_id)
+    assert order is not None
+    assert (order.size, order.price, order.state) == (10, 100, OrderState.RESTING)
+    assert order.asked_size is None
+
+
 def test_a_repeated_answer_to_an_earlier_modification_changes_nothing() -> None:
     one = resting()
     at = event(submit_of(one.order))
