@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
 from genesis.cli import render
+from genesis.cli.events_view import COLUMNS, cells, json_line, progress, text_line
 from genesis.cli.options import Json, home_of
 
 if TYPE_CHECKING:
@@ -24,10 +22,7 @@ app = typer.Typer(
     no_args_is_help=True, help="Look into, verify, archive and export the log of a trading run."
 )
 
-_COLUMNS = [("seq", "right"), ("time", "left"), ("type", "left"), ("about", "left")]
-_COLUMNS += [("flow", "left"), ("cause", "right"), ("content", "left")]
 _POLL_S = 0.2
-_LINE_EVERY = 250_000
 
 
 def complete_run(ctx: typer.Context, incomplete: str) -> list[str]:
@@ -104,7 +99,7 @@ def tail(
         if as_json and not follow:
             render.emit({"run": folder.name, "events": [plain_event(e) for e in latest]})
             return
-        show = _json_line if as_json else _text_line(render.console())
+        show = json_line if as_json else text_line(render.console())
         for event in latest:
             show(event)
         if follow:
@@ -158,7 +153,7 @@ def query(
     if not found:
         out.print(f"no event of {folder.name} meets all of that", markup=False)
         return
-    out.print(render.table(_COLUMNS, [_cells(event) for event in found]))
+    out.print(render.table(COLUMNS, [cells(event) for event in found]))
     if more:
         out.print(f"the first {limit} are shown; --limit shows more", markup=False)
 
@@ -182,7 +177,7 @@ def verify(ctx: typer.Context, run: Run = "", as_json: Json = False) -> int:
     from genesis.trading.run_folders import find_run
 
     folder = find_run(home_of(ctx), run)
-    with _progress("verifying", quiet=as_json) as step:
+    with progress("verifying", quiet=as_json) as step:
         report = store.verify(folder, step)
     if report.damage is not None:
         error = _damage_error(folder.name, report, report.damage)
@@ -238,7 +233,7 @@ def archive(
         name = reader.meta["run"]
     with (
         EventStore.open(folder, run=name, tables=[], clock=SystemClock()) as store,
-        _progress("archiving", quiet=as_json) as step,
+        progress("archiving", quiet=as_json) as step,
     ):
         anchors = store.archive(
             before_seq=before, older_than_ms=older_than_ms, segment_events=segment, progress=step
@@ -286,7 +281,7 @@ def export(
     folder = find_run(home_of(ctx), run)
     path = _export_path(target, folder.name, force=force)
     conditions = _conditions(types, aggregate, correlation, since, until)
-    with EventReader(folder) as reader, _progress("exporting", quiet=as_json) as step:
+    with EventReader(folder) as reader, progress("exporting", quiet=as_json) as step:
         total = reader.head.seq
         events = reader.events(first, last, **conditions)
         count = export_events(events, path, lambda done: step(done, total))
@@ -296,7 +291,7 @@ def export(
     render.console().print(f"{count:,} events written to {path}", markup=False, soft_wrap=True)
 
 
-# ---- one event -----------------------------------------------------------------------------
+# ---- what comes ----------------------------------------------------------------------------
 
 
 def _follow(
@@ -318,40 +313,6 @@ def _follow(
 
 def _pause() -> None:
     time.sleep(_POLL_S)
-
-
-def _json_line(event: Event) -> None:
-    from genesis.trading.store import plain_event
-
-    render.emit({"event": plain_event(event)})
-
-
-def _text_line(out: Console) -> Callable[[Event], None]:
-    def show(event: Event) -> None:
-        seq, at, kind, about, _, _, content = _cells(event)
-        out.print(f"{seq:>8}  {at}  {kind:24}  {about}  {content}", markup=False)
-
-    return show
-
-
-def _cells(event: Event) -> tuple[str, ...]:
-    import msgspec
-
-    fields = msgspec.to_builtins(event.data)
-    content = " ".join(f"{name}={_short(value)}" for name, value in fields.items())
-    cause = str(event.caused_by) if event.caused_by else ""
-    number, at = str(event.seq), _instant(event.ts_ms)
-    return number, at, event.type.value, event.aggregate, event.correlation, cause, content
-
-
-def _short(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def _instant(ts_ms: int) -> str:
-    moment = datetime.fromtimestamp(ts_ms / 1000, tz=UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{ts_ms % 1000:03d}Z"
 
 
 # ---- what was asked ------------------------------------------------------------------------
@@ -407,31 +368,3 @@ def _damage_error(run: str, report: VerifyReport, damage: Damage) -> GenesisErro
         why=f"in {damage.file}{sound}",
         fix="restore the run's folder, and the key beside it, from a backup",
     )
-
-
-@contextmanager
-def _progress(title: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
-    """Show how far it is: a bar on a terminal, now and then a line elsewhere, on stderr."""
-    out = render.console(stderr=True)
-    if quiet:
-        yield lambda _done, _total: None
-    elif not out.is_terminal:
-        yield _lines(out, title)
-    else:
-        from rich.progress import Progress
-
-        with Progress(console=out, transient=True) as bar:
-            task = bar.add_task(title, total=None)
-            yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
-def _lines(out: Console, title: str) -> Callable[[int, int], None]:
-    shown = 0
-
-    def step(done: int, total: int) -> None:
-        nonlocal shown
-        if done - shown >= _LINE_EVERY:
-            shown = done
-            out.print(f"{title}: {done:,} of {total:,} events", markup=False)
-
-    return step

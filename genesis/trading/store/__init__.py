@@ -15,7 +15,8 @@ One process writes (`EventStore`), any number read (`EventReader`). What it keep
 
 from genesis.trading.store.anchors import Anchor
 from genesis.trading.store.export import export_events, plain_event
-from genesis.trading.store.reader import EventReader, Head
+from genesis.trading.store.reader import EventReader
+from genesis.trading.store.readonly import Head
 from genesis.trading.store.verify import Damage, Fault, VerifyReport, verify
 from genesis.trading.store.writer import EventStore
 

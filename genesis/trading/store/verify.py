@@ -22,7 +22,8 @@ from genesis.trading.store.anchors import (
 )
 from genesis.trading.store.chain import HASH, START, StoredRow, continues
 from genesis.trading.store.parquet import segment_rows
-from genesis.trading.store.reader import EventReader, Head, Page
+from genesis.trading.store.reader import EventReader, Page
+from genesis.trading.store.readonly import Head
 from genesis.trading.store.segments import read_segment
 from genesis.trading.store.selection import Selection
 from genesis.trading.store.snapshots import unpack

@@ -18,7 +18,7 @@ from genesis.trading.store.archive import SEGMENT_EVENTS, archive_segments, repa
 from genesis.trading.store.chain import HASH, Fields, StoredRow, link
 from genesis.trading.store.lock import WriterLock
 from genesis.trading.store.opening import WAL_PAGES, connect, make_private, prepare, verify_tail
-from genesis.trading.store.reader import Head
+from genesis.trading.store.readonly import Head
 from genesis.trading.tables import Row, Table
 
 _NAMES: Final = {cls: kind.value for kind, cls in PAYLOADS.items()}
