@@ -40,7 +40,7 @@ def refusal(
         return "expired", f"{now_ms - order.expires_ms} ms too late"
     return (
         _size_refusal(order, instrument, market)
-        or _price_refusal(order, instrument, market)
+        or _price_refusal(order, instrument, market, now_ms)
         or _reduce_refusal(order, book)
         or ("", "")
     )
@@ -62,7 +62,7 @@ def _size_refusal(
 
 
 def _price_refusal(
-    order: OrderRequest, instrument: Instrument, market: Market
+    order: OrderRequest, instrument: Instrument, market: Market, now_ms: int
 ) -> tuple[str, str] | None:
     if order.kind is OrderKind.MARKET:
         return None
@@ -71,10 +71,11 @@ def _price_refusal(
         return "invalid_price", f"{order.kind} needs a positive price, not {price}"
     if instrument.tick > 0.0 and not _on_grid(price, instrument.tick):
         return "invalid_price", f"price {price} is no multiple of {instrument.tick}"
-    if order.tif is Tif.ALO and market.current:
+    now = market.current(now_ms)
+    if order.tif is Tif.ALO and now:
         sign = 1.0 if order.side is Side.BUY else -1.0
-        if (float(price) - market.current) * sign >= 0.0:
-            return "post_only", f"{price} would trade at {market.current!r}"
+        if (float(price) - now) * sign >= 0.0:
+            return "post_only", f"{price} would trade at {now!r}"
     return None
 
 

@@ -73,12 +73,14 @@ class Market:
         self.within = self.ended = False
         self.closes: list[float] = []
 
-    @property
-    def current(self) -> float:
-        """Price of the moment, 0 between bars."""
+    def current(self, now_ms: int) -> float:
+        """Price of the moment, 0 where none is known.
+
+        Once time has moved on inside a bar its open is the past; the next price is the next open.
+        """
         if self.last > 0.0:
             return self.last
-        return self.open if self.within else 0.0
+        return self.open if self.within and now_ms <= self.open_ms else 0.0
 
     @property
     def known(self) -> float:

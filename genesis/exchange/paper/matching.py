@@ -85,11 +85,9 @@ def meet_quote(desk: Desk, book: PaperBook, market: Market, high: float, low: fl
 
 def meet_arrival(desk: Desk, book: PaperBook, order: PaperOrder, market: Market) -> None:
     """Let an accepted order meet the price of the moment, if there is one; else it waits."""
-    price = market.current
+    price = market.current(desk.now_ms)
     if price == 0.0:
         return
-    if market.last == 0.0 and desk.now_ms > market.open_ms:
-        return  # inside a bar its open is the past; the next price that is known is the next open
     if order.kind is OrderKind.MARKET or order.request.tif is Tif.IOC:
         _take_now(desk, book, order, market, price)
     elif order.kind is OrderKind.STOP:

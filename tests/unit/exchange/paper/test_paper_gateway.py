@@ -398,6 +398,31 @@ def test_a_restored_gateway_goes_on_as_if_nothing_had_been(stage: Make) -> None:
     assert len(whole.told(OrderFilled)) > 50
 
 
+def test_what_rests_and_what_is_held_is_met_after_a_restart(stage: Make) -> None:
+    s = opened(stage())
+    s.send(SELL, "2", STOP, "95", reduce_only=True)
+    s.send(BUY, "1", account="b")
+    again = stage()
+    again.gateway.restore(s.gateway.plain())
+    again.show(BarRange("X", HOUR, 100.0, 60.0), 2 * HOUR)
+    assert [(d.fill.account, d.fill.cause) for d in again.told(OrderFilled)] == [
+        ("a", "order"),
+        ("b", "liquidation"),
+    ]
+
+
+def test_the_open_is_no_price_once_time_has_moved_on_inside_the_bar(stage: Make) -> None:
+    s = stage()
+    s.open(100.0)
+    s.show(FundingDue("X", 0.0001), HOUR + 1)
+    s.send(BUY, "1")
+    assert s.prices == []
+    crossing = s.send(BUY, "1", LIMIT, "101", tif=Tif.ALO)  # rests: there is nothing to cross
+    assert s.told(OrderRejected) == []
+    s.range(101.0, 99.0)
+    assert [d.fill.client_id for d in s.told(OrderFilled)] == [crossing]
+
+
 # ---- bad input -----------------------------------------------------------------------------
 
 
