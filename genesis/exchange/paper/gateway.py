@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -15,25 +15,18 @@ from genesis.domain.errors import InfrastructureError
 from genesis.domain.instrument import Instrument
 from genesis.exchange.paper.admission import refusal
 from genesis.exchange.paper.desk import Desk, PartialFills
-from genesis.exchange.paper.market import REPEATED, VOLATILITY_CLOSES, Market
-from genesis.exchange.paper.matching import meet_arrival, meet_open, meet_quote, meet_range
+from genesis.exchange.paper.market import Market
+from genesis.exchange.paper.matching import meet_arrival
 from genesis.exchange.paper.state import PaperBook, PaperOrder, exact
+from genesis.exchange.paper.tape import Tape
 from genesis.trading.events import Event
 from genesis.trading.gateway import AccountState, OrderRequest, Sink, VenueFill, VenuePosition
 from genesis.trading.orders import VenueStatus
 from genesis.trading.payloads import (
-    BarClosed,
-    BarOpened,
-    BarRange,
-    FundingDue,
-    FundingPaid,
-    InputQuarantined,
     OrderAccepted,
     OrderModified,
     OrderRejected,
     OrderStatus,
-    Quote,
-    SymbolEnded,
 )
 
 
@@ -80,16 +73,7 @@ class PaperGateway:
         self._name = name
         self._instruments = dict(instruments)
         self._desk = Desk(self._instruments, costs, leverage, execution, partial, remember)
-        self._markets = {symbol: Market() for symbol in self._instruments}
-        self._books: dict[str, dict[str, PaperBook]] = {s: {} for s in self._instruments}
-        self._handlers: dict[type, Callable[[Event, Market, dict[str, PaperBook]], str]] = {
-            BarOpened: self._opened,
-            BarRange: self._ranged,
-            BarClosed: self._closed,
-            FundingDue: self._funded,
-            Quote: self._quoted,
-            SymbolEnded: self._ended,
-        }
+        self._tape = Tape(name, self._desk, self._instruments)
 
     @property
     def name(self) -> str:
@@ -122,8 +106,8 @@ class PaperGateway:
         if (order.account, order.client_id) in desk.orders:
             self.query(order.account, order.symbol, order.client_id)
             return
-        market = self._markets.get(order.symbol)
-        book = self._book(order.account, order.symbol)
+        market = self._tape.markets.get(order.symbol)
+        book = self._tape.book(order.account, order.symbol)
         reason, text = refusal(order, self._instruments, market, book, desk.now_ms)
         placed = PaperOrder(order, desk.number("V"))
         desk.keep(placed)
@@ -150,7 +134,7 @@ class PaperGateway:
         placed, book = self._open_order(order.account, order.symbol, order.client_id, "modify")
         if placed is None or book is None:
             return
-        market, old = self._markets[order.symbol], placed.request
+        market, old = self._tape.markets[order.symbol], placed.request
         reason, text = refusal(order, self._instruments, market, book, desk.now_ms)
         if (order.side, order.kind, order.reduce_only) != (old.side, old.kind, old.reduce_only):
             reason, text = "not_modifiable", "only price and size can be replaced"
@@ -189,7 +173,7 @@ class PaperGateway:
 
     def account_state(self, account: str, since_ms: int) -> AccountState:
         """Positions, open orders, and fills from ``since_ms`` on that are still remembered."""
-        books = [b[account] for b in self._books.values() if account in b]
+        books = [b[account] for b in self._tape.books.values() if account in b]
         kept = self._desk.fills.get(account, ())
         return AccountState(
             account,
@@ -201,115 +185,13 @@ class PaperGateway:
             self._desk.now_ms,
         )
 
-    # ---- market ----------------------------------------------------------------------------
-
     def on_market(self, event: Event) -> None:
-        """Let the exchange see a market event; of other types it takes the time alone.
+        """Let the exchange see a market event; of other types it takes no notice.
 
         A price, time or symbol that cannot be is answered with `InputQuarantined` and changes
         nothing. An event that was already taken changes nothing either.
         """
-        handler = self._handlers.get(type(event.data))
-        if handler is None:
-            self._tick(event)
-            return
-        symbol: str = event.data.symbol  # type: ignore[attr-defined]
-        market = self._markets.get(symbol)
-        why = "unknown symbol" if market is None else ""
-        if market is not None:
-            if market.ended and not isinstance(event.data, SymbolEnded):
-                why = "the symbol has ended"
-            else:
-                why = handler(event, market, self._books[symbol])
-        if why and why != REPEATED:
-            text = msgspec.json.encode(event.data).decode()
-            data = InputQuarantined(self._name, f"{event.type}: {why}", text)
-            self._desk.tell(data, symbol, event.ts_ms)
-
-    def _tick(self, event: Event) -> None:
-        self._desk.now_ms = max(self._desk.now_ms, event.ts_ms)
-
-    def _opened(self, event: Event, market: Market, books: dict[str, PaperBook]) -> str:
-        bar: BarOpened = event.data  # type: ignore[assignment]
-        why = market.check_open(bar)
-        if not why:
-            self._tick(event)
-            market.begin(bar.open_ms, float(bar.open))
-            if market.last == 0.0:
-                for book in books.values():
-                    if not book.idle(market.open, market.open):
-                        meet_open(self._desk, book, market, market.open)
-        return why
-
-    def _ranged(self, event: Event, market: Market, books: dict[str, PaperBook]) -> str:
-        bar: BarRange = event.data  # type: ignore[assignment]
-        why = market.check_range(bar)
-        if not why:
-            self._tick(event)
-            market.high, market.low = float(bar.high), float(bar.low)
-            if market.last == 0.0:
-                high, low = max(market.high, market.open), min(market.low, market.open)
-                self._desk.before_ms = 1
-                for book in books.values():
-                    if not book.idle(high, low):
-                        meet_range(self._desk, book, market, high, low)
-                self._desk.before_ms = 0
-            market.within = False
-        return why
-
-    def _closed(self, event: Event, market: Market, _: dict[str, PaperBook]) -> str:
-        bar: BarClosed = event.data  # type: ignore[assignment]
-        why = market.check_close(bar)
-        if not why:
-            self._tick(event)
-            market.within = False
-            market.closed_ms, market.close = bar.open_ms, float(bar.close)
-            if self._desk.execution is not None:
-                market.closes = [*market.closes[1 - VOLATILITY_CLOSES :], market.close]
-        return why
-
-    def _funded(self, event: Event, market: Market, books: dict[str, PaperBook]) -> str:
-        due: FundingDue = event.data  # type: ignore[assignment]
-        why = market.check_funding(due, event.ts_ms)
-        if why:
-            return why
-        self._tick(event)
-        market.funding_ms, market.funding_rate = event.ts_ms, float(due.rate)
-        mark = market.known if due.mark is None else float(due.mark)
-        for book in books.values():
-            if book.quantity != 0.0:
-                paid = book.quantity * mark * market.funding_rate
-                book.accrued += paid
-                self._desk.revalue(book)
-                data = FundingPaid(
-                    book.account, book.symbol, exact(paid), market.funding_rate, book.size, mark
-                )
-                self._desk.tell(data, f"{book.account}/{book.symbol}", event.ts_ms)
-        return ""
-
-    def _quoted(self, event: Event, market: Market, books: dict[str, PaperBook]) -> str:
-        quote: Quote = event.data  # type: ignore[assignment]
-        why = market.check_quote(quote, event.ts_ms)
-        if not why:
-            self._tick(event)
-            market.quote(event.ts_ms, float(quote.last), float(quote.low), float(quote.high))
-            for book in books.values():
-                if not book.idle(market.high, market.low):
-                    meet_quote(self._desk, book, market, market.high, market.low)
-        return why
-
-    def _ended(self, event: Event, market: Market, books: dict[str, PaperBook]) -> str:
-        end: SymbolEnded = event.data  # type: ignore[assignment]
-        why = market.check_end(end)
-        if not why:
-            self._tick(event)
-            market.ended, market.within, market.close = True, False, float(end.close)
-            self._desk.before_ms = 1
-            for book in books.values():
-                if not book.dead:
-                    self._desk.force(book, market, market.close, "delisted")
-            self._desk.before_ms = 0
-        return why
+        self._tape.on_market(event)
 
     # ---- state -----------------------------------------------------------------------------
 
@@ -319,10 +201,10 @@ class PaperGateway:
         return {
             "now_ms": desk.now_ms,
             "counter": desk.counter,
-            "markets": {symbol: market.plain() for symbol, market in self._markets.items()},
+            "markets": {symbol: market.plain() for symbol, market in self._tape.markets.items()},
             "orders": [order.plain() for order in desk.orders.values()],
             "ended": [list(key) for key in desk.ended],
-            "books": [b.plain() for books in self._books.values() for b in books.values()],
+            "books": [b.plain() for books in self._tape.books.values() for b in books.values()],
             "fills": {a: [msgspec.to_builtins(f) for f in kept] for a, kept in desk.fills.items()},
         }
 
@@ -331,27 +213,19 @@ class PaperGateway:
         desk = self._desk
         desk.now_ms, desk.counter = plain["now_ms"], plain["counter"]
         for symbol, value in plain["markets"].items():
-            self._markets[symbol] = Market.from_plain(value)
+            self._tape.markets[symbol] = Market.from_plain(value)
         desk.orders.clear()
         for value in plain["orders"]:
             desk.keep(PaperOrder.from_plain(value))
         desk.ended = deque((account, client_id) for account, client_id in plain["ended"])
-        self._books = {symbol: {} for symbol in self._instruments}
+        self._tape.books = {symbol: {} for symbol in self._instruments}
         for value in plain["books"]:
             book = PaperBook.from_plain(value, desk.orders)
-            self._books[book.symbol][book.account] = book
+            self._tape.books[book.symbol][book.account] = book
         desk.fills = {
             account: deque((msgspec.convert(f, VenueFill) for f in kept), maxlen=desk.remember)
             for account, kept in plain["fills"].items()
         }
-
-    def _book(self, account: str, symbol: str) -> PaperBook | None:
-        books = self._books.get(symbol)
-        if books is None:
-            return None
-        if account not in books:
-            books[account] = PaperBook(account, symbol)
-        return books[account]
 
     def _open_order(
         self, account: str, symbol: str, client_id: str, what: str
@@ -367,7 +241,7 @@ class PaperGateway:
             data = OrderRejected(client_id, what, "not_open", text)
             self._desk.tell(data, order.request.order_id, self._desk.now_ms)
             return None, None
-        return order, self._books[symbol][account]
+        return order, self._tape.books[symbol][account]
 
     def _require_connection(self) -> None:
         if self._desk.sink is None:
