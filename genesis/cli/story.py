@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -97,6 +98,12 @@ def show(out: Console, run: str, found: Story) -> None:
 
 def _line(out: Console, label: str, text: str) -> None:
     out.print(f"{label:9}{text}", markup=False)
+
+
+def _money(text: str) -> str:
+    """Amount to eight decimals: a person reads no more, ``--json`` has them all."""
+    short = f"{Decimal(text):.8f}".rstrip("0").rstrip(".")
+    return "0" if short in ("-0", "") else short
 
 
 def _when(ts_ms: int) -> str:
@@ -217,7 +224,7 @@ def _outcome(out: Console, outcome: Mapping[str, Any]) -> None:
             out,
             label,
             f"{fill['fill_id']} {_when(fill['ts_ms'])}: {fill['side']} {fill['size']} at"
-            f" {fill['price']}, {kind}, fee {fill['fee']}{slipped}{mark}",
+            f" {fill['price']}, {kind}, fee {_money(fill['fee'])}{slipped}{mark}",
         )
         label = ""
     trade = outcome["trade"]
@@ -228,12 +235,12 @@ def _outcome(out: Console, outcome: Mapping[str, Any]) -> None:
         out,
         label,
         f"closed by {trade['exit_reason']} ({trade['exit_class'] or 'no class'}): net"
-        f" {trade['net']} = pnl {trade['pnl']} − fees {trade['fees']} − funding"
-        f" {trade['funding']}",
+        f" {_money(trade['net'])} = pnl {_money(trade['pnl'])} − fees {_money(trade['fees'])}"
+        f" − funding {_money(trade['funding'])}",
     )
     _line(
         out,
         "",
-        f"  in at {trade['entry']}, out at {trade['exit']}; best"
+        f"  in at {_money(trade['entry'])}, out at {_money(trade['exit'])}; best"
         f" {render.percent(trade['mfe'], 2)}, worst {render.percent(trade['mae'], 2)}",
     )

@@ -57,9 +57,19 @@ def trades(
 
 
 def _list(out: Console, trades: Sequence[dict[str, object]]) -> None:
-    names = ("plan_id", "symbol", "side", "size", "entry", "exit", "net", "exit_reason")
-    columns = [(name.replace("_", " "), "left") for name in names]
-    rows = [[str(trade[name]) for name in names] for trade in trades]
+    words, numbers = ("plan_id", "symbol", "side"), ("size", "entry", "exit", "net")
+    columns = [(name.replace("_", " "), "left") for name in words]
+    columns += [(name, "right") for name in numbers]
+    columns += [("exit reason", "left"), ("class", "left")]
+    rows = [
+        [
+            *(str(trade[name]) for name in words),
+            *(render.number(float(str(trade[name])), 4) for name in numbers),
+            str(trade["exit_reason"]),
+            str(trade["exit_class"]),
+        ]
+        for trade in trades
+    ]
     if rows:
         out.print(
             render.table(columns, rows, title="latest trades (genesis story PLAN tells more)")
@@ -69,7 +79,11 @@ def _list(out: Console, trades: Sequence[dict[str, object]]) -> None:
 
 
 def _show(out: Console, answers: Answers, bars: int) -> None:
-    for title, groups in (("origins", answers.origins), ("signals", answers.signals)):
+    for title, groups in (
+        ("origins", answers.origins),
+        ("signals", answers.signals),
+        ("exits", answers.exits),
+    ):
         if groups:
             out.print(_trades(title, groups))
     if answers.risks:

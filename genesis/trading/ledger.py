@@ -34,6 +34,9 @@ __all__ = ["TABLES", "Booking", "Plan", "StrategyLedger"]
 EXTERNAL = "external"
 """Deployment of what nobody here ordered."""
 
+PROTECTION = "protection"
+"""Group of a plan's orders without an intent of their own: its stop and its target."""
+
 _FUNDING_KEPT = 16
 
 
@@ -43,7 +46,7 @@ class Plan(msgspec.Struct):
     Attributes
     ----------
     groups : dict of str to str
-        Intent (or purpose, for orders without one) to its execution group.
+        Intent (or `PROTECTION`, for orders without one) to its execution group.
     intents : dict of str to TradeIntent
         By id; the first is the one that began the plan.
     """
@@ -154,7 +157,7 @@ class StrategyLedger:
         if not plan.account:
             plan.account, plan.symbol = order.request.account, order.request.symbol
             rows.append(_plan_row(plan, "open", 0))
-        key = order.intent_id or order.purpose
+        key = order.intent_id or PROTECTION
         group = plan.groups.get(key)
         if group is None:
             # Named after its first order, whose id is unique in the run.
@@ -366,7 +369,7 @@ def _group_row(group: str, plan: Plan, order: Order, event: Event) -> Row:
         order.intent_id,
         intent.scope if intent else "",
         intent.reason if intent else "",
-        order.purpose,
+        order.purpose if order.intent_id else PROTECTION,
         execution.algorithm if execution else "single",
         len(execution.slices) if execution else 1,
         execution.spacing_ms if execution else 0,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from decimal import Decimal
 from heapq import heappop, heappush
 
-from genesis.trading.gateway import VenueFill
+from genesis.trading.gateway import OrderKind, VenueFill
 from genesis.trading.money import add, multiply
 from genesis.trading.order_changes import TIMER, Change, OrderSettings
 from genesis.trading.order_index import FillWindow, OrderIndex
@@ -101,6 +101,8 @@ class OrderMoves:
 
     def _replaced(self, order: Order, price: Decimal | None, size: Decimal) -> None:
         order.price, order.size = price, size
+        if order.request.kind in (OrderKind.STOP, OrderKind.TARGET):
+            order.reference = price  # it is measured against the level that it has now
         order.asked_price = order.asked_size = None
         order.modifications += 1
 

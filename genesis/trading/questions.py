@@ -63,6 +63,7 @@ class Answers(msgspec.Struct, frozen=True):
 
     origins: list[TradeGroup]
     signals: list[TradeGroup]
+    exits: list[TradeGroup]
     risks: list[RiskGroup]
     slippage: list[SlippageGroup]
     algorithms: list[SlippageGroup]
@@ -86,6 +87,7 @@ def answer(reader: EventReader, *, bars: int = 24) -> Answers:
     return Answers(
         origins=_trades_by(trades, lambda trade: str(trade["origin_kind"] or "unknown")),
         signals=_trades_by(trades, lambda trade: _rules(seen.get(str(trade["plan_id"])))),
+        exits=_trades_by(trades, _exit),
         risks=_refusals(reader, bars),
         slippage=_orders_by(orders, lambda order: str(order["purpose"])),
         algorithms=_orders_by(orders, lambda o: algorithms.get(str(o["group_id"]), "unknown")),
@@ -116,6 +118,11 @@ def _rules(context: Record | None) -> str:
         return "no signal"
     held = sorted(name for name, value in signal["rules"].items() if value == 1)
     return " + ".join(held) or "none held"
+
+
+def _exit(trade: Record) -> str:
+    kind = str(trade["exit_class"])
+    return f"{trade['exit_reason']} ({kind})" if kind else str(trade["exit_reason"])
 
 
 def _trades_by(trades: Iterable[Record], name: Callable[[Record], str]) -> list[TradeGroup]:

@@ -141,6 +141,31 @@ def test_what_nobody_ordered_is_external() -> None:
     assert books.told("fills")[0]["deployment"] == EXTERNAL
 
 
+def test_stop_and_target_of_a_plan_are_one_group() -> None:
+    books = Books()
+    for number, kind in enumerate((OrderKind.STOP, OrderKind.TARGET)):
+        data = submit_of(request(number + 1, side=Side.SELL, kind=kind))
+        plain = type(data)(data.deployment, data.plan_id, kind.value, data.order)
+        order = books.orders.submit(plain, event(plain)).order
+        assert order is not None
+        books.ledger.record_order(order, event(plain), books.rows)
+    (group,) = books.told("execution_groups")
+    assert group["purpose"] == "protection"
+
+
+def test_a_moved_stop_is_measured_against_its_new_level() -> None:
+    one = Talk(OrderManager(), request(side=Side.SELL, kind=OrderKind.STOP, price="95"))
+    one.submit()
+    one.accept()
+    at = event(submit_of(one.order))
+    one.manager.request_modify(one.order.order_id, Decimal(98), Decimal(10), "trail", at)
+    one.modified("v1", "98", "10")
+    one.fill(1, "10")
+    order = one.manager.get(one.order.order_id)
+    assert order is not None
+    assert quality_of(order).intent_slippage == pytest.approx(-(100 / 98 - 1))
+
+
 def test_money_is_written_without_exponents() -> None:
     books = Books()
     books.fill(books.send(request(1, size="0.00000001")).request, 1, "0.00000001", "0.00000002")
