@@ -92,6 +92,7 @@ class EventBus:
         self._ready = threading.Condition(self._lock)
         self._sleeping = False
         self._closed = False
+        self._consumer = 0  # the thread that drains
         self._reserve = reserve
         self._archive = archive
         self._writers: list[threading.Thread] = []
@@ -104,6 +105,8 @@ class EventBus:
 
     def publish(self, event: Event, timeout: float | None = None) -> None:
         """Hand over an event; wait while its lane is full.
+
+        The thread that drains would wait for itself, so for it this is an `emit` of one event.
 
         Parameters
         ----------
@@ -126,6 +129,9 @@ class EventBus:
             if kind is Quote and self._conflate(event):
                 return
             if queue.line or len(queue.events) >= queue.capacity:
+                if threading.get_ident() == self._consumer:
+                    self._exceed([event])
+                    return
                 self._wait_for_space(queue, timeout)
                 if kind is Quote and self._conflate(event):
                     return
@@ -144,17 +150,7 @@ class EventBus:
         """
         waiting = list(events)
         with self._lock:
-            self._require_reserve(waiting)
-            now = self._now()
-            for event in waiting:
-                queue = self._queues[_LANE_OF[type(event.data)]]
-                if type(event.data) is Quote and self._conflate(event):
-                    continue
-                self._append(queue, event, now)
-                if queue.armed and len(queue.events) > queue.capacity:
-                    self._overflow(queue)
-            if self._sleeping and waiting:
-                self._ready.notify()
+            self._exceed(waiting)
 
     def close(self) -> None:
         """Take no further event and release the producers that wait; what waits can be drained."""
@@ -184,6 +180,7 @@ class EventBus:
         if limit < len(self._queues):
             raise ValueError(f"a drain takes at least {len(self._queues)} events, not {limit}")
         drained: list[Event] = []
+        self._consumer = threading.get_ident()
         with self._lock:
             for queue, share in zip(self._queues, self._shares(limit), strict=True):
                 if share:
@@ -245,6 +242,20 @@ class EventBus:
                 self._quotes[data.symbol] = event
             elif self._quotes:
                 self._quotes.clear()  # a later quote must not overtake this event
+
+    def _exceed(self, events: list[Event]) -> None:
+        """Take events whether their lanes are full or not, as far as the reserve goes."""
+        self._require_reserve(events)
+        now = self._now()
+        for event in events:
+            queue = self._queues[_LANE_OF[type(event.data)]]
+            if type(event.data) is Quote and self._conflate(event):
+                continue
+            self._append(queue, event, now)
+            if queue.armed and len(queue.events) > queue.capacity:
+                self._overflow(queue)
+        if self._sleeping and events:
+            self._ready.notify()
 
     def _conflate(self, event: Event) -> bool:
         """Merge a quote into the one of its symbol that waits; whether there was one."""

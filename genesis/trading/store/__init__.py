@@ -9,6 +9,8 @@ One process writes (`EventStore`), any number read (`EventReader`). What it keep
   not stop somebody who may write the file from computing a new chain: for archived segments the
   signed anchors do (`genesis.trading.store.anchors`). The other tables are derived from the events
   and are checked by a replay.
+- In the process that writes, no other SQLite library may open the file (Python's ``sqlite3`` is
+  one): closing it there would drop the locks of ours. `EventReader` is safe anywhere.
 - Losing ``events.db-wal`` loses the latest commits and leaves a valid older log. Copy or restore
   the folder as a whole.
 """

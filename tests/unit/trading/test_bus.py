@@ -124,6 +124,21 @@ def test_the_loop_never_waits_for_itself_and_its_reserve_is_bounded() -> None:
     assert not any(e.lane is Lane.CRITICAL for e in got)  # all of an emission or nothing
 
 
+def test_the_thread_that_drains_does_not_wait_for_itself_when_it_publishes() -> None:
+    b = bus(capacity={Lane.HIGH: 2}, reserve=1)
+    b.drain()
+    for n in range(3):
+        b.publish(high(n))  # the third goes past the bound instead of waiting for ever
+    with pytest.raises(InfrastructureError, match="past its capacity"):
+        b.publish(high(3))
+    thread = in_thread(lambda: b.publish(high(4)))
+    held(b, Lane.HIGH, 1)  # any other thread waits
+    got = b.drain()
+    thread.join(5)
+    got += b.drain()
+    assert [e.ts_ms for e in got if e.lane is Lane.HIGH] == [0, 1, 2, 4]
+
+
 def overflows(events: list[Event]) -> list[QueueOverflowed]:
     return [e.data for e in events if isinstance(e.data, QueueOverflowed)]
 

@@ -141,6 +141,17 @@ def test_a_torn_anchor_is_no_anchor(tmp_path: Path, cut: int) -> None:
     assert path.read_bytes().count(b"\n") == 2
 
 
+def test_whatever_a_crash_left_behind_the_last_anchor_is_written_over(tmp_path: Path) -> None:
+    with filled_store(tmp_path / "r", 20) as store:
+        store.archive(segment_events=10, before_seq=11)
+        path = tmp_path / "r" / "archive" / "anchors.jsonl"
+        path.write_bytes(path.read_bytes() + b"{" + b"x" * 2_000)
+        store.archive(segment_events=10)
+    assert path.read_bytes().count(b"\n") == 2
+    assert path.read_bytes().endswith(b"}\n")
+    whole(tmp_path / "r", 20)
+
+
 def test_leftovers_of_a_killed_archiver_are_removed(tmp_path: Path) -> None:
     with filled_store(tmp_path / "r", 20) as store:
         store.archive(segment_events=10, before_seq=11)
@@ -214,6 +225,9 @@ def test_conditions_hold_in_the_archive_as_in_the_database(tmp_path: Path) -> No
         {"since_ms": 1_000_000, "until_ms": 1_100_000},
         {"since_ms": 9_000_000, "types": ["bar_closed"]},
         {"since_ms": 10**12},
+        {"since_ms": 15_000_000},
+        {"since_ms": 15_000_000, "newest_first": True},
+        {"aggregate": "ORD_5", "types": ["order_accepted"]},
         {"start": 200, "until": 320},
         {"newest_first": True, "limit": 5},
         {"newest_first": True, "types": ["order_accepted"], "until": 250},

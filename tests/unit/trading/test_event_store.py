@@ -374,6 +374,11 @@ def test_snapshots_come_back_and_only_the_last_stay(tmp_path: Path) -> None:
         assert store.latest_snapshot(19) is None  # 10 made room
         store._db.execute("UPDATE snapshots SET state = x'00112233' WHERE seq = 40")
         assert store.latest_snapshot() == (30, states[30])  # a damaged one is passed over
+        store._db.execute(
+            "UPDATE snapshots SET (size, state) ="
+            " (SELECT size, state FROM snapshots WHERE seq = 20) WHERE seq = 40"
+        )
+        assert store.latest_snapshot() == (30, states[30])  # and so is another one in its place
     with EventReader(tmp_path / "r") as reader:
         assert reader.latest_snapshot(30) == (30, states[30])
 

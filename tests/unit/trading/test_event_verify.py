@@ -290,6 +290,22 @@ def test_flipped_bits_of_the_database_are_found_or_harmless(run: Path) -> None:
     assert found > 20
 
 
+def test_a_damaged_index_is_found_where_no_event_is(run: Path) -> None:
+    """It would hide events from a question, though the chain of all of them holds."""
+    path = run / "events.db"
+    content = path.read_bytes()
+    faults = []
+    place = content.find(b"TPL_23")
+    while place >= 0:
+        path.write_bytes(content[:place] + b"TPL_99" + content[place + 6 :])
+        damage = verify(run).damage
+        assert damage is not None
+        faults.append((damage.fault, damage.seq))
+        place = content.find(b"TPL_23", place + 1)
+    assert (Fault.CORRUPT, 0) in faults  # in the index
+    assert any(seq > 0 for _, seq in faults)  # in the event
+
+
 def test_every_flipped_bit_of_a_segment_is_found(run: Path) -> None:
     path = segment(run, 0)
     content = path.read_bytes()
