@@ -17,8 +17,10 @@ from genesis.cli import (
     doctor,
     events,
     evolve,
+    paper,
     reconcile,
     render,
+    replay,
     report,
     runs,
     seeds,
@@ -83,6 +85,7 @@ for _noun, _module in (
     ("report", report.report),
     ("backtest", backtest.backtest),
     ("ui", ui.ui),
+    ("replay", replay.replay),
     ("story", story.story),
     ("trades", trades.trades),
     ("reconcile", reconcile.reconcile),
@@ -94,6 +97,7 @@ app.add_typer(runs.app, name="runs")
 app.add_typer(strategies.app, name="strategies")
 app.add_typer(seeds.app, name="seeds")
 app.add_typer(events.app, name="events")
+app.add_typer(paper.app, name="paper")
 
 
 def run() -> None:

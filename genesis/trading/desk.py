@@ -17,6 +17,9 @@ from genesis.trading.order_manager import OrderManager, OrderSettings
 from genesis.trading.payloads import BarClosed, RunFinished
 from genesis.trading.tables import Row
 
+FEED_STAGE = "stage:feed:"
+"""Beginning of the scope of a stage that concerns one symbol alone."""
+
 _NOTHING = Event(RunFinished("nothing is being handled"), 0)
 
 
@@ -148,7 +151,10 @@ class Desk:
             if scope in self.halts:
                 return self.halts[scope]
         for scope, why in self.halts.items():
-            if scope.startswith("stage:"):
+            if scope.startswith(FEED_STAGE):
+                if scope.removeprefix(FEED_STAGE) == deployment.symbol:
+                    return why
+            elif scope.startswith("stage:"):
                 return why
         return ""
 

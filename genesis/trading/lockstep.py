@@ -54,6 +54,10 @@ class FeedClock:
         self._now_ms = max(self._now_ms, ts_ms)
 
 
+def _no_probe(_: str) -> None:
+    return None
+
+
 class LockStep:
     """Driver of a loop.
 
@@ -64,6 +68,8 @@ class LockStep:
     bus : EventBus
     loop : TradingLoop
     timers : TimerWheel
+    probe : callable
+        Crash points, for tests.
     """
 
     def __init__(
@@ -73,12 +79,15 @@ class LockStep:
         bus: EventBus,
         loop: TradingLoop,
         timers: TimerWheel,
+        *,
+        probe: Callable[[str], None] = _no_probe,
     ) -> None:
         self._clock = clock
         self._exchange = exchange
         self._bus = bus
         self._loop = loop
         self._timers = timers
+        self._probe = probe
 
     def run(
         self, phases: Iterable[Phase], stopped: Callable[[], bool], told: Callable[[], None]
@@ -111,9 +120,12 @@ class LockStep:
         self._clock.advance(phase.ts_ms)
         for event in phase.events:
             self._exchange.on_market(event)
+        self._probe("lockstep.shown")
         for event in phase.events:
             self._bus.publish(event)
+        self._probe("lockstep.published")
         self.settle()
+        self._probe("lockstep.settled")
 
     def settle(self) -> None:
         """Run until neither the loop nor the exchange has anything left to say."""
@@ -126,5 +138,7 @@ class LockStep:
         while (due := self._timers.next_ms) is not None and due <= until_ms:
             self._clock.advance(due)
             for timer in self._timers.due(due):
-                self._bus.publish(Event(TimerFired(timer), due, timer))
+                event = Event(TimerFired(timer), due, timer)
+                self._exchange.on_market(event)  # its clock moves on too
+                self._bus.publish(event)
             self.settle()

@@ -7,9 +7,9 @@ bus; whatever was in flight is in doubt until the exchange has been asked.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -18,7 +18,7 @@ from genesis.domain.errors import StorageError
 from genesis.trading import journal, ledger
 from genesis.trading.bus import EventBus
 from genesis.trading.core import TradingCore
-from genesis.trading.events import Event
+from genesis.trading.events import Event, EventType
 from genesis.trading.loop import TradingLoop
 from genesis.trading.outlet import Outlet
 from genesis.trading.payloads import RunResumed
@@ -41,6 +41,22 @@ def _no_probe(_: str) -> None:
     return None
 
 
+class Witness(Protocol):
+    """Something outside the core that is brought back from the same log, such as a simulator."""
+
+    def see(self, event: Event, *, acts: bool) -> None:
+        """See an event that is folded again; ``acts`` if it was a command that was carried out."""
+        ...
+
+    def plain(self) -> dict[str, Any]:
+        """State to store with a snapshot."""
+        ...
+
+    def restore(self, value: Mapping[str, Any]) -> None:
+        """Continue from `plain`."""
+        ...
+
+
 class TradingSession:
     """Store, core and loop of one run.
 
@@ -60,6 +76,8 @@ class TradingSession:
     snapshot_events : int
     probe : callable
         Crash points, for tests.
+    witness : Witness, optional
+        Brought back together with the core.
 
     Attributes
     ----------
@@ -67,8 +85,6 @@ class TradingSession:
         Events that were folded again.
     resumed : bool
         Whether the log held anything.
-    last_input : Event or None
-        Latest input of the log, in whose feed the run goes on.
 
     Raises
     ------
@@ -94,8 +110,10 @@ class TradingSession:
         synchronous: str = "FULL",
         snapshot_events: int = SNAPSHOT_EVENTS,
         probe: Callable[[str], None] = _no_probe,
+        witness: Witness | None = None,
     ) -> None:
         self._core = core
+        self._witness = witness
         self._bus = bus
         self._every = snapshot_events
         self.store = EventStore.open(
@@ -107,7 +125,8 @@ class TradingSession:
             probe=probe,
         )
         self.recovered = 0
-        self.last_input: Event | None = None
+        self._probe = probe
+        probe("session.opened")
         try:
             pending, rows = self._recover(folder)
         except BaseException:
@@ -119,6 +138,7 @@ class TradingSession:
         bus.emit(pending)
         if self.resumed:
             bus.publish(Event(RunResumed(build), clock.now_ms()))
+        probe("session.recovered")
 
     def _recover(self, folder: Path) -> tuple[list[Event], list[Row]]:
         """Fold the log again; returns emissions and rows that it does not hold yet."""
@@ -129,14 +149,17 @@ class TradingSession:
         found = self.store.latest_snapshot()
         if found is not None:
             start = found[0]
-            self._core.restore(read_state(found[1]))
+            state = read_state(found[1])
+            self._core.restore(state["core"])
+            if self._witness is not None:
+                self._witness.restore(state["witness"])
         refold = Refold(self._core, quarantined(folder))
         rows: list[Row] = []
         with EventReader(folder) as reader:
             for event in reader.events(start=start + 1):
                 rows += refold.handle(event)
-                if not event.caused_by:
-                    self.last_input = event
+                if self._witness is not None:
+                    self._witness.see(event, acts=self._core.acts)
                 if len(rows) > 10_000:
                     self.store.commit([], rows)
                     rows = []
@@ -158,9 +181,31 @@ class TradingSession:
                 "the state cannot be stored while events wait", fix="run the loop until it is idle"
             )
         self.loop.flush()
+        self._probe("session.flushed")
         seq = self.store.head.seq
-        self.store.write_snapshot(seq, write_state(self._core.plain()))
+        state = {"core": self._core.plain()}
+        if self._witness is not None:
+            state["witness"] = self._witness.plain()
+        self.store.write_snapshot(seq, write_state(state))
         self._snapshot_seq = seq
+        self._probe("session.snapshot")
+
+    @property
+    def head_seq(self) -> int:
+        """Number of the last event of the log."""
+        return self.store.head.seq
+
+    def last_event(self, types: Collection[EventType]) -> Event | None:
+        """Latest event of some types in the log."""
+        with EventReader(self.store.folder) as reader:
+            return next(reader.events(types=types, newest_first=True, limit=1), None)
+
+    def knows_command(self, command_id: str) -> bool:
+        """Whether a person's command is in the log already."""
+        with EventReader(self.store.folder) as reader:
+            kinds = (EventType.OPERATOR_COMMAND,)
+            found = reader.events(types=kinds, aggregate=command_id, limit=1)
+            return next(found, None) is not None
 
     def close(self, *, snapshot: bool = True) -> None:
         """Store what is left and let go of the run."""

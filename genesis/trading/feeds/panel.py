@@ -118,7 +118,8 @@ class PanelFeed:
         self._alive = np.any([s.valid for s in panel.symbols], axis=0)
         last = panel.bars - 1
         self._end_ms = int(self._stamps[self._alive][-1]) + panel.interval_ms
-        self._ending = np.unique([s.last for s in panel.symbols if 0 <= s.last < last])
+        early = [s.last for s in panel.symbols if 0 <= s.last < last]
+        self._ending = np.unique(np.array(early, dtype=np.int64))
 
     @property
     def symbols(self) -> tuple[str, ...]:

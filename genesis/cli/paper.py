@@ -1,0 +1,367 @@
+"""`genesis paper`: strategies on the trading loop against a simulated exchange."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from genesis.cli import render
+from genesis.cli.commands import whole
+from genesis.cli.options import Json, home_of
+
+if TYPE_CHECKING:
+    from genesis.paper.report import PaperReport
+    from genesis.paper.settings import PaperSettings
+    from genesis.strategy.strategy import Strategy
+    from genesis.system.paper import PaperMarket, PaperRun
+    from genesis.system.workspace import Workspace
+
+app = typer.Typer(no_args_is_help=True, help="Trade strategies on paper and judge the outcome.")
+
+MODES = ("replay", "simulation", "testnet", "backtest-validation")
+
+
+@app.command("run")
+def run(
+    ctx: typer.Context,
+    strategies: Annotated[
+        list[str] | None,
+        typer.Argument(help="Ids of stored strategies (or their beginnings), or JSON files."),
+    ] = None,
+    mode: Annotated[str, typer.Option("--mode", "-m", help=", ".join(MODES) + ".")] = "replay",
+    dataset: Annotated[
+        str | None, typer.Option("--dataset", "-d", help="venue:SYM[,SYM]:interval[:from..to]")
+    ] = None,
+    run_id: Annotated[str | None, typer.Option("--run", help="Id of the new run.")] = None,
+    resume: Annotated[
+        str | None, typer.Option("--resume", metavar="RUN", help="Go on with a stopped run.")
+    ] = None,
+    funding: Annotated[
+        str, typer.Option(help="required, none, constant:RATE or proxy:SYM, as in backtest.")
+    ] = "required",
+    capital: Annotated[float, typer.Option(help="Reference capital of each strategy.")] = 100_000.0,
+    leverage: Annotated[float, typer.Option(help="Sets the liquidation price.")] = 3.0,
+    algorithm: Annotated[
+        str, typer.Option(help="single, twap or iceberg: how entries and exits are executed.")
+    ] = "single",
+    slices: Annotated[int, typer.Option(help="Parts of a TWAP or iceberg order.")] = 1,
+    stops: Annotated[
+        str, typer.Option(help="venue: stops rest on the exchange; loop: the loop watches quotes.")
+    ] = "venue",
+    news: Annotated[Path | None, typer.Option(help="File of news items.")] = None,
+    schedule: Annotated[Path | None, typer.Option(help="File of schedules.")] = None,
+    symbols: Annotated[str, typer.Option(help="Simulation: names of its symbols.")] = "SYN1,SYN2",
+    interval: Annotated[str, typer.Option(help="Simulation: length of a bar.")] = "1h",
+    bars: Annotated[int, typer.Option(help="Simulation: bars of the market.", min=10)] = 8_760,
+    seed: Annotated[int, typer.Option(help="Simulation, slippage and latency.", min=0)] = 1,
+    open_sealed: Annotated[
+        bool, typer.Option("--open-sealed", help="Use sealed bars too; it is recorded.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Trade strategies on the event loop that also trades live.
+
+    Every state change is stored before it acts, so a run can be stopped (Ctrl-C saves) or killed
+    at any moment and continued with --resume. At the end performance, fidelity to the backtest of
+    the same bars and a feedback score are reported; the score is written to each stored strategy.
+
+    Examples:
+
+        genesis paper run strat_3fa9 --dataset binance_perp:BTCUSDT,ETHUSDT:1h
+
+        genesis paper run strat_3fa9 strat_77b0 --mode backtest-validation -d synth:SYN1:4h
+
+        genesis paper run breakout.json --mode simulation --symbols SYN1,SYN2 --bars 5000
+
+        genesis paper run --resume replay-20250131-120000
+    """
+    from genesis.cli.paper_progress import PaperProgress
+    from genesis.system.paper import new_run_id, resume_paper, start_paper
+    from genesis.system.workspace import Workspace
+
+    workspace = Workspace(home_of(ctx))
+    out = render.console(stderr=as_json)
+    if resume is not None:
+        _refuse_with_resume(ctx)
+        with PaperProgress(out) as progress:
+            done = resume_paper(workspace, resume, stopped=progress.stopped, told=progress.told)
+    else:
+        chosen = _strategies(workspace, strategies, mode)
+        origins = {"news": _file(news), "schedule": _file(schedule)}
+        market = _market(
+            workspace, mode, dataset, funding, chosen, symbols, interval, bars, seed, open_sealed
+        )
+        settings = _settings(
+            mode, chosen, market, capital, leverage, algorithm, slices, stops, origins, seed
+        )
+        workspace.open().require_space()
+        name = new_run_id(workspace, mode, run_id)
+        with PaperProgress(out, total=market.feed.total) as progress:
+            progress.begin(name, len(chosen), market.feed)
+            done = start_paper(
+                workspace, market, settings, name, stopped=progress.stopped, told=progress.told
+            )
+    _show(done, as_json=as_json)
+
+
+@app.command("report")
+def report(
+    ctx: typer.Context,
+    name: Annotated[
+        str | None, typer.Argument(metavar="[RUN]", help="Id of a run; the latest by default.")
+    ] = None,
+    page: Annotated[Path | None, typer.Option("--page", help="Write the HTML page here.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show what a finished paper run did: performance, fidelity, feedback, advice.
+
+    Examples:
+
+        genesis paper report
+
+        genesis paper report replay-20250131-120000 --page paper.html
+
+        genesis paper report --json
+    """
+    from genesis.system.paper import report_paper
+    from genesis.system.workspace import Workspace
+
+    found, written = report_paper(Workspace(home_of(ctx)), name, page)
+    if as_json:
+        render.emit({"paper": found.to_plain(), "page": str(written)})
+    else:
+        show_report(found)
+        render.console().print(f"{'page':8} {written}", markup=False)
+
+
+@app.command("list")
+def list_runs(ctx: typer.Context, as_json: Json = False) -> None:
+    """List the paper runs of the workspace.
+
+    Examples:
+
+        genesis paper list
+
+        genesis paper list --json
+    """
+    from genesis.system.paper import list_paper
+    from genesis.system.workspace import Workspace
+
+    rows = list_paper(Workspace(home_of(ctx)))
+    if as_json:
+        render.emit({"runs": rows})
+        return
+    if not rows:
+        render.console().print("no paper run yet: genesis paper run STRATEGY --dataset …")
+        return
+    columns = [("run", "left"), ("mode", "left"), ("strategies", "right"), ("state", "left")]
+    body = [(r["run"], r["mode"], str(r["strategies"]), r["state"]) for r in rows]
+    render.console().print(render.table(columns, body))
+
+
+def _refuse_with_resume(ctx: typer.Context) -> None:
+    from genesis.domain.errors import InputError
+
+    given = [
+        name
+        for name in ctx.params
+        if name not in ("resume", "as_json")
+        and getattr(ctx.get_parameter_source(name), "name", "") == "COMMANDLINE"
+    ]
+    if given:
+        words = ", ".join("--" + name.replace("_", "-") for name in given)
+        raise InputError(
+            f"--resume cannot be combined with {words}",
+            why="a resumed run keeps what it was started with",
+            fix="leave them out, or begin another run",
+        )
+
+
+def _strategies(workspace: Workspace, names: list[str] | None, mode: str) -> list[Strategy]:
+    from genesis.cli.backtest import find_strategy
+    from genesis.domain.errors import InputError, did_you_mean
+    from genesis.paper.engine import testnet_refusal
+
+    if mode not in MODES:
+        raise InputError(
+            f"unknown mode '{mode}'{did_you_mean(mode, MODES)}", fix=f"use {', '.join(MODES)}"
+        )
+    if mode == "testnet":
+        raise testnet_refusal()
+    if not names:
+        raise InputError(
+            "no strategy given", fix="genesis strategies list shows them; then genesis paper run ID"
+        )
+    found = {strategy.id: strategy for strategy in (find_strategy(workspace, n) for n in names)}
+    return list(found.values())
+
+
+def _file(path: Path | None) -> str:
+    from genesis.domain.errors import InputError
+
+    if path is None:
+        return ""
+    if not path.is_file():
+        raise InputError(f"there is no file {path}", fix="check the path")
+    return str(path.absolute())
+
+
+def _market(
+    workspace: Workspace,
+    mode: str,
+    dataset: str | None,
+    funding: str,
+    chosen: list[Strategy],
+    symbols: str,
+    interval: str,
+    bars: int,
+    seed: int,
+    open_sealed: bool,
+) -> PaperMarket:
+    from genesis.cli.backtest import _honour_seals
+    from genesis.domain.errors import InputError
+    from genesis.system.paper import dataset_market, simulated_market
+
+    if mode == "simulation":
+        if dataset is not None:
+            raise InputError(
+                "a simulation has no dataset",
+                fix="leave --dataset out, or use --mode replay",
+            )
+        names = [name.strip() for name in symbols.split(",") if name.strip()]
+        return simulated_market(
+            {"symbols": names, "interval": interval, "bars": bars, "seed": seed}
+        )
+    if dataset is None:
+        raise InputError(
+            f"--mode {mode} needs a dataset",
+            fix="give --dataset venue:SYM,SYM:interval; genesis data list shows what there is",
+        )
+
+    def honour(panel: Any, spec: Any) -> Any:
+        for strategy in chosen:
+            panel, _, notice = _honour_seals(
+                workspace, panel, spec, strategy.id, open_sealed=open_sealed
+            )
+            if notice:
+                render.console(stderr=True).print(f"note: {notice}", markup=False)
+        return panel
+
+    market = dataset_market(workspace, dataset, funding, honour)
+    if market.panel is not None:
+        from genesis.evolution.trial_count import register_backtest
+
+        for strategy in chosen:
+            register_backtest(workspace.home, strategy.id, market.panel)
+    return market
+
+
+def _settings(
+    mode: str,
+    chosen: list[Strategy],
+    market: PaperMarket,
+    capital: float,
+    leverage: float,
+    algorithm: str,
+    slices: int,
+    stops: str,
+    origins: dict[str, str],
+    seed: int,
+) -> PaperSettings:
+    from genesis.backtest.setup import EvaluationSetup
+    from genesis.costs.execution import ExecutionModel
+    from genesis.paper.settings import PaperMode, PaperSettings
+    from genesis.strategy.text import dump_strategy
+    from genesis.trading.deployment import read_options
+
+    setup = EvaluationSetup(capital=capital, leverage=leverage)
+    setup.require_margin(market.instruments)
+    execution: dict[str, Any] = {}
+    if mode != "backtest-validation":
+        share = capital / len(market.instruments)
+        execution = ExecutionModel(seed=seed, capital=share).plain()
+    spacing = market.feed.interval_ms if algorithm == "twap" else 0
+    options = read_options(
+        {"algorithm": algorithm, "slices": slices, "spacing_ms": spacing, "stops": stops}
+    )
+    return PaperSettings(
+        mode=PaperMode(mode),
+        strategies=tuple(dump_strategy(strategy) for strategy in chosen),
+        market=dict(market.facts),
+        costs=dict(setup.costs.plain()),
+        execution=execution,
+        capital=capital,
+        leverage=leverage,
+        options=options,
+        news=origins["news"],
+        schedule=origins["schedule"],
+    )
+
+
+def _show(done: PaperRun, *, as_json: bool) -> None:
+    outcome = done.outcome
+    if not outcome.finished:
+        from genesis.domain.errors import InterruptedRun
+
+        raise InterruptedRun(
+            f"the paper run {done.run_id} was stopped; everything is saved",
+            why=f"{outcome.events:,} events are in its log",
+            fix=whole(f"genesis paper run --resume {done.run_id}"),
+        )
+    assert done.report is not None
+    if as_json:
+        payload = done.report.to_plain()
+        render.emit({"paper": payload, "events": outcome.events, "page": str(done.page)})
+        return
+    show_report(done.report)
+    out = render.console()
+    out.print(f"{outcome.events:,} events   state {outcome.state_hash[:12]}", markup=False)
+    for label, text in (("run", done.run_id), ("page", str(done.page))):
+        out.print(f"{label:8} {text}", markup=False)
+    steps = (f"genesis replay {done.run_id} --verify", f"genesis trades {done.run_id}")
+    for place, step in enumerate(steps):
+        out.print(f"{'' if place else 'next':8} {whole(step)}", markup=False)
+
+
+def show_report(report: PaperReport) -> None:
+    """Print performance, fidelity and advice of a run."""
+    out = render.console()
+    columns = [
+        ("#", "right"),
+        ("strategy", "left"),
+        ("trades", "right"),
+        ("win rate", "right"),
+        ("return", "right"),
+        ("Sharpe", "right"),
+        ("drawdown", "right"),
+        ("slippage bp", "right"),
+        ("filled", "right"),
+        ("feedback", "right"),
+        ("fidelity", "left"),
+    ]
+    body = []
+    for one in report.strategies:
+        n, faithful = one.entry.numbers, one.entry.fidelity
+        body.append(
+            (
+                str(one.rank),
+                one.id,
+                str(n.trades),
+                render.percent(n.win_rate),
+                render.percent(n.return_on_capital),
+                render.number(n.sharpe),
+                render.percent(n.max_drawdown),
+                render.number(n.median_slippage_bp),
+                render.percent(n.success_rate),
+                render.number(one.feedback.score),
+                f"{faithful.verdict} ({faithful.position_match:.1%})" if faithful else "-",
+            )
+        )
+    out.print(render.table(columns, body, title="paper run (after costs)"))
+    for one in report.strategies:
+        for advice in one.recommendations:
+            out.print(f"{one.id}: {advice.text}", markup=False)
+    for warning in report.warnings:
+        out.print(f"note: {warning}", markup=False)

@@ -1,0 +1,307 @@
+"""PaperTradingEngine: the trading loop against a simulated exchange, on any market.
+
+The loop is the one that trades live; clock, feed and gateway differ. A run can be stopped at any
+moment and continued: the loop comes back from its log, the exchange from the requests and market
+events in the same log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from genesis.domain.errors import RefusedError
+from genesis.domain.instrument import Instrument
+from genesis.evolution.identity import source_hash
+from genesis.exchange.paper.gateway import PaperGateway
+from genesis.paper.recording import PerformanceRecorder
+from genesis.paper.settings import PaperMode, PaperSettings
+from genesis.strategy.strategy import Strategy
+from genesis.strategy.text import load_strategy
+from genesis.trading.bus import EventBus
+from genesis.trading.deployment import deployment_added
+from genesis.trading.events import Event, EventType
+from genesis.trading.feed import DataFeed, resume_after
+from genesis.trading.inbox import Inbox
+from genesis.trading.lockstep import FeedClock, LockStep
+from genesis.trading.outlet import Outlet
+from genesis.trading.payloads import (
+    OrderCancel,
+    OrderModify,
+    OrderQuery,
+    OrderSubmit,
+    RunFinished,
+    RunStarted,
+)
+from genesis.trading.schedule import TimerWheel
+from genesis.trading.session import TradingSession
+
+FEED_TYPES = frozenset(
+    {
+        EventType.MARKET_DATA_UPDATED,
+        EventType.BAR_OPENED,
+        EventType.FUNDING_DUE,
+        EventType.BAR_RANGE,
+        EventType.BAR_CLOSED,
+        EventType.CANDLE_STREAM_DATA_READY,
+        EventType.SYMBOL_ENDED,
+        EventType.NEWS_RECEIVED,
+        EventType.SCHEDULE_DUE,
+    }
+)
+"""Events that come from a feed; the last one in the log says where to go on."""
+
+LOOK_EVERY = 64
+"""Phases between two looks into the inbox."""
+
+
+def _heard_before(_: Event) -> None:
+    """Drop an answer that the log holds already."""
+
+
+def _never() -> bool:
+    return False
+
+
+def _untold(_: int) -> None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class PaperOutcome:
+    """What became of a run.
+
+    Attributes
+    ----------
+    finished : bool
+        False if it was stopped before the end of its market.
+    events : int
+        Number of the last event of the log.
+    phases : int
+        Steps of the market taken in this sitting.
+    recovered : int
+        Events of the log that were folded again before it went on.
+    state_hash : str
+    """
+
+    finished: bool
+    events: int
+    phases: int
+    recovered: int
+    state_hash: str
+
+
+class ExchangeWitness:
+    """Brings the simulated exchange back by showing it everything that the log says it saw.
+
+    Parameters
+    ----------
+    exchange : PaperGateway
+    """
+
+    def __init__(self, exchange: PaperGateway) -> None:
+        self._exchange = exchange
+
+    def see(self, event: Event, *, acts: bool) -> None:
+        """Show an event of the log that is being folded again; answers are in the log already."""
+        if event.data.type in FEED_TYPES:
+            self._exchange.on_market(event)
+            return
+        data = event.data
+        if not acts:
+            return
+        if isinstance(data, OrderSubmit):
+            self._exchange.submit(data.order)
+        elif isinstance(data, OrderCancel):
+            self._exchange.cancel(data.account, data.symbol, data.client_id)
+        elif isinstance(data, OrderModify):
+            self._exchange.modify(data.order)
+        elif isinstance(data, OrderQuery):
+            self._exchange.query(data.account, data.symbol, data.client_id)
+
+    def plain(self) -> dict[str, Any]:
+        """State of the exchange, stored beside that of the core."""
+        return self._exchange.plain()
+
+    def restore(self, value: Mapping[str, Any]) -> None:
+        """Continue from `plain`."""
+        self._exchange.restore(value)
+
+
+class PaperTradingEngine:
+    """Runs strategies on a feed against the paper exchange.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the run; its name is the run's id.
+    settings : PaperSettings
+    feed : DataFeed
+    instruments : sequence of Instrument
+        Of the feed's symbols.
+    build : str
+        What the log says of the code.
+    synchronous : str
+        Durability, see `genesis.trading.store.EventStore.open`.
+
+    Attributes
+    ----------
+    performance : PerformanceRecorder
+        Of the round trips of this sitting; a report reads all of them from the ledger.
+
+    Raises
+    ------
+    RefusedError
+        For the mode ``testnet``, or if another process writes the run.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        settings: PaperSettings,
+        feed: DataFeed,
+        instruments: Sequence[Instrument],
+        *,
+        build: str,
+        synchronous: str = "FULL",
+    ) -> None:
+        if settings.mode is PaperMode.TESTNET:
+            raise testnet_refusal()
+        self._settings = settings
+        self._feed = feed
+        self._instruments = tuple(instruments)
+        self._clock = FeedClock(feed.anchor_ms)
+        self._bus = EventBus(self._clock, archive=folder / "overflow")
+        self._timers = TimerWheel()
+        self.exchange = PaperGateway(
+            {one.symbol: one for one in instruments},
+            settings.cost_model(),
+            settings.leverage,
+            settings.execution_model(),
+        )
+        witness = ExchangeWitness(self.exchange)
+        self.exchange.connect(_heard_before)
+        self.performance = PerformanceRecorder(
+            {str(plain["id"]): settings.capital for plain in settings.strategies}
+        )
+        self.core = settings.core(folder.name, (self.performance,))
+        self.session = TradingSession(
+            folder,
+            self.core,
+            self._bus,
+            Outlet(self.exchange, self._timers),
+            self._clock,
+            build=build,
+            synchronous=synchronous,
+            witness=witness,
+        )
+        self._last_feed = self.session.last_event(FEED_TYPES) if self.session.resumed else None
+        self._clock.advance(max(feed.anchor_ms, self.session.store.recorded_ms))
+        self.exchange.connect(self._bus.publish)
+        self._inbox = Inbox(folder)
+        self._build = build
+
+    @property
+    def strategies(self) -> tuple[Strategy, ...]:
+        """Strategies of the run."""
+        return tuple(load_strategy(plain) for plain in self._settings.strategies)
+
+    def run(
+        self,
+        stopped: Callable[[], bool] = _never,
+        told: Callable[[int], None] = _untold,
+    ) -> PaperOutcome:
+        """Trade until the market ends or somebody stops it.
+
+        Parameters
+        ----------
+        stopped : callable
+            Asked between phases.
+        told : callable
+            Called with the number of phases taken, after each.
+
+        Raises
+        ------
+        HaltedOnEvent
+            If a handler fails; the log is whole.
+        StorageError
+            If the log cannot be written; what is stored is whole.
+        """
+        driver = LockStep(self._clock, self.exchange, self._bus, self.session.loop, self._timers)
+        for timer, due in self.core.desk.timers.items():
+            self._timers.set(timer, due)
+        phases = 0
+
+        def after_phase() -> None:
+            nonlocal phases
+            phases += 1
+            if phases % LOOK_EVERY == 0:
+                self._take_commands(driver)
+                self.session.maybe_snapshot()
+            told(phases)
+
+        try:
+            if not self.session.resumed:
+                self._begin()
+            driver.settle()
+            self._take_commands(driver)
+            finished = driver.run(resume_after(self._feed, self._last_feed), stopped, after_phase)
+            if finished:
+                self._bus.publish(Event(RunFinished("the market ended"), self._clock.now_ms()))
+                driver.settle()
+        finally:
+            self.session.close()
+        return PaperOutcome(
+            finished=finished,
+            events=self.session.head_seq,
+            phases=phases,
+            recovered=self.session.recovered,
+            state_hash=self.core.state_hash,
+        )
+
+    def _begin(self) -> None:
+        """First events of a run: what it is, and what trades in it."""
+        settings, anchor = self._settings, self._feed.anchor_ms
+        plain = {"mode": settings.mode.value, "market": settings.market, "limits": settings.limits}
+        plain |= {"costs": settings.costs, "execution": settings.execution}
+        run = RunStarted(self.core.desk.run, self._build, settings.mode.value, plain)
+        self._bus.publish(Event(run, anchor))
+        share = settings.capital / len(self._instruments)
+        for strategy in self.strategies:
+            for instrument in self._instruments:
+                added = deployment_added(
+                    f"{strategy.id}/{instrument.symbol}",
+                    strategy,
+                    f"paper/{strategy.id}",
+                    instrument,
+                    capital=share,
+                    interval_ms=self._feed.interval_ms,
+                    anchor_ms=anchor,
+                    options=settings.options,
+                )
+                self._bus.publish(Event(added, anchor, added.deployment))
+
+    def _take_commands(self, driver: LockStep) -> None:
+        """Publish what operators put into the inbox; each is removed once it is stored."""
+        for command in self._inbox.pending():
+            if not self.session.knows_command(command.command_id):
+                self._bus.publish(Event(command, self._clock.now_ms(), command.command_id))
+                driver.settle()
+            self._inbox.consumed(command.command_id)
+
+
+def testnet_refusal() -> RefusedError:
+    """Why a paper run on a test network is refused."""
+    return RefusedError(
+        "paper trading on a testnet is not possible",
+        why="this version has no gateway to Hyperliquid",
+        fix="use --mode replay or --mode simulation",
+    )
+
+
+def trading_build() -> str:
+    """Which code a run was traded by: hash of the sources that decide what it does."""
+    packages = ("domain", "costs", "risk", "strategy", "trading", "exchange")
+    return source_hash(*packages)[:16]

@@ -1,0 +1,366 @@
+"""How paper runs are put together: strategies, market, engine; and read back for a report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from genesis.domain.errors import InputError, StorageError, did_you_mean
+from genesis.system.clock import SystemClock
+from genesis.system.workspace import Workspace
+
+if TYPE_CHECKING:
+    from genesis.market.panel import Panel
+    from genesis.paper.engine import PaperOutcome
+    from genesis.paper.report import PaperReport
+    from genesis.paper.settings import PaperSettings
+    from genesis.trading.feed import DataFeed
+
+TRADING = "trading"
+"""Folder of trading runs in a workspace."""
+
+DURABILITY = "NORMAL"
+"""A stored market can be traded again: a loss of power may take the last moments of a run."""
+
+RESULT = "result.json"
+PAGE = "report.html"
+
+
+@dataclass(frozen=True, slots=True)
+class PaperMarket:
+    """A feed, and the panel behind it where there is one.
+
+    Attributes
+    ----------
+    feed : DataFeed
+    instruments : tuple of Instrument
+    panel : Panel or None
+        None for an endless simulation.
+    facts : mapping
+        What the settings say of it.
+    """
+
+    feed: DataFeed
+    instruments: tuple[Any, ...]
+    panel: Panel | None
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class PaperRun:
+    """A paper run that was taken as far as it went.
+
+    Attributes
+    ----------
+    run_id : str
+    folder : Path
+    outcome : PaperOutcome
+    report : PaperReport or None
+        None for a run that was stopped.
+    page : Path or None
+    """
+
+    run_id: str
+    folder: Path
+    outcome: PaperOutcome
+    report: PaperReport | None
+    page: Path | None
+
+
+def runs_folder(workspace: Workspace) -> Path:
+    """Folder of the trading runs."""
+    return workspace.home / TRADING
+
+
+def find_run(workspace: Workspace, name: str | None) -> Path:
+    """Folder of a trading run; the latest one where no name is given.
+
+    Raises
+    ------
+    InputError
+        If there is none, or the name means none or several.
+    """
+    root = runs_folder(workspace)
+    known = sorted(p.name for p in root.iterdir() if p.is_dir()) if root.is_dir() else []
+    if not known:
+        raise InputError(
+            "there is no trading run in this workspace",
+            fix="genesis paper run STRATEGY --dataset venue:SYM:1h",
+        )
+    if name is None:
+        return root / max(known, key=lambda n: (root / n).stat().st_mtime_ns)
+    fitting = [n for n in known if n == name] or [n for n in known if n.startswith(name)]
+    if len(fitting) != 1:
+        raise InputError(
+            f"there is no trading run '{name}'{did_you_mean(name, known)}"
+            if not fitting
+            else f"'{name}' means {len(fitting)} trading runs",
+            fix=f"use one of {', '.join((fitting or known)[-5:])}",
+        )
+    return root / fitting[0]
+
+
+def new_run_id(workspace: Workspace, mode: str, wanted: str | None) -> str:
+    """Id of a new run.
+
+    Raises
+    ------
+    InputError
+        If it is taken, or cannot be the name of a folder.
+    """
+    from datetime import UTC, datetime
+
+    root = runs_folder(workspace)
+    if wanted is not None:
+        if not wanted or wanted.startswith(".") or "/" in wanted or len(wanted) > 100:
+            raise InputError(f"'{wanted}' cannot be the id of a run", fix="use letters and digits")
+        if (root / wanted).exists():
+            raise InputError(
+                f"there is a trading run {wanted} already",
+                fix=f"go on with it: genesis paper run --resume {wanted}, or use another --run",
+            )
+        return wanted
+    stamp = datetime.fromtimestamp(SystemClock().now_ms() / 1000, tz=UTC).strftime("%Y%m%d-%H%M%S")
+    name, number = f"{mode}-{stamp}", 2
+    while (root / name).exists():
+        name, number = f"{mode}-{stamp}-{number}", number + 1
+    return name
+
+
+def dataset_market(
+    workspace: Workspace, dataset: str, funding: str, honour: Callable[[Any, Any], Any]
+) -> PaperMarket:
+    """Market of a stored dataset.
+
+    Parameters
+    ----------
+    dataset, funding : str
+        As in `genesis.market.dataset.parse`.
+    honour : callable
+        Takes panel and spec and gives the panel that may be used: sealed bars are cut off.
+
+    Raises
+    ------
+    InputError
+        If the dataset is not there.
+    RefusedError
+        If every bar is sealed.
+    """
+    from genesis.market import dataset as datasets
+    from genesis.market.store import BarStore
+    from genesis.trading.feeds.panel import PanelFeed
+
+    spec = datasets.parse(dataset, funding=funding)
+    panel = honour(datasets.load(BarStore(workspace.data), spec), spec)
+    feed = PanelFeed(panel)
+    facts = {
+        "dataset": panel.name,
+        "funding": funding,
+        "dataset_hash": panel.dataset_hash,
+        "from_ms": int(panel.ts_ms[0]),
+        "bars": panel.bars,
+    }
+    return PaperMarket(feed, feed.instruments, panel, facts)
+
+
+def stored_market(workspace: Workspace, facts: Mapping[str, Any]) -> PaperMarket:
+    """Market of a run from what its settings say, for a resume, a replay or a report.
+
+    Raises
+    ------
+    InputError
+        If the stored bars are not those any more.
+    """
+    if "dataset" not in facts:
+        return simulated_market(facts)
+
+    def same_bars(panel: Panel, _: Any) -> Panel:
+        if panel.dataset_hash != facts["dataset_hash"]:
+            raise InputError(
+                f"the bars of {facts['dataset']} were replaced since the run began",
+                fix="import the old bars again, or begin another run",
+            )
+        return panel.sliced(0, int(facts["bars"]))
+
+    return dataset_market(workspace, facts["dataset"], facts["funding"], same_bars)
+
+
+def simulated_market(facts: Mapping[str, Any]) -> PaperMarket:
+    """Synthetic market of a seed."""
+    from genesis.trading.feeds.synthetic import SimulatedMarket, SyntheticFeed
+
+    law = SimulatedMarket(
+        symbols=tuple(facts["symbols"]),
+        interval=facts["interval"],
+        seed=int(facts["seed"]),
+        bars=int(facts["bars"]),
+    )
+    feed = SyntheticFeed(law)
+    return PaperMarket(feed, feed.instruments, None, dict(facts))
+
+
+def start_paper(
+    workspace: Workspace,
+    market: PaperMarket,
+    settings: PaperSettings,
+    run_id: str,
+    *,
+    synchronous: str = DURABILITY,
+    stopped: Callable[[], bool],
+    told: Callable[[int], None],
+) -> PaperRun:
+    """Begin a paper run and take it as far as it goes.
+
+    Raises
+    ------
+    GenesisError
+        As `PaperTradingEngine`.
+    """
+    from genesis.paper.settings import write_settings
+
+    folder = runs_folder(workspace) / run_id
+    folder.mkdir(parents=True, mode=0o700)
+    write_settings(folder, settings, {"synchronous": synchronous})
+    return _take(workspace, folder, settings, market, synchronous, stopped, told)
+
+
+def resume_paper(
+    workspace: Workspace, name: str, *, stopped: Callable[[], bool], told: Callable[[int], None]
+) -> PaperRun:
+    """Go on with a paper run.
+
+    Raises
+    ------
+    InputError
+        If there is no such run, it is finished, or its bars were replaced.
+    """
+    from genesis.paper.settings import read_settings
+
+    folder = find_run(workspace, name)
+    settings, facts = read_settings(folder)
+    if (folder / RESULT).is_file():
+        raise InputError(
+            f"the paper run {folder.name} is finished", fix=f"genesis paper report {folder.name}"
+        )
+    market = stored_market(workspace, settings.market)
+    return _take(workspace, folder, settings, market, facts["synchronous"], stopped, told)
+
+
+def _take(
+    workspace: Workspace,
+    folder: Path,
+    settings: PaperSettings,
+    market: PaperMarket,
+    synchronous: str,
+    stopped: Callable[[], bool],
+    told: Callable[[int], None],
+) -> PaperRun:
+    from genesis.evolution.files import write_json
+    from genesis.paper.engine import PaperTradingEngine, trading_build
+
+    engine = PaperTradingEngine(
+        folder,
+        settings,
+        with_origins(market.feed, settings),
+        market.instruments,
+        build=trading_build(),
+        synchronous=synchronous,
+    )
+    outcome = engine.run(stopped, told)
+    if not outcome.finished:
+        return PaperRun(folder.name, folder, outcome, None, None)
+    write_json(
+        folder / RESULT,
+        {"state_hash": outcome.state_hash, "events": outcome.events, "build": trading_build()},
+    )
+    report, page = report_paper(workspace, folder.name)
+    return PaperRun(folder.name, folder, outcome, report, page)
+
+
+def with_origins(feed: DataFeed, settings: PaperSettings) -> DataFeed:
+    """The feed, with news and schedules where the run has files of them."""
+    from genesis.trading.feeds.merged import MergedFeed
+    from genesis.trading.feeds.origins import NewsProvider, OriginProvider, ScheduleProvider
+
+    providers: list[OriginProvider] = []
+    if settings.schedule:
+        providers.append(ScheduleProvider(Path(settings.schedule), symbols=feed.symbols))
+    if settings.news:
+        providers.append(NewsProvider(Path(settings.news), symbols=feed.symbols))
+    return MergedFeed(feed, providers) if providers else feed
+
+
+def result_of(folder: Path) -> dict[str, Any]:
+    """State hash, number of events and build at the end of a run.
+
+    Raises
+    ------
+    InputError
+        If it is not finished.
+    StorageError
+        If the file is damaged.
+    """
+    from genesis.evolution.files import read_json
+
+    if not (folder / RESULT).is_file():
+        raise InputError(
+            f"the run {folder.name} is not finished",
+            fix=f"genesis paper run --resume {folder.name}",
+        )
+    value = read_json(folder / RESULT)
+    if not isinstance(value, dict) or not {"state_hash", "events", "build"} <= set(value):
+        raise StorageError(
+            f"{folder / RESULT} is damaged", fix=f"make it anew: genesis replay {folder.name}"
+        )
+    return value
+
+
+def report_paper(
+    workspace: Workspace, name: str | None, page: Path | None = None
+) -> tuple[PaperReport, Path]:
+    """Report of a finished paper run; also writes feedback beside the stored strategies.
+
+    Raises
+    ------
+    InputError
+        If there is no such run, or it is not finished.
+    """
+    from genesis.paper.report import write_paper_report
+    from genesis.paper.settings import read_settings
+    from genesis.system.paper_report import build_report
+
+    folder = find_run(workspace, name)
+    settings, _ = read_settings(folder)
+    result = result_of(folder)
+    market = stored_market(workspace, settings.market)
+    report = build_report(workspace, folder, settings, market, result)
+    return report, write_paper_report(report, page or folder / PAGE)
+
+
+def list_paper(workspace: Workspace) -> list[dict[str, Any]]:
+    """Paper runs of a workspace, oldest first: id, mode, number of strategies, state."""
+    from genesis.domain.errors import GenesisError
+    from genesis.paper.settings import read_settings
+
+    root = runs_folder(workspace)
+    rows = []
+    for folder in sorted(root.iterdir()) if root.is_dir() else ():
+        if not folder.is_dir():
+            continue
+        try:
+            settings, _ = read_settings(folder)
+        except GenesisError as error:
+            rows.append({"run": folder.name, "mode": "-", "strategies": 0, "state": error.what})
+            continue
+        state = "finished" if (folder / RESULT).is_file() else "can be resumed"
+        rows.append(
+            {
+                "run": folder.name,
+                "mode": settings.mode.value,
+                "strategies": len(settings.strategies),
+                "state": state,
+            }
+        )
+    return rows

@@ -1,0 +1,184 @@
+"""A paper run read back: performance, fidelity to the shadow backtest, feedback."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from genesis.domain.errors import InputError
+from genesis.system.clock import SystemClock
+from genesis.system.workspace import Workspace
+
+if TYPE_CHECKING:
+    from genesis.market.panel import Panel
+    from genesis.paper.books import Grid
+    from genesis.paper.feedback import Provenance
+    from genesis.paper.report import PaperReport, StrategyEntry
+    from genesis.paper.settings import PaperSettings
+    from genesis.strategy.strategy import Strategy
+    from genesis.system.paper import PaperMarket
+    from genesis.trading.store import EventReader
+
+
+def build_report(
+    workspace: Workspace,
+    folder: Path,
+    settings: PaperSettings,
+    market: PaperMarket,
+    result: dict[str, Any],
+) -> PaperReport:
+    """Everything that a report of a finished run shows.
+
+    Feedback is written beside each strategy that is in the store, once a run and outcome.
+    """
+    from genesis.paper.books import rejected_opportunities, risk_impact
+    from genesis.paper.report import paper_report
+    from genesis.strategy.text import load_strategy
+    from genesis.trading.store import EventReader
+
+    panel = market.panel
+    strategies = [load_strategy(plain) for plain in settings.strategies]
+    with EventReader(folder) as reader:
+        grid = _grid(panel, reader, market)
+        provenance = _provenance(folder, settings, grid, result)
+        entries = [
+            _entry(reader, strategy, settings, market, panel, grid) for strategy in strategies
+        ]
+        rejected = rejected_opportunities(reader)
+        profile = "observe" if settings.mode == "backtest-validation" else "hard limits"
+        risk = risk_impact(reader, profile)
+    _feed_back(workspace, entries, provenance)
+    warnings = []
+    if panel is None:
+        warnings.append("a simulated market has no shadow backtest: fidelity was not measured")
+    plain = {"mode": settings.mode.value, **settings.market, "leverage": settings.leverage}
+    plain |= {"capital": settings.capital, "costs": settings.costs}
+    return paper_report(provenance, entries, rejected, risk, plain, warnings)
+
+
+def _provenance(
+    folder: Path, settings: PaperSettings, grid: Grid, result: dict[str, Any]
+) -> Provenance:
+    from genesis.paper.feedback import Provenance
+
+    return Provenance(
+        run_id=folder.name,
+        mode=settings.mode.value,
+        build=str(result["build"]),
+        dataset=str(settings.market.get("dataset", "simulated")),
+        dataset_hash=str(settings.market.get("dataset_hash", "")),
+        state_hash=str(result["state_hash"]),
+        span_ms=(int(grid.ts_ms[0]), int(grid.ts_ms[-1]) + grid.interval_ms),
+    )
+
+
+def _grid(panel: Panel | None, reader: EventReader, market: PaperMarket) -> Grid:
+    from genesis.paper.books import Grid
+
+    if panel is not None:
+        known = {s.symbol: _known(s.close, s.valid) for s in panel.symbols}
+        return Grid(panel.ts_ms, panel.interval_ms, known)
+    return _grid_of_log(reader, market)
+
+
+def _known(close: np.ndarray[Any, Any], valid: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    place = np.maximum.accumulate(np.where(valid, np.arange(close.size), -1))
+    return np.where(place >= 0, close[np.maximum(place, 0)], np.nan)
+
+
+def _grid_of_log(reader: EventReader, market: PaperMarket) -> Grid:
+    """Bars of a simulated market from the log itself."""
+    from genesis.paper.books import Grid
+    from genesis.trading.events import EventType
+    from genesis.trading.payloads import BarClosed
+
+    closes: dict[str, dict[int, float]] = {name: {} for name in market.feed.symbols}
+    for event in reader.events(types=(EventType.BAR_CLOSED,)):
+        data = event.data
+        assert isinstance(data, BarClosed)
+        closes[data.symbol][data.open_ms] = data.close
+    stamps = sorted({ts for series in closes.values() for ts in series})
+    if not stamps:
+        raise InputError("the run holds no bar", fix="begin it again with a longer market")
+    known = {}
+    for name, series in closes.items():
+        values = np.array([series.get(ts, np.nan) for ts in stamps])
+        known[name] = _known(values, ~np.isnan(values))
+    return Grid(np.array(stamps, dtype=np.int64), market.feed.interval_ms, known)
+
+
+def _entry(
+    reader: EventReader,
+    strategy: Strategy,
+    settings: PaperSettings,
+    market: PaperMarket,
+    panel: Panel | None,
+    grid: Grid,
+) -> StrategyEntry:
+    from genesis.paper.books import order_outcomes, paper_symbols, round_trips
+    from genesis.paper.fidelity import fidelity
+    from genesis.paper.performance import performance_of
+    from genesis.paper.report import StrategyEntry
+    from genesis.strategy.explain import sentence
+
+    symbols = tuple(market.feed.symbols)
+    paper = paper_symbols(reader, strategy.id, symbols, grid)
+    equity = np.nansum([one.equity for one in paper], axis=0)
+    owners = {f"{strategy.id}/{name}": strategy.id for name in symbols}
+    trades = round_trips(reader, strategy.id, owners)
+    ends = grid.ts_ms + grid.interval_ms
+    performance = performance_of(
+        strategy.id,
+        settings.capital,
+        trades,
+        order_outcomes(reader, strategy.id, owners),
+        zip(ends.tolist(), equity.tolist(), strict=True),
+    )
+    shadow = None
+    faithful = None
+    if panel is not None:
+        backtest = _shadow(panel, strategy, settings)
+        if backtest is not None:
+            shadow = backtest.equity
+            faithful = fidelity(paper, backtest)
+    return StrategyEntry(
+        numbers=performance.numbers(),
+        sentence=sentence(strategy),
+        symbols=symbols,
+        ts_ms=ends,
+        equity=equity / settings.capital,
+        shadow=shadow,
+        fidelity=faithful,
+        trades=trades,
+    )
+
+
+def _shadow(panel: Panel, strategy: Strategy, settings: PaperSettings) -> Any:
+    """Backtest of the same strategy on the same bars; None where it cannot be evaluated."""
+    from genesis.backtest.portfolio import backtest_strategy
+    from genesis.backtest.setup import EvaluationSetup
+    from genesis.domain.errors import StrategyError
+
+    setup = EvaluationSetup(
+        costs=settings.cost_model(), capital=settings.capital, leverage=settings.leverage
+    )
+    try:
+        return backtest_strategy(panel, strategy, setup)
+    except StrategyError:
+        return None
+
+
+def _feed_back(workspace: Workspace, entries: list[StrategyEntry], provenance: Provenance) -> None:
+    from genesis.evolution.store import StrategyStore
+    from genesis.paper.feedback import submit_feedback
+
+    store = StrategyStore(workspace.strategies)
+    now = SystemClock().now_ms()
+    for entry in entries:
+        try:
+            store.get(entry.numbers.strategy)
+        except InputError:
+            continue  # a strategy from a file has no record to write to
+        submit_feedback(workspace.home, entry.numbers, provenance, now, entry.fidelity)
