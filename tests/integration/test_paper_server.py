@@ -275,6 +275,9 @@ def traded(path: Path) -> PaperExchange:
 def test_a_truth_file_gives_the_state_back(tmp_path: Path) -> None:
     path = tmp_path / "truth.jsonl"
     exchange = traded(path)
+    with pytest.raises(StorageError, match="another exchange writes"):
+        TruthFile(path)
+    exchange.truth.close()
     again = exchange_of(path)
     assert again.gateway.plain() == exchange.gateway.plain()
     assert (again.number, list(again.retained)) == (exchange.number, list(exchange.retained))
@@ -283,7 +286,7 @@ def test_a_truth_file_gives_the_state_back(tmp_path: Path) -> None:
 
 def test_a_torn_line_is_a_call_that_nobody_knows_of(tmp_path: Path) -> None:
     path, torn = tmp_path / "truth.jsonl", tmp_path / "torn.jsonl"
-    traded(path)
+    traded(path).truth.close()
     data = path.read_bytes()
     last = data[:-1].rfind(b"\n") + 1
     for cut in (last + 1, (last + len(data)) // 2, len(data) - 1):
@@ -308,7 +311,7 @@ def test_a_changed_truth_file_is_refused(
     tmp_path: Path, change: Callable[[list[bytes]], list[bytes]]
 ) -> None:
     path = tmp_path / "truth.jsonl"
-    traded(path)
+    traded(path).truth.close()
     lines = path.read_bytes().splitlines()
     path.write_bytes(b"\n".join(change(lines)) + b"\n")
     with pytest.raises(StorageError, match=r"line [34]"):
@@ -317,10 +320,11 @@ def test_a_changed_truth_file_is_refused(
 
 def test_settings_come_from_the_file_and_may_not_differ(tmp_path: Path) -> None:
     path = tmp_path / "truth.jsonl"
-    traded(path)
-    PaperExchange(TruthFile(path), CONFIG)
+    traded(path).truth.close()
+    truth = TruthFile(path)
+    PaperExchange(truth, CONFIG)
     with pytest.raises(InputError, match="differ"):
-        PaperExchange(TruthFile(path), CONFIG | {"leverage": 5.0})
+        PaperExchange(truth, CONFIG | {"leverage": 5.0})
     with pytest.raises(InputError, match="needs its settings"):
         PaperExchange(TruthFile(tmp_path / "new.jsonl"))
     with pytest.raises(ConfigError, match="unknown key"):

@@ -8,6 +8,7 @@ taken away.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import math
 import os
@@ -82,12 +83,32 @@ class TruthFile:
     sync : bool
         Bring every line that tells something to the disk before the answer. Without it a kill of
         the process loses nothing either, a crash of the machine may.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be opened, or another process writes it.
     """
 
     def __init__(self, path: Path, *, sync: bool = True) -> None:
         self.path = path
         self._sync = sync
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        except OSError as error:
+            raise StorageError(f"the truth file {path} cannot be opened", why=str(error)) from error
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._file)
+            raise StorageError(
+                f"another exchange writes the truth file {path}",
+                fix="end it first, or give another file",
+            ) from None
+        if sync:  # the name of a new file is on disk before anything in it counts
+            folder = os.open(path.parent, os.O_RDONLY)
+            os.fsync(folder)
+            os.close(folder)
 
     def append(self, line: Mapping[str, Any], *, durable: bool) -> None:
         """Write one line whole."""
