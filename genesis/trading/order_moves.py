@@ -96,8 +96,9 @@ class OrderMoves:
             if was is not OrderState.UNKNOWN:
                 order.doubt = "submit"
                 self._query(change, now)
-            elif order.final is OrderState.CANCELED and order.filled >= order.expected:
-                self._end(change, Move.CANCELED, now, order.reason)
+            elif order.final is not None and order.filled >= order.expected:
+                full = order.final is OrderState.FILLED
+                self._end(change, Move.FULL_FILL if full else Move.CANCELED, now, order.reason)
 
     def _replaced(self, order: Order, price: Decimal | None, size: Decimal) -> None:
         order.price, order.size = price, size
@@ -219,7 +220,11 @@ class OrderMoves:
             self._end(change, Move.REJECTED, now, data.status)
             return
         if status is VenueStatus.FILLED:
-            order.final, order.expected = OrderState.FILLED, order.full_size
+            # It may have been full before a larger size was asked for: what it says counts.
+            order.final, order.expected = OrderState.FILLED, data.filled or order.full_size
+            if order.filled >= order.expected:
+                self._end(change, Move.FULL_FILL, now, "")
+                return
         else:
             order.final, order.expected = OrderState.CANCELED, data.filled
             order.reason = data.status

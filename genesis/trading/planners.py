@@ -18,7 +18,7 @@ from genesis.trading.payloads import (
 )
 
 NEW, MODIFY, CLOSE = "NEW", "MODIFY", "CLOSE"
-_NOISE = Decimal("1e-9")
+_NOISE, _GRAIN = Decimal("1e-9"), Decimal("1e-8")
 
 
 def exact(value: float) -> Decimal:
@@ -94,6 +94,8 @@ class ExecutionPlanner:
         options = deployment.options
         count = options.slices if options.algorithm != "single" else 1
         part = round_size(size / count, deployment.instrument)
+        if deployment.instrument.lot == 0.0:
+            part -= part % _GRAIN  # a third has no last digit, and an exchange keeps no more
         if count == 1 or part == 0:
             return ExecutionPlan("single", (size,))
         slices = (*[part] * (count - 1), size - part * (count - 1))

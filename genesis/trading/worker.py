@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from genesis.domain.ids import client_order_id
 from genesis.trading.deployment import Deployment
@@ -15,6 +15,7 @@ from genesis.trading.order_manager import Change
 from genesis.trading.orders import Order, OrderState
 from genesis.trading.payloads import (
     AlertRaised,
+    EntryPlan,
     IntentExpired,
     OpportunityRejected,
     OrderSubmit,
@@ -109,7 +110,7 @@ class ExecutionWorker:
         closing = intent.scope == CLOSE
         size = plan.slices[place]
         if closing:
-            size = min(size, abs(exact(deployment.position)))
+            size = min(size, self._held(deployment))
         deployment.sliced += 1
         last = deployment.sliced == len(plan.slices)
         iceberg = plan.algorithm == "iceberg"
@@ -124,7 +125,7 @@ class ExecutionWorker:
             side=intent.entry.side,
             kind=OrderKind.LIMIT if iceberg else OrderKind.MARKET,
             size=size,
-            price=intent.entry.reference if iceberg else None,
+            price=self._limit(deployment, intent.entry) if iceberg else None,
             reduce_only=closing,
             reference=intent.entry.reference,
             intent_id=intent.intent_id,
@@ -146,6 +147,19 @@ class ExecutionWorker:
         work = deployment.work
         if work is not None and work.execution and work.execution.algorithm == "iceberg":
             self._next_slice(deployment)
+
+    def _held(self, deployment: Deployment) -> Decimal:
+        """Size of the position to the last digit; the policy's own is a float."""
+        return self._desk.ledger.position(deployment.account, deployment.symbol).copy_abs()
+
+    @staticmethod
+    def _limit(deployment: Deployment, entry: EntryPlan) -> Decimal:
+        """Limit price on the tick grid that is no worse than the one the decision saw."""
+        tick = exact(deployment.instrument.tick)
+        if tick == 0:
+            return entry.reference
+        rounding = ROUND_FLOOR if entry.side is Side.BUY else ROUND_CEILING
+        return (entry.reference / tick).to_integral_value(rounding) * tick
 
     def _entering(self, deployment: Deployment) -> bool:
         orders = self._desk.orders.open_orders(deployment.account, deployment.symbol)
@@ -263,7 +277,7 @@ class ExecutionWorker:
             if order is not None and order.live:
                 self.cancel(order_id, "no such level any more")
             return ""
-        price, size = exact(level), abs(exact(deployment.position))
+        price, size = exact(level), self._held(deployment)
         if order is None or not order.live:
             side = Side.SELL if deployment.position > 0.0 else Side.BUY
             return self.send(
