@@ -156,6 +156,7 @@ class TradingLoop:
         self._probe("loop.committed")
         for event in batch:
             self._handle(event)
+        self._probe("loop.handled")
         return len(batch)
 
     def run_until_idle(self) -> int:
