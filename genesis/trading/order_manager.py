@@ -155,6 +155,11 @@ class OrderManager(OrderMoves):
             order.reason = "expired before it was sent"
             self._move(change, Move.EXPIRE, now)
             return change
+        if not data.order.reduce_only and self.blocked(data.order.account, data.order.symbol):
+            # The doubt may be younger than the decision: this is the last moment to see it.
+            order.reason = "an order on the symbol is UNKNOWN"
+            self._move(change, Move.EXPIRE, now)
+            return change
         self._move(change, Move.SENT, now)
         order.submitted_ms = now
         self._wait_for_answer(change, now)
