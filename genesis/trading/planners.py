@@ -161,8 +161,9 @@ class StrategyPlanner:
         intent_id: str,
         now_ms: int,
     ) -> TradeIntent:
-        """Directive to close the whole position."""
+        """Directive to close the whole position; at once, unless a signal of the strategy asks."""
         side = Side.SELL if deployment.position > 0.0 else Side.BUY
+        by_signal = bool(causality.signal_ids)
         return TradeIntent(
             intent_id=intent_id,
             deployment=deployment.id,
@@ -172,5 +173,9 @@ class StrategyPlanner:
             expires_ms=now_ms + deployment.options.intent_ttl_ms,
             entry=EntryPlan(side, OrderKind.MARKET, exact(reference)),
             size=SizePlan(size, size, "position"),
-            execution=self._execution.plan(deployment, size),
+            execution=(
+                self._execution.plan(deployment, size)
+                if by_signal
+                else ExecutionPlan("single", (size,))
+            ),
         )
