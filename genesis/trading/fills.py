@@ -165,8 +165,23 @@ class Fills:
             deployment.id,
             deployment.plan_id,
         )
-        if order is not None and order.state is OrderState.FILLED and order.purpose == ENTRY:
+        if order is None or order.state is not OrderState.FILLED:
+            return
+        if order.purpose == ENTRY:
             self._worker.on_slice_filled(deployment)
+        elif deployment.closing and order.purpose == deployment.closing:
+            self._close_rest(event, deployment)
+
+    def _close_rest(self, event: Event, deployment: Deployment) -> None:
+        """Close what is left although the close was filled: it was made before all was known.
+
+        An entry's fill that came late, or a trade of somebody else, was not in its size.
+        """
+        if deployment.work is not None:
+            self._worker.on_slice_filled(deployment)
+        elif not self._working(deployment, deployment.closing):
+            origin = Origin("tick", self._desk.new_id("TCK"), event.seq)
+            self._planning.leave(event, deployment, deployment.closing, origin)
 
     def _closed(
         self,
@@ -285,7 +300,7 @@ class Fills:
             deployment.target_order = ""
         elif order.purpose == deployment.closing:
             deployment.closing = ""  # decided again at the next bar
-            deployment.waiting = None
+            deployment.waiting = deployment.work = None
 
     def _working(self, deployment: Deployment, purpose: str) -> bool:
         orders = self._desk.orders.open_orders(deployment.account, deployment.symbol)

@@ -60,7 +60,9 @@ class ExecutionWorker:
                 deployment.id,
                 event.correlation,
             )
-            deployment.closing = ""
+            if intent.scope == CLOSE:  # with it goes the entry that would have followed
+                deployment.closing = ""
+                deployment.waiting = None
             return
         if intent.scope == NEW:
             self._enter(event, deployment, intent)
@@ -132,7 +134,10 @@ class ExecutionWorker:
         )
         if not sent:
             deployment.work = None
-            if not closing and not self._entering(deployment) and deployment.position == 0.0:
+            if closing:
+                deployment.closing = ""
+                deployment.waiting = None
+            elif not self._entering(deployment) and deployment.position == 0.0:
                 deployment.plan_id = ""
 
     def on_slice_timer(self, timer: str) -> None:
