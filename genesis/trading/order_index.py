@@ -41,11 +41,13 @@ class OrderIndex:
         self.moved(order)
 
     def name(self, order: Order, venue_id: str) -> None:
-        """Learn the exchange's id of an order; it is the current one from here on."""
-        if venue_id and venue_id != order.venue_id:
+        """Learn a new id of an order at the exchange, its current one from here on.
+
+        One that it had before is no news: what names it is late.
+        """
+        if venue_id and venue_id not in order.legs:
             order.venue_id = venue_id
-            if venue_id not in order.legs:
-                order.legs.append(venue_id)
+            order.legs.append(venue_id)
             self._venue[order.request.account, venue_id] = order
 
     def moved(self, order: Order) -> None:

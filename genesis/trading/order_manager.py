@@ -205,6 +205,7 @@ class OrderManager(OrderMoves):
         # The exchange is given as long to accept the change as it was for the order itself.
         lasts = request.expires_ms - order.intent_ms
         expires = event.recorded_ms + lasts if request.expires_ms else 0
+        order.asked_until_ms = expires
         wanted = msgspec.structs.replace(request, price=price, size=size, expires_ms=expires)
         change.emit.append(OrderModify(order.deployment, reason, wanted))
         return change
@@ -240,6 +241,8 @@ class OrderManager(OrderMoves):
             if order.venue_id in order.ended_legs:
                 self._end(change, Move.CANCELED, now, data.reason)
             else:
+                if order.state is OrderState.PENDING_CANCEL:
+                    order.asked_price = order.asked_size = None
                 self._refused(change, Move.MODIFY_REFUSED, now)
         else:
             self._end(change, Move.REJECTED, now, data.reason or data.text)
@@ -277,9 +280,9 @@ class OrderManager(OrderMoves):
         change = Change(order, order.state)
         leg = data.venue_id or order.venue_id
         other = bool(data.venue_id and order.venue_id and data.venue_id != order.venue_id)
-        replacing = order.state is OrderState.PENDING_MODIFY or (
-            order.state is OrderState.UNKNOWN and order.doubt == "modify"
-        )
+        # While a modification has no answer, "canceled" may mean the leg that it replaces, also
+        # when the end of the order was asked for since.
+        replacing = order.asked_size is not None
         if leg and (other or replacing):
             if leg not in order.ended_legs:
                 order.ended_legs.append(leg)
@@ -293,10 +296,15 @@ class OrderManager(OrderMoves):
         if order is None:
             return self._stranger(data.client_id, "a modification")
         change = Change(order, order.state)
+        if not order.live:
+            if data.venue_id not in (*order.legs, *order.ended_legs):
+                self._alert(change, "critical", f"modified although it is {order.state.value}")
+            return change
         stale = data.venue_id == order.venue_id and (
             order.asked_size != data.size or order.asked_price != data.price
         )
-        if not order.live or stale:
+        late = data.venue_id in order.legs and data.venue_id != order.venue_id
+        if stale or late:
             return change
         self._index.name(order, data.venue_id)
         self._replaced(order, data.price, data.size)
@@ -387,19 +395,20 @@ class OrderManager(OrderMoves):
         """
         order = self._index.by_reply(found.client_id, found.account, found.venue_id)
         now = event.recorded_ms
-        if order is not None:
+        if order is not None and order.live:
             change = Change(order, order.state)
             told = OrderStatus(
                 found.client_id, "open", found.venue_id, found.filled, now, found.size, found.price
             )
-            if order.live and order.state is not OrderState.INTENT:
-                self._found(change, told, now)
-                self._replaced(order, found.price, found.size)
-                change.moved = True
+            self._found(change, told, now)
+            self._replaced(order, found.price, found.size)
+            change.moved = True
             return change
-        order = _stranger_of(found, order_id, now)
-        self._index.add(order)
-        return Change(order, None, moved=True)
+        again = _stranger_of(found, order_id, now)
+        if order is not None:  # it was over here: what goes on there is kept under a new id
+            again.deployment, again.plan_id = order.deployment, order.plan_id
+        self._index.add(again)
+        return Change(again, None, moved=True)
 
     def doubt(self, order_id: str, why: str, event: Event) -> Change:
         """Treat an order as UNKNOWN, because the exchange does not list it; it is asked for."""

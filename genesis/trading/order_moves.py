@@ -191,9 +191,12 @@ class OrderMoves:
         doubt = order.doubt
         if order.state is OrderState.UNKNOWN and data.filled > order.filled:
             order.expected = data.filled
-        if data.venue_id and data.venue_id in order.ended_legs:
-            return  # an answer from before its leg ended
+        late = data.venue_id in order.legs and data.venue_id != order.venue_id
+        if late or data.venue_id in order.ended_legs:
+            return  # an answer from before that leg was replaced or ended
         replaced = bool(order.venue_id and data.venue_id and data.venue_id != order.venue_id)
+        if order.state is OrderState.UNKNOWN and not (replaced or self._settled(order, data)):
+            return  # the modification may still be on its way: it is asked for again
         self._index.name(order, data.venue_id)
         if not order.accepted_ms:
             order.accepted_ms = now
@@ -210,6 +213,13 @@ class OrderMoves:
                 self._ask_cancel(change, now)
             else:
                 self._alert(change, "critical", "the exchange does not cancel it")
+
+    def _settled(self, order: Order, data: OrderStatus) -> bool:
+        """Whether a status tells what became of a modification that is under way, if one is."""
+        if order.asked_size is None or order.asked_until_ms == 0:
+            return True
+        done = data.size == order.asked_size and data.price == order.asked_price
+        return done or data.venue_ms > order.asked_until_ms + self.settings.margin_ms
 
     def _ended(self, change: Change, status: VenueStatus, data: OrderStatus, now: int) -> None:
         """It is over at the exchange; here it is when its fills are complete."""

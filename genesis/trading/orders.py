@@ -219,8 +219,9 @@ class Order(msgspec.Struct):
     reference : Decimal or None
         Price that the decision saw.
     size, price : Decimal
-        As last confirmed; ``asked_size`` and ``asked_price`` of a modification under way.
-        Sizes are totals, what is filled included.
+        As last confirmed; ``asked_size`` and ``asked_price`` of a modification under way, which
+        the exchange must not accept after ``asked_until_ms``. Sizes are totals, what is filled
+        included.
     filled, value, fees, maker_filled, reference_value : Decimal
         Sums over its fills: size, size·price, fee, size as maker, size·reference of the venue.
     final, expected : OrderState, Decimal
@@ -254,6 +255,7 @@ class Order(msgspec.Struct):
     venue_id: str = ""
     asked_size: Decimal | None = None
     asked_price: Decimal | None = None
+    asked_until_ms: int = 0
     filled: Decimal = ZERO
     value: Decimal = ZERO
     fees: Decimal = ZERO
