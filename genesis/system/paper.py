@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genesis.domain.errors import InputError, StorageError, did_you_mean
+from genesis.domain.errors import InputError, StorageError
 from genesis.system.clock import SystemClock
 from genesis.system.workspace import Workspace
 
@@ -82,24 +82,9 @@ def find_run(workspace: Workspace, name: str | None) -> Path:
     InputError
         If there is none, or the name means none or several.
     """
-    root = runs_folder(workspace)
-    known = sorted(p.name for p in root.iterdir() if p.is_dir()) if root.is_dir() else []
-    if not known:
-        raise InputError(
-            "there is no trading run in this workspace",
-            fix="genesis paper run STRATEGY --dataset venue:SYM:1h",
-        )
-    if name is None:
-        return root / max(known, key=lambda n: (root / n).stat().st_mtime_ns)
-    fitting = [n for n in known if n == name] or [n for n in known if n.startswith(name)]
-    if len(fitting) != 1:
-        raise InputError(
-            f"there is no trading run '{name}'{did_you_mean(name, known)}"
-            if not fitting
-            else f"'{name}' means {len(fitting)} trading runs",
-            fix=f"use one of {', '.join((fitting or known)[-5:])}",
-        )
-    return root / fitting[0]
+    from genesis.trading import run_folders
+
+    return run_folders.find_run(workspace.home, name or "")
 
 
 def new_run_id(workspace: Workspace, mode: str, wanted: str | None) -> str:
