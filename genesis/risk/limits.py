@@ -2,7 +2,8 @@
 
 The check is pure: it sees one order and a snapshot of the ledger, and answers with a verdict. An
 order that only reduces a position is refused by nothing but the price collar: a limit that keeps
-somebody from getting out is a danger itself.
+somebody from getting out is a danger itself. A protective stop or target is not refused by that
+either: the market must come to its level first, and after a gap the right level may be far away.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ class OrderFacts:
     reduce_only : bool
     ts_ms : int
         Now, in the run's time.
+    trigger : bool
+        The price is one that the market must come to first, as of a stop or a target.
     """
 
     account: str
@@ -41,6 +44,7 @@ class OrderFacts:
     reference: Decimal
     reduce_only: bool
     ts_ms: int
+    trigger: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +169,8 @@ class HardLimits:
             The first rule that refuses, else the price collar's approval.
         """
         distance = abs(float(order.price / order.reference) - 1.0) if order.reference else 0.0
-        if distance > self.price_collar:
+        waits = order.trigger and order.reduce_only
+        if distance > self.price_collar and not waits:
             return _refuse("price_collar", distance, self.price_collar, "price from the last one")
         if order.reduce_only:
             return Verdict(True, "reduce_only", 0.0, 0.0, "the order only reduces a position")

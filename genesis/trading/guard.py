@@ -36,7 +36,13 @@ class RiskGuard:
         self._policy = policy
 
     def judge(
-        self, deployment: Deployment, size: Decimal, price: Decimal | None, *, reduce_only: bool
+        self,
+        deployment: Deployment,
+        size: Decimal,
+        price: Decimal | None,
+        *,
+        reduce_only: bool,
+        trigger: bool = False,
     ) -> Verdict:
         """Judge an order that is about to be made.
 
@@ -48,6 +54,8 @@ class RiskGuard:
         price : Decimal or None
             Limit or trigger price; None for a market order.
         reduce_only : bool
+        trigger : bool
+            The price is that of a stop or a target.
         """
         last = exact(self._desk.market.prices.get(deployment.symbol, 0.0))
         facts = OrderFacts(
@@ -58,6 +66,7 @@ class RiskGuard:
             reference=last,
             reduce_only=reduce_only,
             ts_ms=self._desk.now_ms,
+            trigger=trigger,
         )
         return self._policy.check(facts, self._view(deployment))
 

@@ -193,7 +193,13 @@ class ExecutionWorker:
             Its id, empty if risk refused it.
         """
         desk = self._desk
-        verdict = self._guard.judge(deployment, signed(side, size), price, reduce_only=reduce_only)
+        verdict = self._guard.judge(
+            deployment,
+            signed(side, size),
+            price,
+            reduce_only=reduce_only,
+            trigger=kind in (OrderKind.STOP, OrderKind.TARGET),
+        )
         if not verdict.approved:
             risk_id = self._guard.assess(deployment, deployment.signal_id, verdict)
             desk.emit(
