@@ -186,6 +186,7 @@ class World:
         self.ties = count()
         self.queue: list[tuple[int, float, int, Callable[[], None]]] = []
         self.seen: list[str] = []
+        self.process = 1
 
     # ---- the channel -------------------------------------------------------------------------
 
@@ -235,11 +236,14 @@ class World:
         for payload in change.emit:
             if isinstance(payload, TimerSet):
                 wait = max(payload.due_ms - self.now, 0)
-                self.later(wait, lambda name=payload.timer: self.timer(name), certain=True)
+                timer, process = payload.timer, self.process
+                self.later(wait, lambda t=timer, p=process: self.timer(t, p), certain=True)
             elif isinstance(payload, OrderCancel | OrderModify | OrderQuery):
                 self.send(payload)
 
-    def timer(self, name: str) -> None:
+    def timer(self, name: str, process: int) -> None:
+        if process != self.process:
+            return  # timers end with their process
         at = Event(TimerFired(name), self.now, seq=self.now, recorded_ms=self.now)
         for change in self.desk.orders.on_timer(name, at):
             self.follow(change)
@@ -308,6 +312,7 @@ class World:
         fresh = OrderManager(self.desk.orders.settings)
         fresh.restore(self.desk.orders.plain())
         self.desk.orders = fresh
+        self.process += 1
         for change in fresh.on_resumed(at):
             self.follow(change)
 

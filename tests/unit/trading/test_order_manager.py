@@ -362,6 +362,23 @@ def test_a_repeated_answer_to_an_earlier_modification_changes_nothing() -> None:
     assert order.price == 98
 
 
+def test_a_late_word_about_an_old_leg_changes_nothing() -> None:
+    one = resting()
+    at = event(submit_of(one.order))
+    for price, leg in (("99", "v2"), ("98", "v3")):
+        one.manager.request_modify(one.order.order_id, Decimal(price), Decimal(10), "trail", at)
+        one.modified(leg, price, "10")
+    one.modified("v2", "99", "10")
+    order = one.manager.get(one.order.order_id)
+    assert order is not None
+    assert (order.price, order.venue_id) == (98, "v3")
+    one.unknown("cancel")
+    one.status("open", venue_id="v2")
+    assert order.state is OrderState.UNKNOWN
+    one.status("open", venue_id="v3")
+    assert order.state is OrderState.RESTING
+
+
 # ---- UNKNOWN ---------------------------------------------------------------------------------
 
 
