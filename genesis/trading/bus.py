@@ -49,7 +49,7 @@ _LANE_OF = _LaneOf({cls: LANES[kind] for kind, cls in PAYLOADS.items()})
 class _Queue:
     """One lane: its events, when each came, and the producers that it holds back."""
 
-    __slots__ = ("armed", "arrived", "capacity", "events", "lane", "line", "space")
+    __slots__ = ("armed", "arrived", "capacity", "events", "lane", "line", "space", "taken")
 
     def __init__(self, lane: Lane, capacity: int, lock: threading.Lock) -> None:
         self.lane = lane
@@ -59,6 +59,7 @@ class _Queue:
         self.space = threading.Condition(lock)
         self.line: deque[object] = deque()  # held producers, first come first
         self.armed = True
+        self.taken = 0
 
 
 class EventBus:
@@ -225,6 +226,17 @@ class EventBus:
         return {queue.lane: len(queue.line) for queue in self._queues}
 
     @property
+    def passed(self) -> dict[Lane, tuple[int, int]]:
+        """Events that came into each lane and that were taken from it, since the bus was made."""
+        with self._lock:
+            return {q.lane: (q.taken + len(q.events), q.taken) for q in self._queues}
+
+    def peek(self) -> list[Event]:
+        """Waiting events as they are now, lane by lane; they stay where they are."""
+        with self._lock:
+            return [event for queue in self._queues for event in queue.events]
+
+    @property
     def oldest_ms(self) -> int:
         """How long the oldest waiting event has waited, in ms; 0 when nothing waits."""
         with self._lock:
@@ -308,6 +320,7 @@ class EventBus:
                 if type(data) is Quote and self._quotes.get(data.symbol) is event:
                     del self._quotes[data.symbol]
         drained += taken
+        queue.taken += share
         if not queue.armed and len(events) < _REARM * queue.capacity:
             queue.armed = True
         if queue.line and len(events) < queue.capacity:

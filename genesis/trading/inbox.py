@@ -106,6 +106,10 @@ class Inbox:
                 gone = True
         return gone
 
+    def waiting(self) -> list[str]:
+        """Names of the files that wait, oldest first; nothing is opened."""
+        return [path.name for path in self._files()]
+
     def malformed(self) -> list[Path]:
         """Files that were no commands."""
         return sorted((self.folder / MALFORMED).glob("*"))

@@ -70,6 +70,13 @@ class LockStep:
     timers : TimerWheel
     probe : callable
         Crash points, for tests.
+
+    Attributes
+    ----------
+    read, shown, published : int
+        Phases that came from the feed, that the exchange has seen, and that are on the bus.
+    waits : bool
+        Whether the next phase is being waited for.
     """
 
     def __init__(
@@ -88,6 +95,8 @@ class LockStep:
         self._loop = loop
         self._timers = timers
         self._probe = probe
+        self.read = self.shown = self.published = 0
+        self.waits = False
 
     def run(
         self, phases: Iterable[Phase], stopped: Callable[[], bool], told: Callable[[], None]
@@ -107,22 +116,29 @@ class LockStep:
         bool
             False if the user stopped it; the run is at a point from which it can be resumed.
         """
+        self.waits = True
         for phase in phases:
+            self.waits = False
             if stopped():
                 return False
             self.take(phase)
             told()
+            self.waits = True
+        self.waits = False
         return True
 
     def take(self, phase: Phase) -> None:
         """Take one phase, after the timers that are due before it."""
         self._fire(phase.ts_ms)
         self._clock.advance(phase.ts_ms)
+        self.read += 1
         for event in phase.events:
             self._exchange.on_market(event)
+        self.shown += 1
         self._probe("lockstep.shown")
         for event in phase.events:
             self._bus.publish(event)
+        self.published += 1
         self._probe("lockstep.published")
         self.settle()
         self._probe("lockstep.settled")

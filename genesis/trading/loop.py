@@ -17,6 +17,7 @@ from genesis.domain.errors import GenesisError
 from genesis.trading.bus import EventBus
 from genesis.trading.core import TradingCore
 from genesis.trading.events import Event
+from genesis.trading.flow import Flow
 from genesis.trading.outlet import Outlet
 from genesis.trading.payloads import OrderRejected, OrderSubmit
 from genesis.trading.tables import Row
@@ -94,8 +95,8 @@ class TradingLoop:
 
     Attributes
     ----------
-    handled : int
-        Events handled since the loop began.
+    flow : Flow
+        What passed through, for whoever watches its progress.
     fault : HandlerFault or None
     """
 
@@ -116,13 +117,18 @@ class TradingLoop:
         self._probe = probe
         self._held: list[Event] = []
         self._rows = rows or []
-        self.handled = 0
+        self.flow = Flow()
         self.fault: HandlerFault | None = None
 
     @property
     def core(self) -> TradingCore:
         """The state that this loop owns."""
         return self._core
+
+    @property
+    def handled(self) -> int:
+        """Events handled since the loop began."""
+        return self.flow.handled
 
     @property
     def settled(self) -> bool:
@@ -146,11 +152,15 @@ class TradingLoop:
         """
         if self.fault is not None:
             raise self._halted()
-        batch = self._held or self._bus.drain(BATCH)
+        batch = self._held
         if not batch:
-            return 0
+            batch = self._bus.drain(BATCH)
+            if not batch:
+                return 0
+            self.flow.took(batch)
         self._held = batch
         self._log.commit(batch, self._rows)
+        self.flow.stored(batch)
         self._held = []
         self._rows = []
         self._probe("loop.committed")
@@ -170,6 +180,7 @@ class TradingLoop:
         """Store the rows of what was handled last; at the end of a run and before a snapshot."""
         if self._rows:
             self._log.commit([], self._rows)
+            self.flow.stored(())
             self._rows = []
 
     def _handle(self, event: Event) -> None:
@@ -185,16 +196,19 @@ class TradingLoop:
             self._act(event)
         if core.emitted:
             self._bus.emit(core.emitted)
-        self.handled += 1
+        self.flow.done(event)
 
     def _act(self, event: Event) -> None:
+        data = event.data
+        order = data if isinstance(data, OrderSubmit) else None
+        if order is not None:
+            self.flow.left(order)  # before it goes: an exchange that takes no order holds us here
         self._probe("loop.before_act")
         held = self._outlet.act(event)
         self._probe("loop.after_act")
-        data = event.data
-        if held and isinstance(data, OrderSubmit):
-            refusal = OrderRejected(data.order.client_id, "submit", "latched", held)
-            self._bus.emit([Event(refusal, event.recorded_ms, data.order.order_id)])
+        if held and order is not None:
+            refusal = OrderRejected(order.order.client_id, "submit", "latched", held)
+            self._bus.emit([Event(refusal, event.recorded_ms, order.order.order_id)])
 
     def _halted(self) -> HaltedOnEvent:
         assert self.fault is not None
