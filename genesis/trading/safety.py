@@ -155,8 +155,8 @@ class Safety:
 
     def _stop(self, event: Event, deployment: Deployment, reason: str, *, flatten: bool) -> None:
         deployment.stopped = deployment.stopped or reason
-        deployment.waiting = deployment.work = None
-        if flatten and deployment.position != 0.0 and not deployment.closing:
+        self._worker.call_off(deployment)
+        if flatten and deployment.position != 0.0 and self._worker.give_way(deployment):
             origin = Origin("operator", self._desk.new_id("OPR"), event.seq)
             self._planning.leave(event, deployment, reason, origin)
 
@@ -187,9 +187,10 @@ class Safety:
             for order in self._desk.orders.open_orders(deployment.account, deployment.symbol):
                 self._worker.cancel(order.order_id, f"{data.who}: {data.reason}")
             return
-        deployment.waiting = deployment.work = None
         if data.command == "stop":
             self._stop(event, deployment, f"stopped by {data.who}: {data.reason}", flatten=False)
-        elif deployment.position != 0.0 and not deployment.closing:
+            return
+        self._worker.call_off(deployment)
+        if deployment.position != 0.0 and self._worker.give_way(deployment):
             origin = Origin("operator", data.command_id, event.seq)
             self._planning.leave(event, deployment, "manual", origin)

@@ -153,6 +153,30 @@ class ExecutionWorker:
         if work is not None and work.execution and work.execution.algorithm == "iceberg":
             self._next_slice(deployment)
 
+    def call_off(self, deployment: Deployment) -> None:
+        """Let no entry follow: neither one that waits, nor parts to come, nor one that rests."""
+        deployment.waiting = None
+        if deployment.work is not None and deployment.work.scope == NEW:
+            deployment.work = None
+        for order in self._resting(deployment, ENTRY):
+            self.cancel(order.order_id, "no entry is wanted any more")
+
+    def give_way(self, deployment: Deployment) -> bool:
+        """Whether the position may be closed at once; a close that takes its time is given up."""
+        slow = deployment.work is not None and deployment.work.scope == CLOSE
+        resting = self._resting(deployment, deployment.closing) if deployment.closing else []
+        if deployment.closing and not slow and not resting:
+            return False  # a market order is on its way
+        deployment.work = None
+        for order in resting:
+            self.cancel(order.order_id, "closed at once instead")
+        return True
+
+    def _resting(self, deployment: Deployment, purpose: str) -> list[Order]:
+        orders = self._desk.orders.open_orders(deployment.account, deployment.symbol, deployment.id)
+        limit = OrderKind.LIMIT
+        return [o for o in orders if o.purpose == purpose and o.request.kind is limit]
+
     def _held(self, deployment: Deployment) -> Decimal:
         """Size of the position to the last digit; the policy's own is a float."""
         return self._desk.ledger.position(deployment.account, deployment.symbol).copy_abs()
