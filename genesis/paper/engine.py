@@ -28,6 +28,8 @@ from genesis.trading.inbox import Inbox
 from genesis.trading.lockstep import FeedClock, LockStep
 from genesis.trading.outlet import Outlet
 from genesis.trading.payloads import (
+    AccountSnapshot,
+    OperatorCommand,
     OrderCancel,
     OrderModify,
     OrderQuery,
@@ -284,12 +286,28 @@ class PaperTradingEngine:
                 self._bus.publish(Event(added, anchor, added.deployment))
 
     def _take_commands(self, driver: LockStep) -> None:
-        """Publish what operators put into the inbox; each is removed once it is stored."""
+        """Publish what operators put into the inbox; each is removed once it is stored.
+
+        The answer of the exchange to a reconciliation is stored before the command leaves the
+        inbox: if the process ends in between, it is asked for again.
+        """
         for command in self._inbox.pending():
             if not self.session.knows_command(command.command_id):
                 self._bus.publish(Event(command, self._clock.now_ms(), command.command_id))
                 driver.settle()
+            if command.command == "reconcile":
+                self._reconcile(command, driver)
             self._inbox.consumed(command.command_id)
+
+    def _reconcile(self, command: OperatorCommand, driver: LockStep) -> None:
+        wanted = str(command.arguments.get("account", ""))
+        adopt = bool(command.arguments.get("adopt", False))
+        for account in sorted(self.core.desk.ledger.accounts):
+            if wanted in ("", account):
+                state = self.exchange.account_state(account, 0)
+                snapshot = AccountSnapshot(state, adopt=adopt)
+                self._bus.publish(Event(snapshot, self._clock.now_ms(), account))
+                driver.settle()
 
 
 def testnet_refusal() -> RefusedError:

@@ -19,7 +19,6 @@ from genesis.trading.payloads import (
     AlertRaised,
     CandlesReady,
     DeploymentAdded,
-    IntentExpired,
     OpportunityRejected,
     OrderAccepted,
     OrderCanceled,
@@ -140,7 +139,6 @@ class TradingCore:
             kind.SIGNAL_GENERATED: self._planning.on_signal,
             kind.RISK_ASSESSED: self._on_risk,
             kind.OPPORTUNITY_REJECTED: self._on_rejected,
-            kind.INTENT_EXPIRED: self._on_expired,
             kind.TRADE_INTENT: self._worker.on_intent,
             kind.STOP_LOSS_TRIGGERED: safety.on_triggered,
             kind.TAKE_PROFIT_TRIGGERED: safety.on_triggered,
@@ -246,11 +244,6 @@ class TradingCore:
         data, desk = event.data, self.desk
         assert isinstance(data, OpportunityRejected)
         desk.journal.on_rejected_opportunity(data, event, desk.rows)
-
-    def _on_expired(self, event: Event) -> None:
-        data, desk = event.data, self.desk
-        assert isinstance(data, IntentExpired)
-        desk.journal.on_intent_expired(data, event, desk.rows)
 
     # ---- state -----------------------------------------------------------------------------
 

@@ -55,11 +55,10 @@ class ExecutionWorker:
         deployment = self._desk.deployments[intent.deployment]
         late = event.recorded_ms - intent.expires_ms
         if late > 0:
-            self._desk.emit(
-                IntentExpired(intent.intent_id, deployment.id, late),
-                deployment.id,
-                event.correlation,
-            )
+            expired = IntentExpired(intent.intent_id, deployment.id, late)
+            desk = self._desk
+            desk.journal.on_intent_expired(expired, event, desk.rows, intent.causality)
+            desk.emit(expired, deployment.id, event.correlation)
             if intent.scope == CLOSE:  # with it goes the entry that would have followed
                 deployment.closing = ""
                 deployment.waiting = None
