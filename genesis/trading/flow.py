@@ -22,6 +22,7 @@ from genesis.trading.payloads import (
     SignalGenerated,
     TradeIntent,
 )
+from genesis.trading.tables import Row
 
 _FOLLOWED: dict[type[Payload], bool] = {
     SignalGenerated: False,
@@ -52,7 +53,7 @@ class Flow:
     counts : dict of payload class to int
         Handled events of the types that are followed.
     booked : int
-        Handled fills whose rows are stored.
+        Handled fills of which every row is stored.
     sent : int
         Orders that left for the exchange.
     awaiting : dict of str to int
@@ -94,8 +95,8 @@ class Flow:
         if batch:
             self.seq = batch[-1].seq
 
-    def done(self, event: Event) -> None:
-        """An event was handled to its end."""
+    def done(self, event: Event, rows: Sequence[Row]) -> None:
+        """An event was handled to its end and led to rows."""
         self.handled += 1
         data = event.data
         kind = type(data)
@@ -103,6 +104,8 @@ class Flow:
         if answers is None:
             return
         self.counts[kind] += 1
+        if kind is OrderFilled and not rows:
+            self.booked += 1  # a repetition: there is nothing to store
         if answers and self.awaiting:
             self.awaiting.pop(answered_order(data), None)
 

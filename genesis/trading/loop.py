@@ -196,7 +196,7 @@ class TradingLoop:
             self._act(event)
         if core.emitted:
             self._bus.emit(core.emitted)
-        self.flow.done(event)
+        self.flow.done(event, core.rows)
 
     def _act(self, event: Event) -> None:
         data = event.data

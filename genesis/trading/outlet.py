@@ -45,7 +45,11 @@ class Outlet:
     def __init__(self, gateway: Gateway, timers: Timers, latch: Latch | None = None) -> None:
         self._gateway = gateway
         self._timers = timers
-        self._latch = latch
+        self._latches = [latch] if latch is not None else []
+
+    def guard(self, latch: Latch) -> None:
+        """Look at one more latch before each submission that could add risk."""
+        self._latches.append(latch)
 
     def act(self, event: Event) -> str:
         """Carry out one command.
@@ -57,9 +61,10 @@ class Outlet:
         """
         data = event.data
         if isinstance(data, OrderSubmit):
-            why = self._latch.closed() if self._latch and not data.order.reduce_only else ""
-            if why:
-                return why
+            if not data.order.reduce_only:
+                for latch in self._latches:
+                    if why := latch.closed():
+                        return why
             self._gateway.submit(data.order)
         elif isinstance(data, OrderCancel):
             self._gateway.cancel(data.account, data.symbol, data.client_id)

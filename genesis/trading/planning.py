@@ -114,7 +114,7 @@ class Planning:
             signal.origin, (signal.signal_id,), risk_ids, desk.new_id("STR"), desk.new_id("TPL")
         )
         return self._planner.enter(
-            deployment, signal, size, causality, desk.new_id("INT"), event.recorded_ms
+            deployment, signal, size, causality, desk.new_id("INT"), _decided_ms(event)
         )
 
     def release(self, event: Event, deployment: Deployment, *, void: str) -> None:
@@ -152,7 +152,7 @@ class Planning:
                 causes.strategy_directive_id,
                 causes.plan_id,
             ),
-            expires_ms=event.recorded_ms + deployment.options.intent_ttl_ms,
+            expires_ms=_decided_ms(event) + deployment.options.intent_ttl_ms,
             entry=intent.entry,
             size=intent.size,
             exit=intent.exit,
@@ -200,3 +200,12 @@ class Planning:
             deployment.id,
             signal.origin.id,
         )
+
+
+def _decided_ms(event: Event) -> int:
+    """When what an entry is based on happened, by the clock that was behind.
+
+    Not when it was handled: a signal that waited for a consumer, or for a process to come back, is
+    as old as its bar, and its entry must not get a new lease of life.
+    """
+    return min(event.ts_ms, event.recorded_ms)
