@@ -27,7 +27,7 @@ from genesis.trading.payloads import (
     SignalGenerated,
 )
 from genesis.trading.signals import SignalGroup
-from genesis.trading.worker import ExecutionWorker
+from genesis.trading.worker import ICEBERG, ExecutionWorker
 
 # The source of the compiled test: a call from Python costs a fifth of a call into numba.
 _quiet: Callable[..., bool] = getattr(policies.quiet, "py_func", policies.quiet)
@@ -96,6 +96,8 @@ class Decisions:
         closed = set(data.symbols)
         for deployment, group in self._members:
             if deployment.symbol in closed and id(group) in fresh:
+                if deployment.options.algorithm == ICEBERG:
+                    self._worker.withdraw(deployment)
                 self._decide(event, deployment, group, bars[deployment.symbol])
 
     def _form_groups(self) -> None:

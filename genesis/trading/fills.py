@@ -34,7 +34,7 @@ from genesis.trading.payloads import (
     TradeClosed,
 )
 from genesis.trading.planning import Planning
-from genesis.trading.worker import ENTRY, STOP, TARGET, ExecutionWorker
+from genesis.trading.worker import ENTRY, STALE, STOP, TARGET, ExecutionWorker
 
 SCRATCH, BIG = Decimal("0.0005"), Decimal("0.01")
 """Net result over capital: below the first it is a scratch, from the second on it is big."""
@@ -298,6 +298,9 @@ class Fills:
                 self._planning.leave(event, deployment, "unprotected", origin)
         elif order.order_id == deployment.target_order:
             deployment.target_order = ""
+        elif order.purpose == deployment.closing and order.cancel_reason == STALE:
+            origin = Origin("tick", desk.new_id("TCK"), event.seq)
+            self._planning.leave(event, deployment, deployment.closing, origin)
         elif order.purpose == deployment.closing:
             deployment.closing = ""  # decided again at the next bar
             deployment.waiting = deployment.work = None

@@ -95,7 +95,8 @@ class ExecutionPlanner:
         count = options.slices if options.algorithm != "single" else 1
         part = round_size(size / count, deployment.instrument)
         if deployment.instrument.lot == 0.0:
-            part -= part % _GRAIN  # a third has no last digit, and an exchange keeps no more
+            # A third has no last digit, and an exchange keeps no more.
+            part = part.quantize(_GRAIN, ROUND_DOWN).normalize()
         if count == 1 or part == 0:
             return ExecutionPlan("single", (size,))
         slices = (*[part] * (count - 1), size - part * (count - 1))

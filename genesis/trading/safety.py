@@ -93,7 +93,9 @@ class Safety:
         quote = event.data
         assert isinstance(quote, Quote)
         for deployment in self._desk.by_symbol.get(quote.symbol, ()):
-            if deployment.position != 0.0 and not deployment.closing:
+            if deployment.position != 0.0 and (
+                not deployment.closing or self._worker.slow(deployment)
+            ):
                 self._watch(deployment, quote)
 
     def _watch(self, deployment: Deployment, quote: Quote) -> None:
@@ -117,6 +119,7 @@ class Safety:
             )
         else:
             return
+        self._worker.give_way(deployment)  # a close that takes its time protects nothing
         deployment.closing = "triggered"
 
     def _rests(self, order_id: str) -> bool:

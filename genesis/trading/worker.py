@@ -28,6 +28,10 @@ SLICE = "slice:"
 """Beginning of the names of this component's timers."""
 
 ENTRY, STOP, TARGET = "entry", "stop", "target"
+ICEBERG = "iceberg"
+
+STALE = "not filled by the next close"
+"""Why a part of an iceberg is withdrawn: its price is as old as the decision."""
 
 MOST_ASKED = 3
 """Requests to move protective orders of a deployment before somebody is told."""
@@ -114,7 +118,7 @@ class ExecutionWorker:
             size = min(size, self._held(deployment))
         deployment.sliced += 1
         last = deployment.sliced == len(plan.slices)
-        iceberg = plan.algorithm == "iceberg"
+        iceberg = plan.algorithm == ICEBERG
         if last:
             deployment.work = None
         elif not iceberg:
@@ -149,7 +153,7 @@ class ExecutionWorker:
     def on_slice_filled(self, deployment: Deployment) -> None:
         """Send the next part of an iceberg whose visible part is gone."""
         work = deployment.work
-        if work is not None and work.execution and work.execution.algorithm == "iceberg":
+        if work is not None and work.execution and work.execution.algorithm == ICEBERG:
             self._next_slice(deployment)
 
     def call_off(self, deployment: Deployment) -> None:
@@ -170,6 +174,22 @@ class ExecutionWorker:
         for order in resting:
             self.cancel(order.order_id, "closed at once instead")
         return True
+
+    def slow(self, deployment: Deployment) -> bool:
+        """Whether the position is being closed in parts or by an order that rests."""
+        if deployment.work is not None and deployment.work.scope == CLOSE:
+            return True
+        return bool(deployment.closing and self._resting(deployment, deployment.closing))
+
+    def withdraw(self, deployment: Deployment) -> None:
+        """Call back what an iceberg still shows: at each close it is decided anew."""
+        resting = self._resting(deployment, ENTRY)
+        if deployment.closing:
+            resting += self._resting(deployment, deployment.closing)
+        if resting:
+            deployment.work = None
+        for order in resting:
+            self.cancel(order.order_id, STALE)
 
     def _resting(self, deployment: Deployment, purpose: str) -> list[Order]:
         orders = self._desk.orders.open_orders(deployment.account, deployment.symbol, deployment.id)
