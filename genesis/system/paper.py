@@ -252,6 +252,7 @@ def _take(
         market.instruments,
         build=trading_build(),
         synchronous=synchronous,
+        wall=SystemClock(),
     )
     outcome = engine.run(stopped, told)
     if not outcome.finished:
@@ -268,12 +269,13 @@ def with_origins(feed: DataFeed, settings: PaperSettings) -> DataFeed:
     """The feed, with news and schedules where the run has files of them."""
     from genesis.trading.feeds.merged import MergedFeed
     from genesis.trading.feeds.origins import NewsProvider, OriginProvider, ScheduleProvider
+    from genesis.trading.origin_actions import ACTIONS
 
     providers: list[OriginProvider] = []
     if settings.schedule:
-        providers.append(ScheduleProvider(Path(settings.schedule), symbols=feed.symbols))
+        providers.append(ScheduleProvider(Path(settings.schedule), feed.symbols, ACTIONS))
     if settings.news:
-        providers.append(NewsProvider(Path(settings.news), symbols=feed.symbols))
+        providers.append(NewsProvider(Path(settings.news), feed.symbols, ACTIONS))
     return MergedFeed(feed, providers) if providers else feed
 
 

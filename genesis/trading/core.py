@@ -14,6 +14,7 @@ from genesis.trading.events import Event, EventType
 from genesis.trading.fills import Fills, TradeRecorder
 from genesis.trading.guard import RiskGuard, RiskPolicy
 from genesis.trading.order_manager import TIMER, OrderSettings
+from genesis.trading.origin_actions import OriginActions
 from genesis.trading.payloads import (
     AccountSnapshot,
     AlertRaised,
@@ -77,6 +78,7 @@ class TradingCore:
         self._decisions = Decisions(self.desk, self._worker)
         self._fills = Fills(self.desk, self._worker, self._planning, tuple(recorders))
         self._safety = Safety(self.desk, self._worker, self._planning)
+        self._origins = OriginActions(self.desk, self._worker, self._planning, self._safety)
         self._reconciler = Reconciler()
         self._handlers = self._dispatch()
 
@@ -116,8 +118,8 @@ class TradingCore:
             kind.BAR_CLOSED: decisions.on_bar_closed,
             kind.CANDLE_STREAM_DATA_READY: self._on_candles,
             kind.SYMBOL_ENDED: safety.on_symbol_ended,
-            kind.NEWS_RECEIVED: self._planning.on_news,
-            kind.SCHEDULE_DUE: self._planning.on_schedule,
+            kind.NEWS_RECEIVED: self._origins.on_news,
+            kind.SCHEDULE_DUE: self._origins.on_schedule,
             kind.ORDER_ACCEPTED: self._on_reply,
             kind.ORDER_REJECTED: self._on_reply,
             kind.ORDER_CANCELED: self._on_reply,

@@ -11,10 +11,8 @@ from genesis.trading.gateway import signed
 from genesis.trading.guard import RiskGuard
 from genesis.trading.payloads import (
     Causality,
-    NewsReceived,
     OpportunityRejected,
     Origin,
-    ScheduleDue,
     SignalGenerated,
     TradeIntent,
 )
@@ -24,7 +22,7 @@ NONE = "none"
 
 
 class Planning:
-    """Handles signals, schedules and news.
+    """Handles signals.
 
     Parameters
     ----------
@@ -159,38 +157,6 @@ class Planning:
             execution=intent.execution,
         )
         self._desk.emit(fresh, deployment.id, causes.plan_id)
-
-    # ---- other origins ---------------------------------------------------------------------
-
-    def on_schedule(self, event: Event) -> None:
-        """A schedule is due: its action applies to the deployments on its symbols."""
-        data = event.data
-        assert isinstance(data, ScheduleDue)
-        origin = Origin("schedule", data.schedule_id, event.seq)
-        self._act(event, data.action, data.symbols, origin, f"schedule {data.name}")
-
-    def on_news(self, event: Event) -> None:
-        """A news item came in: its action applies to the deployments on its symbols."""
-        data = event.data
-        assert isinstance(data, NewsReceived)
-        origin = Origin("news", data.news_id, event.seq)
-        self._act(event, data.action, data.symbols, origin, f"news {data.news_id}")
-
-    def _act(
-        self, event: Event, action: str, symbols: tuple[str, ...], origin: Origin, why: str
-    ) -> None:
-        desk = self._desk
-        for deployment in desk.deployments.values():
-            if symbols and deployment.symbol not in symbols:
-                continue
-            if action == "flatten":
-                deployment.waiting = None
-                if deployment.position != 0.0 and not deployment.closing:
-                    self.leave(event, deployment, origin.kind, origin)
-            elif action == "pause":
-                desk.halts[f"symbol:{deployment.symbol}"] = why
-            elif action == "resume":
-                desk.halts.pop(f"symbol:{deployment.symbol}", None)
 
     def _reject(
         self, deployment: Deployment, signal: SignalGenerated, why: str, risk_id: str = ""

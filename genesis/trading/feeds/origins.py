@@ -8,7 +8,7 @@ A schedule file::
         every: 1h                 # multiples of it since 1970 UTC: s, m, h, d
         offset: 5m                # optional: that much later
         weekdays: [mon, fri]      # optional, UTC
-        action: evaluate
+        action: pause
       - id: rebalance
         at: "00:05"               # every day at that time UTC; also a list
         symbols: [BTC, ETH]       # none: all
