@@ -327,7 +327,7 @@ class ExecutionWorker:
     ) -> str:
         desk = self._desk
         order = desk.orders.get(order_id) if order_id else None
-        if not math.isfinite(level):
+        if not (math.isfinite(level) and level > 0.0):  # no price reaches a level below zero
             if order is not None and order.live:
                 self.cancel(order_id, "no such level any more")
             return ""
