@@ -115,12 +115,19 @@ class Desk:
         self.ts_ms = event.ts_ms
         self.now_ms = event.recorded_ms
 
-    def emit(self, payload: Payload, aggregate: str = "", correlation: str = "") -> None:
-        """Collect an event that the one being handled leads to."""
+    def emit(
+        self,
+        payload: Payload,
+        aggregate: str = "",
+        correlation: str = "",
+        *,
+        ts_ms: int | None = None,
+    ) -> None:
+        """Collect an event that the one being handled leads to; ``ts_ms`` where it is older."""
         self.emitted.append(
             Event(
                 payload,
-                self.ts_ms,
+                self.ts_ms if ts_ms is None else ts_ms,
                 aggregate,
                 correlation,
                 caused_by=self.seq,

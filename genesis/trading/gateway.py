@@ -141,6 +141,18 @@ class VenuePosition(msgspec.Struct, frozen=True):
     entry: Decimal
 
 
+class VenueFunding(msgspec.Struct, frozen=True):
+    """Funding that the exchange booked; a positive amount was paid. One an instant and symbol."""
+
+    account: str
+    symbol: str
+    amount: Decimal
+    rate: float
+    position: Decimal
+    mark: float
+    ts_ms: int
+
+
 class AccountState(msgspec.Struct, frozen=True):
     """The truth of an exchange about one account.
 
@@ -152,6 +164,8 @@ class AccountState(msgspec.Struct, frozen=True):
     fills : tuple of VenueFill
         Since the time that was asked for, oldest first.
     ts_ms : int
+    funding : tuple of VenueFunding
+        Since the same time, oldest first.
     """
 
     account: str
@@ -159,6 +173,7 @@ class AccountState(msgspec.Struct, frozen=True):
     orders: tuple[OpenOrder, ...]
     fills: tuple[VenueFill, ...]
     ts_ms: int
+    funding: tuple[VenueFunding, ...] = ()
 
 
 Sink = Callable[[Event], None]

@@ -234,6 +234,11 @@ class StrategyLedger:
             return Trader(order.deployment, order.plan_id, order.reference)
         return Trader(held.deployment or deployment or EXTERNAL, held.plan_id)
 
+    def funded(self, account: str, symbol: str, ts_ms: int) -> bool:
+        """Whether funding of an instant was booked, or is older than what is remembered."""
+        times = self._funded.get((account, symbol), ())
+        return ts_ms in times or (len(times) == _FUNDING_KEPT and ts_ms < min(times))
+
     def fund(self, data: FundingPaid, event: Event, rows: list[Row]) -> bool:
         """Book funding once per account, symbol and instant; False for a repetition."""
         key = (data.account, data.symbol)

@@ -96,9 +96,8 @@ class OrderMoves:
             if was is not OrderState.UNKNOWN:
                 order.doubt = "submit"
                 self._query(change, now)
-            elif order.final is not None and order.filled >= order.expected:
-                full = order.final is OrderState.FILLED
-                self._end(change, Move.FULL_FILL if full else Move.CANCELED, now, order.reason)
+            elif order.final is OrderState.CANCELED and order.filled >= order.expected:
+                self._end(change, Move.CANCELED, now, order.reason)
 
     def _replaced(self, order: Order, price: Decimal | None, size: Decimal) -> None:
         order.price, order.size = price, size
@@ -230,8 +229,8 @@ class OrderMoves:
             self._end(change, Move.REJECTED, now, data.status)
             return
         if status is VenueStatus.FILLED:
-            # It may have been full before a larger size was asked for: what it says counts.
-            order.final, order.expected = OrderState.FILLED, data.filled or order.full_size
+            self._full_at(order, data.filled)
+            order.final, order.expected = OrderState.FILLED, order.full_size
             if order.filled >= order.expected:
                 self._end(change, Move.FULL_FILL, now, "")
                 return
@@ -245,6 +244,15 @@ class OrderMoves:
         if order.attempts == 3:
             self._alert(change, "critical", f"fills of {missing} are missing; run reconcile")
         self._lose(change, now, order.doubt or "submit", f"fills of {missing} are missing")
+
+    def _full_at(self, order: Order, filled: Decimal) -> None:
+        """It may have been full before the other size reached the exchange, or after."""
+        if order.asked_size is None:
+            return
+        if filled == order.size:
+            order.asked_size = order.asked_price = None
+        elif filled == order.asked_size:
+            self._replaced(order, order.asked_price, order.asked_size)
 
     # ---- deadlines ---------------------------------------------------------------------------
 

@@ -1,9 +1,9 @@
 """Reconciliation: what an exchange says about an account beside what the ledger holds.
 
-Fills that are missing here are facts and are always booked, once, by the way that every fill
-takes. An order that the exchange does not list becomes UNKNOWN and is asked for. What is left (a
-position that its fills do not explain, an order that nobody here sent) halts new risk until a
-person has the difference adopted.
+Fills and funding that are missing here are facts and are always booked, once, by the way that
+all of them take. An order that the exchange does not list becomes UNKNOWN and is asked for. What
+is left (a position that its fills do not explain, an order that nobody here sent) halts new risk
+until a person has the difference adopted.
 """
 
 from __future__ import annotations
@@ -18,7 +18,14 @@ from genesis.domain.ids import Ids
 from genesis.trading.accounts import Holding
 from genesis.trading.desk import Desk
 from genesis.trading.events import Event, Payload
-from genesis.trading.gateway import AccountState, OpenOrder, Side, VenueFill, VenuePosition
+from genesis.trading.gateway import (
+    AccountState,
+    OpenOrder,
+    Side,
+    VenueFill,
+    VenueFunding,
+    VenuePosition,
+)
 from genesis.trading.ledger import StrategyLedger
 from genesis.trading.money import add, by_side, subtract
 from genesis.trading.order_manager import Change, OrderManager
@@ -26,6 +33,7 @@ from genesis.trading.orders import ZERO, Order, OrderState
 from genesis.trading.payloads import (
     AccountSnapshot,
     AlertRaised,
+    FundingPaid,
     OrderFilled,
     Reconciled,
     TradingHalted,
@@ -49,9 +57,10 @@ class ForeignOrders(StrEnum):
 
 
 class Kind(StrEnum):
-    """Kinds of differences; the first three resolve themselves."""
+    """Kinds of differences; the first four resolve themselves."""
 
     FILL_MISSING = "fill_missing"
+    FUNDING_MISSING = "funding_missing"
     ORDER_ABSENT = "order_absent"
     ORDER_KNOWN_AGAIN = "order_known_again"
     ORDER_DIFFERS = "order_differs"
@@ -60,7 +69,12 @@ class Kind(StrEnum):
     STALE = "stale"
 
 
-_SELF_HEALING = (Kind.FILL_MISSING, Kind.ORDER_ABSENT, Kind.ORDER_KNOWN_AGAIN)
+_SELF_HEALING = (
+    Kind.FILL_MISSING,
+    Kind.FUNDING_MISSING,
+    Kind.ORDER_ABSENT,
+    Kind.ORDER_KNOWN_AGAIN,
+)
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -78,6 +92,7 @@ class Difference(msgspec.Struct, frozen=True):
     symbol: str
     text: str
     fill: VenueFill | None = None
+    funding: VenueFunding | None = None
     found: OpenOrder | None = None
     order_id: str = ""
     here: Decimal = ZERO
@@ -119,6 +134,11 @@ def compare(
     """
     missing = [fill for fill in state.fills if not orders.booked(fill)]
     found: list[Difference] = [_missing_fill(fill) for fill in missing]
+    found += [
+        _missing_funding(paid)
+        for paid in state.funding
+        if not ledger.funded(paid.account, paid.symbol, paid.ts_ms)
+    ]
     if orders.last_fill_ms(state.account) > state.ts_ms:
         text = f"the snapshot of {state.ts_ms} is older than the latest fill: take another one"
         return (*found, Difference(Kind.STALE, "", text))
@@ -133,6 +153,11 @@ def _missing_fill(fill: VenueFill) -> Difference:
         f" at {fill.price}"
     )
     return Difference(Kind.FILL_MISSING, fill.symbol, text, fill=fill)
+
+
+def _missing_funding(paid: VenueFunding) -> Difference:
+    text = f"funding of {paid.symbol} at {paid.ts_ms} is not booked: {paid.amount}"
+    return Difference(Kind.FUNDING_MISSING, paid.symbol, text, funding=paid)
 
 
 def _positions(
@@ -218,8 +243,7 @@ class Reconciler:
                 desk.ledger.record_order(order, event, desk.rows)
             for payload in change.emit:
                 desk.emit(payload, order.order_id if order is not None else account)
-        for payload in done.emit:
-            desk.emit(payload, account)
+        _emit(desk, done, account)
         if done.differences:
             lines = [one.text for one in done.differences]
             desk.journal.note(
@@ -283,6 +307,23 @@ class Reconciler:
         if foreign and self._foreign is ForeignOrders.CANCEL and one.found.client_id:
             changes.append(orders.request_cancel(order_id, "foreign order", event))
         return changes
+
+
+def _emit(desk: Desk, done: Reconciliation, account: str) -> None:
+    """Emit funding and fills in the order in which they happened, then the verdict."""
+    waiting = [one.funding for one in reversed(done.differences) if one.funding is not None]
+
+    def fund(until_ms: int | None) -> None:
+        while waiting and (until_ms is None or waiting[-1].ts_ms <= until_ms):
+            paid = waiting.pop()
+            data = FundingPaid(
+                paid.account, paid.symbol, paid.amount, paid.rate, paid.position, paid.mark
+            )
+            desk.emit(data, f"{paid.account}/{paid.symbol}", ts_ms=paid.ts_ms)
+
+    for payload in done.emit:
+        fund(payload.fill.ts_ms if isinstance(payload, OrderFilled) else None)
+        desk.emit(payload, account)
 
 
 def _unbooked(one: Difference, found: Sequence[Difference]) -> Difference:

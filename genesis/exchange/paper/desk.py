@@ -14,9 +14,9 @@ from genesis.domain.instrument import Instrument
 from genesis.exchange.paper.market import Market
 from genesis.exchange.paper.state import PaperBook, PaperOrder, exact
 from genesis.trading.events import Event, Payload
-from genesis.trading.gateway import OrderKind, Side, Sink, VenueFill, signed
+from genesis.trading.gateway import OrderKind, Side, Sink, VenueFill, VenueFunding, signed
 from genesis.trading.orders import VenueStatus
-from genesis.trading.payloads import OrderCanceled, OrderFilled, OrderRejected
+from genesis.trading.payloads import FundingPaid, OrderCanceled, OrderFilled, OrderRejected
 
 _CONTINUOUS_LOT = Decimal("1e-8")
 
@@ -92,6 +92,7 @@ class Desk:
         self.before_ms = 0
         self.counter = 0
         self.fills: dict[str, deque[VenueFill]] = {}
+        self.funding: dict[str, deque[VenueFunding]] = {}
         self.ended: deque[tuple[str, str]] = deque()
         self.orders: dict[tuple[str, str], PaperOrder] = {}
         self.remember = remember
@@ -101,6 +102,15 @@ class Desk:
         """Deliver one event."""
         if self.sink is not None:
             self.sink(Event(data, ts_ms, aggregate))
+
+    def pay(self, data: FundingPaid, ts_ms: int) -> None:
+        """Tell of funding, and remember it."""
+        kept = self.funding.get(data.account)
+        if kept is None:
+            kept = self.funding[data.account] = deque(maxlen=self.remember)
+        paid = (data.account, data.symbol, data.amount, data.rate, data.position, data.mark)
+        kept.append(VenueFunding(*paid, ts_ms))
+        self.tell(data, f"{data.account}/{data.symbol}", ts_ms)
 
     def number(self, prefix: str) -> str:
         """Next id of an order or a fill."""

@@ -20,7 +20,14 @@ from genesis.exchange.paper.matching import meet_arrival
 from genesis.exchange.paper.state import PaperBook, PaperOrder, exact
 from genesis.exchange.paper.tape import Tape
 from genesis.trading.events import Event
-from genesis.trading.gateway import AccountState, OrderRequest, Sink, VenueFill, VenuePosition
+from genesis.trading.gateway import (
+    AccountState,
+    OrderRequest,
+    Sink,
+    VenueFill,
+    VenueFunding,
+    VenuePosition,
+)
 from genesis.trading.orders import VenueStatus
 from genesis.trading.payloads import (
     OrderAccepted,
@@ -172,7 +179,7 @@ class PaperGateway:
         desk.tell(told, r.order_id, desk.now_ms)
 
     def account_state(self, account: str, since_ms: int) -> AccountState:
-        """Positions, open orders, and fills from ``since_ms`` on that are still remembered."""
+        """Positions, open orders; fills and funding from ``since_ms`` on that are remembered."""
         books = [b[account] for b in self._tape.books.values() if account in b]
         kept = self._desk.fills.get(account, ())
         return AccountState(
@@ -183,6 +190,7 @@ class PaperGateway:
             tuple(order.open_order() for b in books for order in b.orders),
             tuple(sorted((f for f in kept if f.ts_ms >= since_ms), key=lambda f: f.ts_ms)),
             self._desk.now_ms,
+            tuple(f for f in self._desk.funding.get(account, ()) if f.ts_ms >= since_ms),
         )
 
     def on_market(self, event: Event) -> None:
@@ -206,6 +214,7 @@ class PaperGateway:
             "ended": [list(key) for key in desk.ended],
             "books": [b.plain() for books in self._tape.books.values() for b in books.values()],
             "fills": {a: [msgspec.to_builtins(f) for f in kept] for a, kept in desk.fills.items()},
+            "funding": {a: [msgspec.to_builtins(f) for f in k] for a, k in desk.funding.items()},
         }
 
     def restore(self, plain: Mapping[str, Any]) -> None:
@@ -225,6 +234,10 @@ class PaperGateway:
         desk.fills = {
             account: deque((msgspec.convert(f, VenueFill) for f in kept), maxlen=desk.remember)
             for account, kept in plain["fills"].items()
+        }
+        desk.funding = {
+            account: deque((msgspec.convert(f, VenueFunding) for f in kept), maxlen=desk.remember)
+            for account, kept in plain["funding"].items()
         }
 
     def _open_order(

@@ -144,7 +144,7 @@ class Tape:
                 data = FundingPaid(
                     book.account, book.symbol, exact(paid), market.funding_rate, book.size, mark
                 )
-                self.desk.tell(data, f"{book.account}/{book.symbol}", event.ts_ms)
+                self.desk.pay(data, event.ts_ms)
         return ""
 
     def _quoted(self, event: Event, market: Market, books: dict[str, PaperBook]) -> str:
