@@ -16,6 +16,9 @@ from genesis.domain.errors import ConfigError, refuse_unknown_keys
 
 MINUTE_MS = 60_000
 
+_ROUNDING = 1.0 + 1e-12
+"""A size is capital over price in floats: at the limit itself it may be off by its last digit."""
+
 
 @dataclass(frozen=True, slots=True)
 class OrderFacts:
@@ -57,8 +60,8 @@ class RiskView:
         Reference capital of the deployment.
     position : Decimal
         Signed position of the account in the symbol, base units.
-    working : Decimal
-        Signed size of entries that are open, pending or UNKNOWN, each at its full size.
+    buying, selling : Decimal
+        Unsigned sizes of entries that are open, pending or UNKNOWN, each at its full size.
     gross : Decimal
         Absolute notional of all positions and working entries of the account.
     account_capital : Decimal
@@ -73,7 +76,8 @@ class RiskView:
 
     capital: Decimal
     position: Decimal
-    working: Decimal
+    buying: Decimal
+    selling: Decimal
     gross: Decimal
     account_capital: Decimal
     daily_pnl: Decimal
@@ -170,14 +174,16 @@ class HardLimits:
         """
         distance = abs(float(order.price / order.reference) - 1.0) if order.reference else 0.0
         waits = order.trigger and order.reduce_only
-        if distance > self.price_collar and not waits:
+        if distance > self.price_collar * _ROUNDING and not waits:
             return _refuse("price_collar", distance, self.price_collar, "price from the last one")
         if order.reduce_only:
             return Verdict(True, "reduce_only", 0.0, 0.0, "the order only reduces a position")
         if view.halted:
             return Verdict(False, "halted", 1.0, 0.0, f"new risk is halted: {view.halted}")
+        if not order.reference:
+            return Verdict(False, "price", 0.0, 0.0, f"no price of {order.symbol} is known")
         for rule, value, limit, what in self._measures(order, view):
-            if value > limit:
+            if value > limit * _ROUNDING:
                 return _refuse(rule, value, limit, what)
         return Verdict(True, "price_collar", distance, self.price_collar, "within all limits")
 
@@ -187,7 +193,10 @@ class HardLimits:
         capital, whole = float(view.capital), float(view.account_capital)
         price = float(order.reference)
         size = float(order.size)
-        after = abs(float(view.position + view.working) + size) * price / capital
+        # Whether what works fills nobody knows: each side is taken for filled, the other for not.
+        bought = float(view.position + view.buying) + max(size, 0.0)
+        sold = float(view.position - view.selling) + min(size, 0.0)
+        after = (max(bought, 0.0) if size > 0.0 else max(-sold, 0.0)) * price / capital
         gross = (float(view.gross) + abs(size) * price) / whole
         return (
             ("max_order", abs(size) * price / capital, self.max_order, "order over capital"),

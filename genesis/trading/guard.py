@@ -105,7 +105,8 @@ class RiskGuard:
         return RiskView(
             capital=deployment.capital,
             position=desk.ledger.position(account, deployment.symbol),
-            working=working.buy - working.sell,
+            buying=working.buy,
+            selling=working.sell,
             gross=sum(self._exposed(account), Decimal(0)),
             account_capital=capital,
             daily_pnl=self._daily_pnl(account),
