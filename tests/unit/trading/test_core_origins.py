@@ -24,7 +24,6 @@ from genesis.trading.payloads import (
     TradingHalted,
     TradingResumed,
 )
-
 from tests.unit.trading.core_rig import GUARDED, HOUR, NAKED, NAME, START, Rig, Script, kinds, of
 from tests.unit.trading.test_core_flows import rows
 
@@ -190,7 +189,7 @@ def test_origins_from_files_through_the_merged_feed(tmp_path: Path) -> None:
     for phase in feed.phases():
         rig.driver.take(phase)
         story.append((phase.ts_ms - START, rig.position))
-    by_hour = {ts: position for ts, position in story}
+    by_hour = dict(story)
     assert by_hour[1 * HOUR] == 50, "the open after the first close"
     assert by_hour[int(2.5 * HOUR)] == 50, "flatten waits for a price"
     assert by_hour[3 * HOUR] == 0
