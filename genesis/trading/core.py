@@ -177,7 +177,7 @@ class TradingCore:
         self.desk.add(deployment)
         self._decisions.enlist(deployment)
         self.desk.ledger.deposit(data.account, deployment.capital, event, self.desk.rows)
-        self._guard.begin_day(data.account, event.ts_ms)
+        self._guard.on_deposit(data.account, deployment.capital, event.ts_ms)
 
     # ---- replies and commands --------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from genesis.domain.timeline import DAY_MS
 from genesis.risk.limits import MINUTE_MS, OrderFacts, RiskView, Verdict
 from genesis.trading.deployment import Deployment
 from genesis.trading.desk import Desk
+from genesis.trading.money import add
 from genesis.trading.payloads import RiskAssessed
 from genesis.trading.planners import exact
 
@@ -133,9 +134,13 @@ class RiskGuard:
 
     # ---- the loss of the day ---------------------------------------------------------------
 
-    def begin_day(self, account: str, ts_ms: int) -> None:
-        """Remember the equity that the day's result of an account is measured from."""
-        self._desk.day[account] = (ts_ms // DAY_MS, str(self.equity(account)))
+    def on_deposit(self, account: str, amount: Decimal, ts_ms: int) -> None:
+        """Measure the day's result of an account from what it has; a deposit is no profit."""
+        begun = self._desk.day.get(account)
+        if begun is None:
+            self._desk.day[account] = (ts_ms // DAY_MS, str(self.equity(account)))
+        else:
+            self._desk.day[account] = (begun[0], str(add(Decimal(begun[1]), amount)))
 
     def roll_day(self, ts_ms: int) -> None:
         """Begin a new UTC day for the accounts that are still in an earlier one."""
