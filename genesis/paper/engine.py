@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from genesis.domain.clock import Clock
 from genesis.domain.errors import RefusedError
 from genesis.domain.instrument import Instrument
 from genesis.evolution.identity import source_hash
@@ -37,8 +38,11 @@ from genesis.trading.payloads import (
     RunFinished,
     RunStarted,
 )
+from genesis.trading.recovery import ask_accounts
 from genesis.trading.schedule import TimerWheel
 from genesis.trading.session import TradingSession
+from genesis.trading.status import FAILED, FINISHED, STOPPED
+from genesis.trading.watchdog import Watchdog, watch_lockstep
 
 FEED_TYPES = frozenset(
     {
@@ -147,6 +151,8 @@ class PaperTradingEngine:
         What the log says of the code.
     synchronous : str
         Durability, see `genesis.trading.store.EventStore.open`.
+    wall : Clock, optional
+        Clock of the machine: with it the run is watched for progress and has a heartbeat.
 
     Attributes
     ----------
@@ -168,6 +174,7 @@ class PaperTradingEngine:
         *,
         build: str,
         synchronous: str = "FULL",
+        wall: Clock | None = None,
     ) -> None:
         if settings.mode is PaperMode.TESTNET:
             raise testnet_refusal()
@@ -204,6 +211,7 @@ class PaperTradingEngine:
         self.exchange.connect(self._bus.publish)
         self._inbox = Inbox(folder)
         self._build = build
+        self._wall = wall
 
     @property
     def strategies(self) -> tuple[Strategy, ...]:
@@ -244,17 +252,28 @@ class PaperTradingEngine:
                 self.session.maybe_snapshot()
             told(phases)
 
+        watch = self._watch(driver)
+        state = FAILED
         try:
             if not self.session.resumed:
                 self._begin()
             driver.settle()
+            if self.session.resumed:  # what the exchange told and the log does not hold
+                for event in ask_accounts(self.core.desk, self.exchange, self._clock.now_ms()):
+                    self._bus.publish(event)
+                driver.settle()
             self._take_commands(driver)
             finished = driver.run(resume_after(self._feed, self._last_feed), stopped, after_phase)
             if finished:
                 self._bus.publish(Event(RunFinished("the market ended"), self._clock.now_ms()))
                 driver.settle()
+            state = FINISHED if finished else STOPPED
         finally:
-            self.session.close()
+            try:
+                self.session.close()
+            finally:
+                if watch is not None:
+                    watch.stop(state)
         return PaperOutcome(
             finished=finished,
             events=self.session.head_seq,
@@ -262,6 +281,24 @@ class PaperTradingEngine:
             recovered=self.session.recovered,
             state_hash=self.core.state_hash,
         )
+
+    def _watch(self, driver: LockStep) -> Watchdog | None:
+        """Begin to watch over the run, where it was given a clock to watch by."""
+        if self._wall is None:
+            return None
+        watch = watch_lockstep(
+            self.session.store.folder,
+            self.core.desk.run,
+            driver,
+            self._bus,
+            self.session.loop,
+            self._inbox,
+            self._wall,
+            build=self._build,
+            mode=self._settings.mode.value,
+        )
+        watch.start()
+        return watch
 
     def _begin(self) -> None:
         """First events of a run: what it is, and what trades in it."""

@@ -24,6 +24,7 @@ LIMIT_S = 5.0
 INTERVAL_S = 1.0
 """Time between two looks."""
 MOST_MARKS = 1_024
+MOST_WARMING_S = 120.0
 
 
 class Reading(NamedTuple):
@@ -45,6 +46,10 @@ class Reading(NamedTuple):
 
 def _alive() -> bool:
     return True
+
+
+def _never() -> bool:
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,13 +186,23 @@ class StageMonitor:
     interval_s : float
         Time between two evaluations. Where it was three times as long or more, this process
         was not running, and the time beyond the interval counts against nobody.
+    warming : callable
+        Whether code is being compiled for the first time; for so long, but no longer than two
+        minutes, time counts against nobody either.
     """
 
     def __init__(
-        self, stages: Sequence[Stage], clock: Clock, *, interval_s: float = INTERVAL_S
+        self,
+        stages: Sequence[Stage],
+        clock: Clock,
+        *,
+        interval_s: float = INTERVAL_S,
+        warming: Callable[[], bool] = _never,
     ) -> None:
         self._clock = clock
         self._interval_s = interval_s
+        self._warming = warming
+        self._warmed_s = 0.0
         self._looked = clock.monotonic()
         self._watched = [_Watched(stage, self._looked) for stage in stages]
         self._closed = ""
@@ -202,10 +217,7 @@ class StageMonitor:
             that moves again.
         """
         now, now_ms = self._clock.monotonic(), self._clock.now_ms()
-        asleep = now - self._looked - self._interval_s
-        if asleep >= 2.0 * self._interval_s:
-            for watched in self._watched:
-                watched.shift(asleep)
+        self._forgive(now - self._looked)
         self._looked = now
         edges = []
         for watched in self._watched:
@@ -221,6 +233,18 @@ class StageMonitor:
         names = [w.stage.name for w in self._watched if w.why]
         self._closed = f"no progress: {', '.join(names)}" if names else ""
         return edges
+
+    def _forgive(self, passed: float) -> None:
+        """Let the time since the last look not count where it says nothing about the stages."""
+        uncounted = passed - self._interval_s
+        if uncounted < 2.0 * self._interval_s:
+            uncounted = 0.0
+        if self._warmed_s < MOST_WARMING_S and self._warming():
+            uncounted = passed
+            self._warmed_s += passed
+        if uncounted:
+            for watched in self._watched:
+                watched.shift(uncounted)
 
     @property
     def reports(self) -> tuple[StageReport, ...]:

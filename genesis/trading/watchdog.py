@@ -20,9 +20,12 @@ from genesis.domain.clock import Clock
 from genesis.domain.errors import GenesisError, InfrastructureError
 from genesis.trading.bus import EventBus
 from genesis.trading.events import Event
+from genesis.trading.inbox import Inbox
+from genesis.trading.lockstep import LockStep
 from genesis.trading.loop import TradingLoop
 from genesis.trading.payloads import StageStalled
 from genesis.trading.progress import INTERVAL_S, StageMonitor, recovered, stalled
+from genesis.trading.stages import in_order, inbox_stage, lockstep_stages, loop_stages
 from genesis.trading.status import (
     FAILED,
     RUNNING,
@@ -34,6 +37,8 @@ from genesis.trading.status import (
 
 ALERTS = "alerts.jsonl"
 SCOPE = "stage:"
+FIRST_BAR = 3
+"""Phases in which kernels are compiled, where this machine has not done so before."""
 
 
 class AlertSink(Protocol):
@@ -260,3 +265,38 @@ class Watchdog:
                 now_ms = self._clock.now_ms()
                 self._sink.alert("critical", "the watch over the run failed", text, now_ms)
             self._trouble = text
+
+
+def watch_lockstep(
+    folder: Path,
+    run: str,
+    driver: LockStep,
+    bus: EventBus,
+    loop: TradingLoop,
+    inbox: Inbox,
+    clock: Clock,
+    *,
+    build: str,
+    mode: str,
+) -> Watchdog:
+    """Watch over a run in lock-step: it tells of stalls, and what the run trades stays the same.
+
+    Parameters
+    ----------
+    clock : Clock
+        Of the machine, not of the feed.
+    """
+    stages = [*lockstep_stages(driver), *loop_stages(bus, loop), inbox_stage(inbox)]
+    monitor = StageMonitor(in_order(stages), clock, warming=lambda: driver.read <= FIRST_BAR)
+    return Watchdog(
+        monitor,
+        clock,
+        folder,
+        run=run,
+        build=build,
+        mode=mode,
+        loop=loop,
+        bus=bus,
+        sink=RunAlerts(folder),
+        publish=False,
+    )
