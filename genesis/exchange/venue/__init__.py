@@ -1,0 +1,1 @@
+"""A local exchange that speaks Hyperliquid's protocol: core, protocol around it, journal."""
