@@ -19,7 +19,7 @@ from genesis.trading.events import Event
 from genesis.trading.gateway import VenueFill
 from genesis.trading.ledger import Booking
 from genesis.trading.order_manager import Change
-from genesis.trading.orders import Order, OrderState
+from genesis.trading.orders import TERMINAL, Order, OrderState
 from genesis.trading.payloads import (
     BarRange,
     FeedbackSubmitted,
@@ -115,6 +115,10 @@ class Fills:
             self._foreign(fill, deployment)
         if deployment is not None:
             self._register(event, deployment, fill, change.order, booking)
+            order = change.order
+            ended = order is not None and not order.live and change.before not in TERMINAL
+            if order is not None and ended and order.state is not OrderState.FILLED:
+                self._over(event, deployment, order)  # its last fill came after its end was told
 
     def _foreign(self, fill: VenueFill, deployment: Deployment | None) -> None:
         """A fill that nobody here ordered is booked, and its strategy pauses."""
