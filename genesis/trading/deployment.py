@@ -74,7 +74,17 @@ def read_options(value: Mapping[str, Any]) -> DeploymentOptions:
             fix=f"algorithm: {', '.join(ALGORITHMS)}; stops: {', '.join(STOPS)}",
         )
     if not 1 <= options.slices <= 100 or min(options.intent_ttl_ms, options.order_ttl_ms) < 1:
-        raise InputError("slices are 1 to 100, and times to live are positive")
+        raise InputError(
+            f"{options.slices} slices, lives of {options.intent_ttl_ms} ms for intents and "
+            f"{options.order_ttl_ms} ms for orders are not allowed",
+            fix="slices: 1 to 100; times to live: at least 1 ms",
+        )
+    least = 1 if options.algorithm == "twap" else 0
+    if options.spacing_ms < least:
+        raise InputError(
+            f"a spacing of {options.spacing_ms} ms is not allowed",
+            fix=f"for algorithm {options.algorithm} it is at least {least} ms",
+        )
     return options
 
 
