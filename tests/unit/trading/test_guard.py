@@ -1,4 +1,4 @@
-"""What the guard shows the limits: unknown orders in full, the day's loss, the orders of a minute."""
+"""What the guard shows the limits: unknown orders in full, the loss of the day, recent orders."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_only_orders_of_the_last_minute_are_counted() -> None:
 
 
 def test_orders_that_only_reduce_are_not_counted() -> None:
-    rig, exchange, watcher = watched()
+    rig, exchange, _ = watched()
     rig.bar(wish="long")
     rig.fill(exchange.submitted[0])
     rig.bar(wish="exit_long")
