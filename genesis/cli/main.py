@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from genesis.cli import (
+    audit,
     backtest,
     commands,
     demo,
@@ -32,6 +33,7 @@ from genesis.cli import (
 )
 from genesis.cli.data import app as data_app
 from genesis.cli.data_resample import resample_data
+from genesis.cli.events_quarantine import quarantine
 from genesis.domain.errors import GenesisError, InputError
 
 app = typer.Typer(
@@ -92,11 +94,13 @@ for _noun, _module in (
 ):
     app.command(_noun)(_module)
 data_app.command("resample")(resample_data)
+events.app.command("quarantine")(quarantine)
 app.add_typer(data_app, name="data", help="Import, fetch, synthesise and check market data.")
 app.add_typer(runs.app, name="runs")
 app.add_typer(strategies.app, name="strategies")
 app.add_typer(seeds.app, name="seeds")
 app.add_typer(events.app, name="events")
+app.add_typer(audit.app, name="audit")
 app.add_typer(paper.app, name="paper")
 
 
