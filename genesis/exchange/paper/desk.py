@@ -6,6 +6,9 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal
+from typing import Any
+
+import msgspec
 
 from genesis.costs.execution import ExecutionModel, keyed_uniform
 from genesis.costs.margin import liquidation_level
@@ -19,6 +22,19 @@ from genesis.trading.orders import VenueStatus
 from genesis.trading.payloads import FundingPaid, OrderCanceled, OrderFilled, OrderRejected
 
 _CONTINUOUS_LOT = Decimal("1e-8")
+_PACK = msgspec.msgpack.Encoder().encode
+_FIELDS: Any = tuple[tuple(field.type for field in msgspec.structs.fields(VenueFill))]  # type: ignore[misc]
+_UNPACK = msgspec.msgpack.Decoder(_FIELDS).decode
+
+
+def packed(fill: VenueFill) -> bytes:
+    """Values of a fill without their names, in a third of its memory."""
+    return _PACK(msgspec.structs.astuple(fill))
+
+
+def unpacked(data: bytes) -> VenueFill:
+    """Fill that `packed` put away."""
+    return VenueFill(*_UNPACK(data))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +107,8 @@ class Desk:
         # A range is told at the close; what filled in it filled before the next bar began.
         self.before_ms = 0
         self.counter = 0
-        self.fills: dict[str, deque[VenueFill]] = {}
+        # As bytes: of ten accounts twenty thousand are kept, and hardly ever looked at.
+        self.fills: dict[str, deque[bytes]] = {}
         self.funding: dict[str, deque[VenueFunding]] = {}
         self.ended: deque[tuple[str, str]] = deque()
         self.orders: dict[tuple[str, str], PaperOrder] = {}
@@ -289,6 +306,6 @@ class Desk:
         kept = self.fills.get(book.account)
         if kept is None:
             kept = self.fills[book.account] = deque(maxlen=self.remember)
-        kept.append(fill)
+        kept.append(packed(fill))
         about = order.request.order_id if order else f"{book.account}/{book.symbol}"
         self.tell(OrderFilled(fill), about, fill.ts_ms)

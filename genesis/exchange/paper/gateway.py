@@ -14,7 +14,7 @@ from genesis.costs.model import CostModel
 from genesis.domain.errors import InfrastructureError
 from genesis.domain.instrument import Instrument
 from genesis.exchange.paper.admission import refusal
-from genesis.exchange.paper.desk import Desk, PartialFills
+from genesis.exchange.paper.desk import Desk, PartialFills, packed, unpacked
 from genesis.exchange.paper.market import Market
 from genesis.exchange.paper.matching import meet_arrival
 from genesis.exchange.paper.state import PaperBook, PaperOrder, exact
@@ -181,7 +181,7 @@ class PaperGateway:
     def account_state(self, account: str, since_ms: int) -> AccountState:
         """Positions, open orders; fills and funding from ``since_ms`` on that are remembered."""
         books = [b[account] for b in self._tape.books.values() if account in b]
-        kept = self._desk.fills.get(account, ())
+        kept = self._kept_fills(account)
         return AccountState(
             account,
             tuple(
@@ -213,7 +213,7 @@ class PaperGateway:
             "orders": [order.plain() for order in desk.orders.values()],
             "ended": [list(key) for key in desk.ended],
             "books": [b.plain() for books in self._tape.books.values() for b in books.values()],
-            "fills": {a: [msgspec.to_builtins(f) for f in kept] for a, kept in desk.fills.items()},
+            "fills": {a: [msgspec.to_builtins(f) for f in self._kept_fills(a)] for a in desk.fills},
             "funding": {a: [msgspec.to_builtins(f) for f in k] for a, k in desk.funding.items()},
         }
 
@@ -232,13 +232,18 @@ class PaperGateway:
             book = PaperBook.from_plain(value, desk.orders)
             self._tape.books[book.symbol][book.account] = book
         desk.fills = {
-            account: deque((msgspec.convert(f, VenueFill) for f in kept), maxlen=desk.remember)
+            account: deque(
+                (packed(msgspec.convert(f, VenueFill)) for f in kept), maxlen=desk.remember
+            )
             for account, kept in plain["fills"].items()
         }
         desk.funding = {
             account: deque((msgspec.convert(f, VenueFunding) for f in kept), maxlen=desk.remember)
             for account, kept in plain["funding"].items()
         }
+
+    def _kept_fills(self, account: str) -> list[VenueFill]:
+        return [unpacked(data) for data in self._desk.fills.get(account, ())]
 
     def _open_order(
         self, account: str, symbol: str, client_id: str, what: str
