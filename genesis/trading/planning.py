@@ -77,11 +77,13 @@ class Planning:
         """Emit the directive to close the whole position of a deployment."""
         desk = self._desk
         deployment.closing = reason
+        held = desk.ledger.holding(deployment.account, deployment.symbol)
         intent = self._planner.leave(
             deployment,
             reason,
-            abs(desk.ledger.position(deployment.account, deployment.symbol)),
-            desk.market.prices[deployment.symbol],
+            held.size.copy_abs(),
+            # A position that was taken over may be closed before its symbol has traded.
+            desk.market.prices.get(deployment.symbol, deployment.entry),
             Causality(origin, signal_ids, (), desk.new_id("STR"), deployment.plan_id),
             desk.new_id("INT"),
             event.recorded_ms,

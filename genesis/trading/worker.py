@@ -141,6 +141,8 @@ class ExecutionWorker:
                 deployment.closing = ""
                 deployment.waiting = None
             elif not self._entering(deployment) and deployment.position == 0.0:
+                desk = self._desk
+                desk.ledger.end_plan(deployment.plan_id, "void", desk.event, desk.rows)
                 deployment.plan_id = ""
 
     def on_slice_timer(self, timer: str) -> None:
