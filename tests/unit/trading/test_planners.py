@@ -138,7 +138,7 @@ def test_slices_are_the_size_in_parts_on_the_grid(
 
 
 def test_slices_have_no_digits_that_an_exchange_does_not_keep() -> None:
-    options = DeploymentOptions(algorithm="twap", slices=3)
+    options = DeploymentOptions(algorithm="twap", slices=3, spacing_ms=1_000)
     plan = ExecutionPlanner().plan(deployment(options=options), Decimal(50))
     assert [str(part) for part in plan.slices[:2]] == ["16.66666666", "16.66666666"]
 
