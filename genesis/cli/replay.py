@@ -17,7 +17,12 @@ def replay(
         str | None, typer.Argument(metavar="[RUN]", help="Id of a run; the latest by default.")
     ] = None,
     until: Annotated[
-        int | None, typer.Option("--until", metavar="SEQ", help="Last event to handle.")
+        str | None,
+        typer.Option("--until", metavar="SEQ|TIME", help="Last event to handle: time travel."),
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option("--from", metavar="SEQ|TIME", help="With --publish: where to begin."),
     ] = None,
     verify: Annotated[
         bool, typer.Option("--verify", help="Fail unless everything equals the log.")
@@ -38,7 +43,7 @@ def replay(
 
         genesis replay replay-20250131-120000 --until 15000
 
-        genesis replay replay-20250131-120000 --publish --until 100
+        genesis replay --publish --from 2024-03-01T00:00 --until 2024-03-02
     """
     from genesis.domain.errors import InputError, RefusedError
     from genesis.system.paper import find_run
@@ -50,12 +55,19 @@ def replay(
         raise InputError(
             "--publish cannot be combined with --json", fix="--publish prints JSON lines already"
         )
+    if since is not None and not publish:
+        raise InputError(
+            "--from goes with --publish alone",
+            why="a state is always folded from the first event",
+            fix="add --publish, or leave --from out",
+        )
     folder = find_run(Workspace(home_of(ctx)), run)
     out = render.console(stderr=as_json or publish)
     with _Progress(out) as progress:
         found = replay_run(
             folder,
             until=until,
+            since=since,
             publish=(lambda event: _print_line(plain_event(event))) if publish else None,
             told=progress.told,
         )

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genesis.domain.errors import InputError
+from genesis.domain.timeline import format_ts, parse_ts
 
 if TYPE_CHECKING:
     from genesis.trading.core import TradingCore
     from genesis.trading.events import Event
     from genesis.trading.replay import Divergence
+    from genesis.trading.store import EventReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,8 @@ class ReplayOutcome:
 def replay_run(
     folder: Path,
     *,
-    until: int | None = None,
+    until: str | None = None,
+    since: str | None = None,
     publish: Callable[[Event], None] | None = None,
     told: Callable[[int, int], None] = lambda done, total: None,  # noqa: ARG005
 ) -> ReplayOutcome:
@@ -65,10 +68,12 @@ def replay_run(
     Parameters
     ----------
     folder : Path
-    until : int, optional
-        Last event to handle: time travel.
+    until : str, optional
+        Number of the last event to handle, or an instant of the run's clock: time travel.
+    since : str, optional
+        Event or instant from which events are published; the state begins at the first event.
     publish : callable, optional
-        Is given every event again, in the order of the log.
+        Is given the events again, in the order of the log.
     told : callable
         Called with the events handled and their total, for progress.
 
@@ -92,14 +97,16 @@ def replay_run(
     refold = Refold(core, quarantined(folder))
     with EventReader(folder) as reader:
         head = reader.head.seq
-        last = head if until is None else until
-        if not 1 <= last <= head:
+        last = head if until is None else _event_at(reader, until)
+        first = 1 if since is None else _event_at(reader, since, begin=True)
+        if first > last:
             raise InputError(
-                f"run {folder.name} has no event {last}", fix=f"its events are 1 to {head}"
+                f"the replay would begin at event {first} and end at event {last}",
+                fix="give --from an earlier, or --until a later point",
             )
         for event in reader.events(until=last):
             refold.handle(event)
-            if publish is not None:
+            if publish is not None and event.seq >= first:
                 publish(event)
             if refold.events % 2_000 == 0:
                 told(refold.events, last)
@@ -115,6 +122,41 @@ def replay_run(
         pending=len(refold.pending()) if last == head else 0,
         core=core,
     )
+
+
+def _event_at(reader: EventReader, point: str, *, begin: bool = False) -> int:
+    """Event of a number, or the last one recorded at or before an instant.
+
+    To ``begin`` at an instant it is the first one recorded at or after it.
+
+    Raises
+    ------
+    InputError
+        If the run has no such event, or the text is neither.
+    """
+    run, head = reader.folder.name, reader.head.seq
+    if point.strip().isdigit():
+        seq = int(point)
+        if not 1 <= seq <= head:
+            raise InputError(f"run {run} has no event {seq}", fix=f"its events are 1 to {head}")
+        return seq
+    instant = parse_ts(point) - begin
+    low, high = 0, head  # recorded times never go back
+    while low < high:
+        middle = (low + high + 1) // 2
+        event = reader.event(middle)
+        if event is not None and event.recorded_ms <= instant:
+            low = middle
+        else:
+            high = middle - 1
+    if begin:
+        return min(low + 1, head)
+    if low == 0:
+        raise InputError(
+            f"run {run} has no event at or before {format_ts(instant)}",
+            fix="genesis events tail shows its latest events and their times",
+        )
+    return low
 
 
 def state_summary(core: TradingCore) -> dict[str, Any]:
