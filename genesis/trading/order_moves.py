@@ -246,13 +246,15 @@ class OrderMoves:
         self._lose(change, now, order.doubt or "submit", f"fills of {missing} are missing")
 
     def _full_at(self, order: Order, filled: Decimal) -> None:
-        """It may have been full before the other size reached the exchange, or after."""
-        if order.asked_size is None:
-            return
+        """It is full at the size that the exchange has: ours, the one asked for, or an older one.
+
+        A request to modify may arrive twice, or after a later one: the exchange knows the last.
+        """
         if filled == order.size:
             order.asked_size = order.asked_price = None
-        elif filled == order.asked_size:
-            self._replaced(order, order.asked_price, order.asked_size)
+        elif filled:
+            asked = filled == order.asked_size
+            self._replaced(order, order.asked_price if asked else order.price, filled)
 
     # ---- deadlines ---------------------------------------------------------------------------
 
