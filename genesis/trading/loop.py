@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from genesis.domain.clock import Clock
-from genesis.domain.errors import GenesisError
+from genesis.domain.errors import GenesisError, InfrastructureError
 from genesis.trading.bus import EventBus
 from genesis.trading.core import TradingCore
 from genesis.trading.events import Event
@@ -116,6 +116,7 @@ class TradingLoop:
         self._outlet = outlet
         self._probe = probe
         self._held: list[Event] = []
+        self._inside = False
         self._rows = rows or []
         self.flow = Flow()
         self.fault: HandlerFault | None = None
@@ -133,7 +134,7 @@ class TradingLoop:
     @property
     def settled(self) -> bool:
         """Whether every emission so far is stored and handled, so that the state can be saved."""
-        return not self._held and self._bus.idle
+        return not self._held and not self._inside and self._bus.idle
 
     def step(self) -> int:
         """Take one batch through the loop.
@@ -149,9 +150,17 @@ class TradingLoop:
             If a handler fails, now or earlier.
         StorageError
             If the batch cannot be stored; it is kept and stored first at the next step.
+        InfrastructureError
+            If an earlier batch was left in its middle: the rest of it is in the log, unhandled.
         """
         if self.fault is not None:
             raise self._halted()
+        if self._inside:
+            raise InfrastructureError(
+                "trading stopped in the middle of a batch of events",
+                why="an order could not be handed over, or the process was interrupted",
+                fix="resume the run: it comes back whole from its log",
+            )
         batch = self._held
         if not batch:
             batch = self._bus.drain(BATCH)
@@ -164,8 +173,10 @@ class TradingLoop:
         self._held = []
         self._rows = []
         self._probe("loop.committed")
+        self._inside = True
         for event in batch:
             self._handle(event)
+        self._inside = False
         self._probe("loop.handled")
         return len(batch)
 
