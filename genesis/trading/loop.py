@@ -223,9 +223,14 @@ class TradingLoop:
 
     def _halted(self) -> HaltedOnEvent:
         assert self.fault is not None
-        event = self.fault.event
-        return HaltedOnEvent(
-            f"trading is halted on event {event.seq} ({event.type})",
-            why=self.fault.error,
-            fix=f"report it; to go on without it: genesis events quarantine {event.seq} --reason …",
-        )
+        return halted_on(self._core.desk.run, self.fault.event, self.fault.error)
+
+
+def halted_on(run: str, event: Event, error: str) -> HaltedOnEvent:
+    """Error for a run that no handler takes past an event."""
+    return HaltedOnEvent(
+        f"trading is halted on event {event.seq} ({event.type})",
+        why=error,
+        fix=f"report it; to go on without it: genesis events quarantine {run} {event.seq} "
+        "--reason …",
+    )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from genesis.domain.errors import InfrastructureError
 from genesis.trading.core import TradingCore
 from genesis.trading.events import Event
-from genesis.trading.loop import HaltedOnEvent
+from genesis.trading.loop import halted_on
 from genesis.trading.payloads import encode
 from genesis.trading.tables import Row
 
@@ -82,11 +82,7 @@ class Refold:
         try:
             core.handle(event)
         except Exception as error:
-            raise HaltedOnEvent(
-                f"event {event.seq} ({event.type}) cannot be handled",
-                why=f"{type(error).__name__}: {error}",
-                fix=f"to go on without it: genesis events quarantine {event.seq} --reason …",
-            ) from error
+            raise halted_on(core.desk.run, event, f"{type(error).__name__}: {error}") from error
         for made in core.emitted:
             self._expected[made.caused_by, made.ordinal] = made
         self.events += 1
