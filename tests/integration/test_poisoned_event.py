@@ -69,9 +69,10 @@ def run_words(home: Path, name: str) -> list[str]:
 
 
 def fills(home: Path, name: str) -> list[tuple[Any, ...]]:
+    """Fills of a run; the latency of each, some ms, is drawn by its id and left out."""
     with EventReader(home / "trading" / name) as reader:
         rows = reader.rows("fills", order="ts_ms, fill_id")
-    return [(r["ts_ms"], r["side"], r["size"], r["price"]) for r in rows]
+    return [(r["ts_ms"] // 1_000, r["side"], r["size"], r["price"]) for r in rows]
 
 
 def flow(home: Path, name: str) -> tuple[int, dict[str, Any]]:
