@@ -124,7 +124,7 @@ class TradingSession:
             synchronous=synchronous,
             probe=probe,
         )
-        self.recovered = 0
+        self.recovered = self._snapshot_seq = 0
         self._probe = probe
         probe("session.opened")
         try:
@@ -133,11 +133,11 @@ class TradingSession:
             self.store.close()
             raise
         self.resumed = self.store.head.seq > 0
-        self._snapshot_seq = self.store.head.seq
         self.loop = TradingLoop(bus, self.store, core, outlet, probe, rows=rows)
+        if self.resumed:  # before what is still to be sent: that is not in doubt
+            now = max(clock.now_ms(), self.store.recorded_ms)
+            bus.publish(Event(RunResumed(build), now))
         bus.emit(pending)
-        if self.resumed:
-            bus.publish(Event(RunResumed(build), clock.now_ms()))
         probe("session.recovered")
 
     def _recover(self, folder: Path) -> tuple[list[Event], list[Row]]:
@@ -145,10 +145,9 @@ class TradingSession:
         head = self.store.head.seq
         if head == 0:
             return [], []
-        start = 0
         found = self.store.latest_snapshot()
         if found is not None:
-            start = found[0]
+            self._snapshot_seq = found[0]
             state = read_state(found[1])
             self._core.restore(state["core"])
             if self._witness is not None:
@@ -156,7 +155,7 @@ class TradingSession:
         refold = Refold(self._core, quarantined(folder))
         rows: list[Row] = []
         with EventReader(folder) as reader:
-            for event in reader.events(start=start + 1):
+            for event in reader.events(start=self._snapshot_seq + 1):
                 rows += refold.handle(event)
                 if self._witness is not None:
                     self._witness.see(event, acts=self._core.acts)
