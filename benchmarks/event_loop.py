@@ -42,7 +42,7 @@ from genesis.trading.events import Event, EventType
 from genesis.trading.feed import Phase
 from genesis.trading.lockstep import FeedClock
 from genesis.trading.loop import Log, MemoryLog
-from genesis.trading.payloads import FeedbackSubmitted, Quote
+from genesis.trading.payloads import FeedbackSubmitted, OrderFilled, Quote
 from genesis.trading.session import TABLES
 from genesis.trading.store import EventStore, verify
 from genesis.trading.tables import Row
@@ -270,7 +270,7 @@ class Stopwatch:
     def attach(self, rig: Rig) -> None:
         """Stand between the parts of a rig's core."""
         core, fills = rig.core, rig.core._fills
-        core._handlers[EventType.ORDER_FILLED] = self._whole(fills.on_filled)
+        core._handlers[OrderFilled] = self._whole(fills.on_filled)
         register, settle, feed_back = fills._register, core.desk.ledger.settle, fills._feed_back
 
         def registering(*words: Any) -> None:

@@ -18,7 +18,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from genesis.domain.clock import Clock
@@ -140,6 +140,26 @@ class EventBus:
             if self._sleeping:
                 self._ready.notify()
 
+    def publish_all(self, events: Sequence[Event]) -> None:
+        """Hand over several events: as `publish` for each, at the price of one where there is room.
+
+        Raises
+        ------
+        InfrastructureError
+            If the bus is closed; the events before the one that was not taken were.
+        """
+        with self._lock:
+            if self._closed:
+                raise _closed()
+            count = len(events)
+            if threading.get_ident() == self._consumer or not any(
+                queue.line or len(queue.events) + count > queue.capacity for queue in self._queues
+            ):
+                self._exceed(events)
+                return
+        for event in events:
+            self.publish(event)
+
     def emit(self, events: Iterable[Event]) -> None:
         """Take what a handler emitted; never waits. Only for the thread that drains.
 
@@ -255,13 +275,14 @@ class EventBus:
             elif self._quotes:
                 self._quotes.clear()  # a later quote must not overtake this event
 
-    def _exceed(self, events: list[Event]) -> None:
+    def _exceed(self, events: Sequence[Event]) -> None:
         """Take events whether their lanes are full or not, as far as the reserve goes."""
         self._require_reserve(events)
-        now = self._now()
+        now, queues = self._now(), self._queues
         for event in events:
-            queue = self._queues[_LANE_OF[type(event.data)]]
-            if type(event.data) is Quote and self._conflate(event):
+            kind = type(event.data)
+            queue = queues[_LANE_OF[kind]]
+            if kind is Quote and self._quotes and self._conflate(event):
                 continue
             self._append(queue, event, now)
             if queue.armed and len(queue.events) > queue.capacity:
@@ -351,7 +372,10 @@ class EventBus:
             if queue.line:
                 queue.space.notify_all()  # the next one looks whether it is its turn
 
-    def _require_reserve(self, events: list[Event]) -> None:
+    def _require_reserve(self, events: Sequence[Event]) -> None:
+        beyond = len(events) - self._reserve
+        if all(len(queue.events) + beyond <= queue.capacity for queue in self._queues):
+            return  # there is room even if one lane gets all of them
         arriving = [0] * len(self._queues)
         for event in events:
             arriving[_LANE_OF[type(event.data)]] += 1

@@ -16,6 +16,7 @@ from genesis.trading.guard import RiskGuard, RiskPolicy
 from genesis.trading.order_manager import TIMER, OrderSettings
 from genesis.trading.origin_actions import OriginActions
 from genesis.trading.payloads import (
+    PAYLOADS,
     AccountSnapshot,
     AlertRaised,
     CandlesReady,
@@ -80,7 +81,8 @@ class TradingCore:
         self._safety = Safety(self.desk, self._worker, self._planning)
         self._origins = OriginActions(self.desk, self._worker, self._planning, self._safety)
         self._reconciler = Reconciler()
-        self._handlers = self._dispatch()
+        # By class: an enum's hash is a Python call.
+        self._handlers = {PAYLOADS[kind]: call for kind, call in self._dispatch().items()}
 
     # ---- the fold --------------------------------------------------------------------------
 
@@ -90,7 +92,7 @@ class TradingCore:
         What follows from it is in `emitted`, `rows` and `acts` until the next call.
         """
         self.desk.begin(event)
-        handler = self._handlers.get(event.data.type)
+        handler = self._handlers.get(type(event.data))
         if handler is not None:
             handler(event)
 

@@ -33,6 +33,8 @@ from genesis.trading.worker import ICEBERG, ExecutionWorker
 _quiet: Callable[..., bool] = getattr(policies.quiet, "py_func", policies.quiet)
 
 RULES = ("long", "short", "exit_long", "exit_short")
+_NOWHERE = -1
+"""Place of a rule that a strategy does not have: a zero behind the values."""
 
 
 class Decisions:
@@ -49,7 +51,8 @@ class Decisions:
         self._desk = desk
         self._worker = worker
         self._groups: list[SignalGroup] = []
-        self._members: list[tuple[Deployment, SignalGroup]] = []
+        # By group: a deployment and the places of its two entry rules among the group's values.
+        self._members: list[list[tuple[Deployment, int, int]]] = []
         self._new: list[Deployment] = []
 
     # ---- context ---------------------------------------------------------------------------
@@ -89,16 +92,21 @@ class Decisions:
         if self._new:
             self._form_groups()
         bars = self._desk.market.bars
-        fresh = set()
-        for group in self._groups:
-            if group.interval_ms == data.interval_ms and group.advance(data.open_ms, bars):
-                fresh.add(id(group))
+        fresh = [
+            group.interval_ms == data.interval_ms and group.advance(data.open_ms, bars)
+            for group in self._groups
+        ]
         closed = set(data.symbols)
-        for deployment, group in self._members:
-            if deployment.symbol in closed and id(group) in fresh:
+        for group, members, moved in zip(self._groups, self._members, fresh, strict=True):
+            if not moved or group.symbol not in closed:
+                continue
+            bar, values = bars[group.symbol], (*group.values, 0)
+            for deployment, long, short in members:
                 if deployment.options.algorithm == ICEBERG:
                     self._worker.withdraw(deployment)
-                self._decide(event, deployment, group, bars[deployment.symbol])
+                # Most are flat and see no entry: what `_quiet` says of them, without a call.
+                if deployment.position != 0.0 or values[long] == 1 or values[short] == 1:
+                    self._decide(event, deployment, group, bar)
 
     def _form_groups(self) -> None:
         """One group for the newcomers of each symbol, interval and anchor."""
@@ -114,12 +122,15 @@ class Decisions:
                         nodes.setdefault(node.text, node)
             order = {text: place for place, text in enumerate(nodes)}
             group = SignalGroup(symbol, interval, anchor, tuple(nodes.values()))
-            self._groups.append(group)
+            own: list[tuple[Deployment, int, int]] = []
             for deployment in members:
                 deployment.places = tuple(
                     None if node is None else order[node.text] for node in deployment.nodes()
                 )
-                self._members.append((deployment, group))
+                long, short = (_NOWHERE if p is None else p for p in deployment.places[:2])
+                own.append((deployment, long, short))
+            self._groups.append(group)
+            self._members.append(own)
         self._new = []
 
     # ---- signal detection ------------------------------------------------------------------
@@ -215,7 +226,9 @@ class Decisions:
         return {
             "groups": [group.plain() for group in self._groups],
             "members": [
-                [deployment.id, self._groups.index(group)] for deployment, group in self._members
+                [deployment.id, place]
+                for place, members in enumerate(self._members)
+                for deployment, _, _ in members
             ],
             "new": [deployment.id for deployment in self._new],
         }

@@ -95,6 +95,7 @@ class Desk:
         self.deployments: dict[str, Deployment] = {}
         self.owners: dict[tuple[str, str], Deployment] = {}
         self.by_symbol: dict[str, list[Deployment]] = {}
+        self.by_account: dict[str, list[Deployment]] = {}
         self.halts: dict[str, str] = {}
         self.timers: dict[str, int] = {}
         self.recent: dict[str, list[int]] = {}
@@ -144,11 +145,11 @@ class Desk:
         self.deployments[deployment.id] = deployment
         self.owners[deployment.account, deployment.symbol] = deployment
         self.by_symbol.setdefault(deployment.symbol, []).append(deployment)
+        self.by_account.setdefault(deployment.account, []).append(deployment)
 
     def account_capital(self, account: str) -> Decimal:
         """Reference capital of all deployments of an account, quote units."""
-        members = [d.capital for d in self.deployments.values() if d.account == account]
-        return sum(members, Decimal(0))
+        return sum((d.capital for d in self.by_account.get(account, ())), Decimal(0))
 
     def halted(self, deployment: Deployment) -> str:
         """Why the deployment may add no risk now, empty if it may."""

@@ -118,12 +118,12 @@ class RiskGuard:
     def _exposed(self, account: str) -> Iterator[Decimal]:
         """Notional of position and working entries of each symbol of an account."""
         desk = self._desk
-        for owner, symbol in desk.owners:
-            if owner == account:
-                working = desk.orders.exposure(account, symbol)
-                size = abs(desk.ledger.position(account, symbol))
-                size += max(working.buy, working.sell)
-                yield size * exact(desk.market.prices.get(symbol, 0.0))
+        for deployment in desk.by_account.get(account, ()):
+            symbol = deployment.symbol
+            working = desk.orders.exposure(account, symbol)
+            size = abs(desk.ledger.position(account, symbol))
+            size += max(working.buy, working.sell)
+            yield size * exact(desk.market.prices.get(symbol, 0.0))
 
     def equity(self, account: str) -> Decimal:
         """Cash of an account and its positions at the last prices, quote units."""

@@ -136,8 +136,7 @@ class LockStep:
             self._exchange.on_market(event)
         self.shown += 1
         self._probe("lockstep.shown")
-        for event in phase.events:
-            self._bus.publish(event)
+        self._bus.publish_all(phase.events)
         self.published += 1
         self._probe("lockstep.published")
         self.settle()

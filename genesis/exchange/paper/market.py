@@ -133,6 +133,8 @@ class Market:
 
     def check_quote(self, quote: Quote, ts_ms: int) -> str:
         """Why a quote is refused, `REPEATED`, or nothing."""
+        if ts_ms > self.quote_ms and 0.0 < quote.low <= quote.last <= quote.high < math.inf:
+            return ""
         if (ts_ms, quote.last, quote.low, quote.high) == (
             self.quote_ms,
             self.last,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
+import msgspec
 import pyarrow.parquet as pq
 import pytest
 
@@ -320,3 +321,43 @@ def test_many_producers_lose_nothing_and_keep_their_own_order() -> None:
 
 def test_samples_cover_every_lane() -> None:
     assert {mixed(n).lane for n in range(4)} | {critical(0).lane} == set(Lane)
+
+
+def test_events_that_are_handed_over_together_travel_as_if_one_by_one() -> None:
+    together, singly = bus(), bus()
+    batches = [
+        [quote("A", 5.0, 1), normal(1), high(1)],
+        [quote("A", 3.0, 2), quote("A", 9.0, 3), quote("B", 1.0, 4), low(1)],
+        [quote("B", 2.0, 5), normal(2), critical(1)],
+    ]
+    for batch in batches:
+        together.publish_all([msgspec.structs.replace(event) for event in batch])
+        for event in batch:
+            singly.publish(msgspec.structs.replace(event))
+    found = [(e.data, e.ts_ms) for e in together.drain()]
+    assert found == [(e.data, e.ts_ms) for e in singly.drain()]
+    assert len(found) == 8  # of ten, two quotes were merged
+
+
+def test_events_that_are_handed_over_together_wait_where_there_is_no_room_for_all() -> None:
+    b = bus(capacity={Lane.HIGH: 3})
+    b.publish(high(0))
+    thread = in_thread(lambda: b.publish_all([high(1), high(2), high(3), high(4)]))
+    held(b, Lane.HIGH, 1)
+    assert b.waiting[Lane.HIGH] == 3, "those that fit did not wait"
+    taken = b.drain()
+    thread.join(5)
+    found = [event for event in taken + b.drain() if event.lane is Lane.HIGH]
+    assert found == [high(n) for n in range(5)]
+
+
+def test_the_thread_that_drains_hands_over_together_without_waiting() -> None:
+    b = bus(capacity={Lane.HIGH: 2}, reserve=3)
+    b.drain()
+    b.publish_all([high(n) for n in range(5)])
+    with pytest.raises(InfrastructureError):
+        b.publish_all([high(5)])
+    assert len(b.drain()) == 6  # an alert that the lane was full is among them
+    b.close()
+    with pytest.raises(InfrastructureError, match="closed"):
+        b.publish_all([high(6)])
