@@ -50,6 +50,11 @@ def bucket_end(interval: str, open_ms: int) -> int:
     return open_ms + INTERVALS[interval]
 
 
+def format_day(day: int) -> str:
+    """Date of a day counted from the epoch."""
+    return datetime.fromtimestamp(day * 86_400, UTC).strftime("%Y-%m-%d")
+
+
 # One candle: open time, open, high, low, close, volume, trades.
 Row = list[int]
 

@@ -51,9 +51,16 @@ def maintenance(spec: Instrument, notional: int) -> int:
     return notional // (2 * step.max_leverage) - step.deduction
 
 
+def initial(spec: Instrument, notional: int, leverage: int) -> int:
+    """Initial margin of a position of a notional; a tier may allow less leverage than chosen."""
+    if len(spec.tiers) > 1:
+        leverage = min(leverage, tier(spec, notional).max_leverage)
+    return -(-notional // leverage)
+
+
 def cross_margin(account: Account, markets: Mapping[int, Market]) -> CrossMargin:
     """Evaluate the cross account."""
-    value, initial, needed, total = account.raw, 0, 0, 0
+    value, needed_first, needed, total = account.raw, 0, 0, 0
     for asset, position in account.positions.items():
         size = position.size
         if not size:
@@ -65,9 +72,36 @@ def cross_margin(account: Account, markets: Mapping[int, Market]) -> CrossMargin
         notional = abs(size) * market.mark
         value += size * market.mark
         total += notional
-        initial += -(-notional // leverage)
+        needed_first += initial(market.spec, notional, leverage)
         needed += maintenance(market.spec, notional)
-    return CrossMargin(value, initial, needed, total)
+    return CrossMargin(value, needed_first, needed, total)
+
+
+def covers(
+    account: Account, market: Market, delta: int, px: int, markets: Mapping[int, Market]
+) -> bool:
+    """Whether an account may change a position by ``delta`` at a price.
+
+    Closing is always possible. What is opened needs initial margin at the mark price, and what a
+    fill at a price worse than the mark loses at once must be there as well.
+    """
+    size = account.size(market.spec.asset)
+    after = size + delta
+    if abs(after) <= abs(size) or account.house:
+        return True
+    cross, leverage = account.lever(market.spec)
+    mark = market.mark
+    free = cross_margin(account, markets).available + min(0, delta * (mark - px))
+    needed = initial(market.spec, abs(after) * mark, leverage)
+    if cross:
+        return free >= needed - initial(market.spec, abs(size) * mark, leverage)
+    position = account.positions.get(market.spec.asset)
+    if position is not None and size:
+        # A reversal frees the old position's margin, an increase leaves it where it is.
+        free += isolated_value(position, mark) if after * size < 0 else 0
+        if after * size > 0:
+            needed -= initial(market.spec, abs(size) * mark, leverage)
+    return free >= needed
 
 
 def isolated_value(position: Position, mark: int) -> int:

@@ -69,7 +69,7 @@ class Order(msgspec.Struct, kw_only=True):
         Of a trigger: executes at the market; ``tp`` or ``sl``; follows the whole position.
     armed : bool
         Whether a trigger watches the mark price: not yet while its parent is open, no more once
-        it has fired.
+        it has fired. ``armed_rank`` is when it began to, among all triggers.
     status, status_ms
     rank : int
         Priority in time among orders at a price; assigned when the order comes to rest.
@@ -99,6 +99,7 @@ class Order(msgspec.Struct, kw_only=True):
     tpsl: str = ""
     whole_position: bool = False
     armed: bool = False
+    armed_rank: int = 0
     status: str = OPEN
     status_ms: int = 0
     rank: int = 0

@@ -26,11 +26,15 @@ class VenueProfile(msgspec.Struct, frozen=True, kw_only=True):
         Largest distance of a limit price from the reference price.
     partial_ioc_status : str
         Final status of an immediate order whose rest found no counterparty.
+    partial_gtc_status : {"filled", "resting"}
+        Answer to an order that was partly filled and rests.
+    position_tpsl_bare : bool
+        Whether a TP/SL of a position is answered with a bare string, as children are.
     liquidation_pays_fee : bool
         Whether a liquidated position pays the taker fee.
     fills_newest_first : bool
         Order of ``userFills``.
-    taker_rate, maker_rate : int
+    taker_rate, maker_rate, spot_taker_rate, spot_maker_rate : int
         Fees in thousandths of a percent (45 is 0.045 %).
     min_value : int
         Least value of an order in dollars.
@@ -38,6 +42,8 @@ class VenueProfile(msgspec.Struct, frozen=True, kw_only=True):
         Dollars traded before ``scheduleCancel`` is available.
     open_orders : int
         Open orders of an account that has not traded.
+    max_position : int
+        Largest value of a position in dollars.
     step_ms : int
         Time between two updates of prices and of the venue's own agents; 0 turns both off.
     agents : bool
@@ -52,14 +58,19 @@ class VenueProfile(msgspec.Struct, frozen=True, kw_only=True):
     children_survive_partial_parent: bool = False
     price_band_percent: int = 95
     partial_ioc_status: str = "canceled"
+    partial_gtc_status: str = "filled"
+    position_tpsl_bare: bool = False
     liquidation_pays_fee: bool = True
     fills_newest_first: bool = True
 
     taker_rate: int = 45
     maker_rate: int = 15
+    spot_taker_rate: int = 70
+    spot_maker_rate: int = 40
     min_value: int = 10
     schedule_cancel_volume: int = 1_000_000
     open_orders: int = 1000
+    max_position: int = 1_000_000_000
 
     step_ms: int = 1000
     agents: bool = True
