@@ -32,7 +32,7 @@ REQUEST_KINDS = {
     "stale_reads": "reads do not know what happened in the last lag_ms",
 }
 STATE_KINDS = {
-    "clock_skew": "the exchange's clock is off by skew_ms",
+    "clock_skew": "nonces, expiry and the time of reads are off by skew_ms",
     "maintenance": "every request is answered with status (502), websockets are closed",
     "post_only": "only post-only orders are taken, as after a network upgrade",
     "ws_freeze": "open websockets send nothing at all, and stay open",
@@ -116,7 +116,7 @@ class _Armed:
         return (
             where.path in ("", facts.path)
             and where.type in ("", facts.type)
-            and where.user.lower() in ("", facts.user)
+            and where.user.lower() in ("", facts.user.lower())
             and (not where.coin or where.coin in coins)
         )
 
@@ -139,6 +139,11 @@ class FaultPlan:
     def idle(self) -> bool:
         """True where no rule was ever given or all were taken away."""
         return not self._armed
+
+    @property
+    def by_user(self) -> bool:
+        """Whether a rule asks whose request it is."""
+        return any(armed.rule.where.user for armed in self._armed.values())
 
     def add(self, rule: FaultRule, now_ms: int) -> str:
         """Put a rule in force.

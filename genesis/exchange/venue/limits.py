@@ -39,8 +39,7 @@ _ROWS_20 = frozenset(
 class LimitProfile:
     """Figures of the limits. Where copies of the documentation differ, the newer one holds.
 
-    The fields that begin with ``ws_`` stood at 100 connections and 100 new ones a minute in older
-    copies.
+    Older copies have 100 websocket connections and 100 new ones a minute, and keep 20 nonces.
     """
 
     ip_weight: int = 1200
@@ -48,6 +47,7 @@ class LimitProfile:
     address_cancel_extra: int = 100_000
     throttled_every_ms: int = 10_000
     expired_cost: int = 5
+    nonces_kept: int = 100
     ws_connections: int = 10
     ws_new_a_minute: int = 30
     ws_subscriptions: int = 1000

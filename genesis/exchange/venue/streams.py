@@ -11,6 +11,7 @@ from itertools import groupby
 from typing import Any
 
 from genesis.exchange.venue.events import VenueEvent
+from genesis.exchange.venue.market_info import MarketInfo
 from genesis.exchange.venue.subscriptions import Subscription
 
 Ask = Callable[[dict[str, Any]], Any]
@@ -31,13 +32,16 @@ class Streams:
 
     Parameters
     ----------
+    market : MarketInfo
+        Readers of what anyone may know.
     ask : callable
         Answers an info request, as a REST client would get it.
     now_ms : callable
         The exchange's time.
     """
 
-    def __init__(self, ask: Ask, now_ms: Callable[[], int]) -> None:
+    def __init__(self, market: MarketInfo, ask: Ask, now_ms: Callable[[], int]) -> None:
+        self._market = market
         self._ask = ask
         self._now_ms = now_ms
         self._coins: set[str] = set()
@@ -80,14 +84,14 @@ class Streams:
                     ("l2Book", self._ask({"type": "l2Book", "coin": coin, **dict(wanted.extra)}))
                 ]
             case "bbo":
-                return [("bbo", self._best(coin))]
+                return [("bbo", self._market.bbo(coin))]
             case "candle":
-                candle = self._candle(coin, wanted.interval)
+                candle = self._market.candle(coin, wanted.interval)
                 return [] if candle is None else [("candle", candle)]
             case "activeAssetCtx":
                 return [self._context(coin)]
             case "allMids":
-                return [("allMids", {"mids": self._ask({"type": "allMids"})})]
+                return [("allMids", {"mids": self._market.mids()})]
             case "activeAssetData":
                 asked = {"type": "activeAssetData", "user": user, "coin": coin}
                 return [("activeAssetData", self._ask(asked))]
@@ -149,25 +153,10 @@ class Streams:
             return everything or sub.user in self._users
         return everything and sub.type in _PERIODIC
 
-    def _best(self, coin: str) -> dict[str, Any]:
-        book = self._ask({"type": "l2Book", "coin": coin})
-        sides = [side[0] if side else None for side in book["levels"]]
-        return {"coin": coin, "time": book["time"], "bbo": sides}
-
-    def _candle(self, coin: str, interval: str) -> Any:
-        now = self._now_ms()
-        req = {"coin": coin, "interval": interval, "startTime": now, "endTime": now}
-        rows = self._ask({"type": "candleSnapshot", "req": req})
-        return rows[-1] if rows else None
-
     def _context(self, coin: str) -> tuple[str, Any]:
-        meta, contexts = self._ask({"type": "metaAndAssetCtxs"})
-        for entry, context in zip(meta["universe"], contexts, strict=True):
-            if entry["name"] == coin:
-                return "activeAssetCtx", {"coin": coin, "ctx": context}
-        _, spot = self._ask({"type": "spotMetaAndAssetCtxs"})
-        found = next(context for context in spot if context["coin"] == coin)
-        return "activeSpotAssetCtx", {"coin": coin, "ctx": found}
+        context = self._market.context(coin)
+        channel = "activeSpotAssetCtx" if "circulatingSupply" in context else "activeAssetCtx"
+        return channel, {"coin": coin, "ctx": context}
 
     def _web_data_3(self, user: str) -> dict[str, Any]:
         state = self._ask({"type": "clearinghouseState", "user": user})

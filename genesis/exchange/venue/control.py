@@ -1,0 +1,217 @@
+"""``/control``: what a test may do to the exchange that no client may.
+
+Every call is JSON and says so in its media type; a page of another site cannot send that without
+being asked first, and is then refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from genesis.domain.errors import GenesisError
+from genesis.exchange.venue import wire
+from genesis.exchange.venue.faults import KINDS, rule_from
+from genesis.exchange.venue.subscriptions import is_address
+from genesis.exchange.venue.venue import Venue
+
+_Act = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+class Control:
+    """The control calls of a venue."""
+
+    def __init__(self, venue: Venue) -> None:
+        self._venue = venue
+
+    def route(self, router: web.UrlDispatcher) -> None:
+        """Add the calls to a router."""
+        router.add_get("/control/state", _read(self.state))
+        router.add_get("/control/hash", _read(self.hashes))
+        router.add_get("/control/faults", _read(self.faults))
+        for name, act in (
+            ("fund", self.fund),
+            ("time", self.time),
+            ("faults", self.inject),
+            ("order", self.order),
+            *self._knobs().items(),
+        ):
+            router.add_post(f"/control/{name}", self._write(act))
+        router.add_delete("/control/faults", self._write(self.heal))
+        router.add_delete("/control/faults/{name}", self._write(self.heal))
+
+    def _write(self, act: _Act) -> Callable[[web.Request], Awaitable[web.Response]]:
+        async def handle(request: web.Request) -> web.Response:
+            if request.content_type != "application/json":
+                return _json({"ok": False, "error": "send application/json"}, 415)
+            try:
+                raw = await request.read()
+                body = wire.decode(raw) if raw else {}
+                if not isinstance(body, dict):
+                    raise ValueError("the body is an object")
+                answer = act(body | dict(request.match_info))
+            except (ValueError, KeyError, TypeError) as error:
+                return _json({"ok": False, "error": f"{type(error).__name__}: {error}"}, 400)
+            except GenesisError as error:
+                return _json({"ok": False, "error": str(error)}, 400)
+            self._venue.beat(everything=False)
+            return _json({"ok": True, **answer})
+
+        return handle
+
+    def state(self) -> dict[str, Any]:
+        """What the page shows."""
+        venue = self._venue
+        now_ms = venue.clock.now_ms()
+        return {
+            "now_ms": now_ms,
+            "scripted": venue.clock.scripted,
+            "seed": venue.core.seed,
+            "sessions": len(venue.hub.sessions),
+            "markets": self._markets(),
+            "accounts": [self._account(user) for user in venue.core.users()],
+            "orders": [
+                {"user": user, **order}
+                for user in venue.core.users()
+                for order in venue.core.user_info.frontend_open_orders(user)
+            ],
+            "faults": venue.faults.listed(now_ms),
+            "kinds": KINDS,
+        }
+
+    def hashes(self) -> dict[str, Any]:
+        """Hash of everything the exchange remembers, and of what was asked of it."""
+        venue = self._venue
+        asked = blake2b(msgspec.json.encode(venue.requests.state()), digest_size=16)
+        return {"state": venue.core.state_hash(), "requests": asked.hexdigest()}
+
+    def faults(self) -> dict[str, Any]:
+        """Every rule of a fault that was given, and what became of it."""
+        return {"faults": self._venue.faults.listed(self._venue.clock.now_ms()), "kinds": KINDS}
+
+    def fund(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Pay ``usd`` dollars into the account of ``user``, or ``amount`` of a spot ``token``."""
+        user = _address(body)
+        if "token" in body:
+            self._venue.core.fund_spot(user, str(body["token"]), str(body["amount"]))
+        else:
+            self._venue.core.fund(user, str(body["usd"]))
+        return {"user": user}
+
+    def time(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Put the clock at ``now_ms``, or ``advance_ms`` ahead."""
+        clock = self._venue.clock
+        wanted = body.get("now_ms", clock.now_ms() + int(body.get("advance_ms", 0)))
+        clock.set_ms(int(wanted))
+        self._venue.beat(everything=True)
+        return {"now_ms": clock.now_ms()}
+
+    def inject(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Put a fault in force."""
+        return {"name": self._venue.faults.add(rule_from(body), self._venue.clock.now_ms())}
+
+    def heal(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Take a fault away, or all of them."""
+        name = body.get("name")
+        if name is None:
+            self._venue.faults.clear()
+            return {}
+        return {"removed": self._venue.faults.remove(str(name))}
+
+    def order(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Carry out any ``action`` for ``user`` without a signature: a trade made by hand."""
+        user, action = _address(body), body["action"]
+        wire.check_action(action)
+        venue = self._venue
+        return {"answer": venue.core.submit(user, action, venue.clock.now_ms())}
+
+    def _knobs(self) -> dict[str, _Act]:
+        """Calls that turn one knob of the core and answer nothing."""
+        knobs = self._venue.core.knobs
+
+        def price(body: dict[str, Any]) -> dict[str, Any]:
+            if body.get("px") is None:
+                knobs.release_price(str(body["coin"]))
+            else:
+                knobs.set_price(str(body["coin"]), str(body["px"]), oracle=body.get("oracle"))
+            return {}
+
+        def prune(body: dict[str, Any]) -> dict[str, Any]:
+            agent = _address(body)
+            self._venue.requests.forget(agent)
+            return {"pruned": knobs.prune_agent(agent)}
+
+        def quiet(turn: Callable[[dict[str, Any]], None]) -> _Act:
+            def act(body: dict[str, Any]) -> dict[str, Any]:
+                turn(body)
+                return {}
+
+            return act
+
+        return {
+            "price": price,
+            "prune": prune,
+            "end": quiet(lambda b: knobs.end_order(_address(b), int(b["oid"]), str(b["status"]))),
+            "premium": quiet(lambda b: knobs.set_premium(str(b["coin"]), int(b["premium"]))),
+            "cap": quiet(lambda b: knobs.set_interest_cap(str(b["coin"]), str(b["size"]))),
+            "delist": quiet(lambda b: knobs.delist(str(b["coin"]))),
+            "deleverage": quiet(lambda b: knobs.deleverage(_address(b), str(b["coin"]))),
+            "volume": quiet(lambda b: knobs.set_volume(_address(b), int(b["usd"]))),
+        }
+
+    def _markets(self) -> list[dict[str, Any]]:
+        reader = self._venue.core.market_info
+        rows = []
+        for entry, context in zip(reader.meta()["universe"], reader.contexts(), strict=True):
+            bid, ask = reader.bbo(entry["name"])["bbo"]
+            rows.append(
+                {
+                    "coin": entry["name"],
+                    "bid": bid["px"] if bid else None,
+                    "ask": ask["px"] if ask else None,
+                    "mark": context["markPx"],
+                    "oracle": context["oraclePx"],
+                    "funding": context["funding"],
+                    "openInterest": context["openInterest"],
+                    "maxLeverage": entry["maxLeverage"],
+                    "szDecimals": entry["szDecimals"],
+                }
+            )
+        return rows
+
+    def _account(self, user: str) -> dict[str, Any]:
+        reader = self._venue.core.user_info
+        state = reader.clearinghouse_state(user)
+        return {
+            "user": user,
+            "accountValue": state["marginSummary"]["accountValue"],
+            "positions": len(state["assetPositions"]),
+            "openOrders": len(reader.open_orders(user)),
+            "fills": len(self._venue.core.user_history.fills(user)),
+            "requests": self._venue.requests.budget.used(user),
+        }
+
+
+def _read(read: Callable[[], dict[str, Any]]) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def handle(request: web.Request) -> web.Response:
+        del request
+        return _json({"ok": True, **read()})
+
+    return handle
+
+
+def _json(body: dict[str, Any], status: int = 200) -> web.Response:
+    return web.Response(
+        status=status, body=msgspec.json.encode(body), content_type="application/json"
+    )
+
+
+def _address(body: dict[str, Any]) -> str:
+    user = body.get("user")
+    if not is_address(user):
+        raise ValueError(f"{user!r} is no address")
+    return str(user).lower()

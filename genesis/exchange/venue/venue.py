@@ -1,0 +1,114 @@
+"""The whole exchange without its port: core, protocol, streams and faults around one clock."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from genesis.exchange.venue.clock import VenueClock
+from genesis.exchange.venue.core import VenueCore
+from genesis.exchange.venue.exchange_api import ExchangeApi
+from genesis.exchange.venue.faults import FaultPlan
+from genesis.exchange.venue.frames import Frames
+from genesis.exchange.venue.info import InfoApi
+from genesis.exchange.venue.limits import LimitProfile, WeightLimits
+from genesis.exchange.venue.request_ledger import RequestLedger
+from genesis.exchange.venue.streams import Message, Streams
+from genesis.exchange.venue.ws import Hub, Session
+
+
+class Venue:
+    """Everything that answers, and everything that speaks by itself.
+
+    Parameters
+    ----------
+    core : VenueCore
+    clock : VenueClock
+    limits : LimitProfile
+    requests : Path, optional
+        File of nonces and budgets.
+    mainnet : bool
+        Which chain clients must sign for.
+    """
+
+    def __init__(
+        self,
+        core: VenueCore,
+        clock: VenueClock,
+        *,
+        limits: LimitProfile | None = None,
+        requests: Path | None = None,
+        mainnet: bool = False,
+    ) -> None:
+        self.core = core
+        self.clock = clock
+        self.limits = limits or LimitProfile()
+        self.faults = FaultPlan()
+        self.requests = RequestLedger(self.limits, requests)
+        self.weights = WeightLimits(self.limits)
+        self.exchange = ExchangeApi(
+            core, clock, self.limits, self.requests, self.faults, mainnet=mainnet
+        )
+        self.info = InfoApi(core, self.requests.budget, self.exchange.volume)
+        coins = self.info.coins
+        self.hub = Hub(clock, self.limits, coins)
+        self.streams = Streams(core.market_info, self.info.answer, clock.now_ms)
+        self.frames = Frames(self.faults, clock.now_ms)
+
+    def step(self) -> None:
+        """Bring the exchange to the present and tell what happened."""
+        self.core.advance(self.clock.now_ms())
+        self.publish()
+
+    def publish(self) -> None:
+        """Send what has happened to those who subscribed to it."""
+        events = self.core.drain()
+        if events:
+            self._send(self.frames.ordered(list(self.streams.messages(events))))
+
+    def beat(self, *, everything: bool) -> None:
+        """Step, cut or freeze connections as the faults say, and send states that changed."""
+        self.step()
+        now_ms = self.clock.now_ms()
+        if self.faults.begun("ws_cut", now_ms) or self.faults.state("maintenance", now_ms):
+            for session in list(self.hub.sessions):
+                session.cut()
+        self.freeze()
+        self._send(list(self.streams.beat(self.hub.listeners, everything=everything)))
+
+    def freeze(self) -> None:
+        """Let connections fall silent, or speak again."""
+        frozen = self.faults.state("ws_freeze", self.clock.now_ms()) is not None
+        for session in self.hub.sessions:
+            session.frozen = frozen
+
+    def subscribe(self, session: Session, body: Any) -> None:
+        """Carry out a subscription and send its snapshot to the one who asked."""
+        wanted = self.hub.subscribe(session, body)
+        if wanted is None:
+            return
+        for channel, data in self.streams.snapshot(wanted):
+            for delay_ms, frame in self.frames.of(wanted, channel, data):
+                later(session, delay_ms, frame)
+
+    def close(self) -> None:
+        """Close the files."""
+        self.requests.close()
+
+    def _send(self, messages: list[Message]) -> None:
+        for wanted, channel, data in messages:
+            listeners = self.hub.listeners.get(wanted)
+            if not listeners:
+                continue
+            for delay_ms, frame in self.frames.of(wanted, channel, data):
+                for session in listeners:
+                    later(session, delay_ms, frame)
+
+
+def later(session: Session, delay_ms: int, frame: bytes) -> None:
+    """Send a frame now or after a delay."""
+    if delay_ms:
+        asyncio.get_running_loop().call_later(delay_ms / 1000, session.send, frame)
+    else:
+        session.send(frame)
