@@ -10,7 +10,7 @@ from genesis.trading.core import TradingCore
 from genesis.trading.events import Event
 from genesis.trading.lockstep import FeedClock
 from genesis.trading.outlet import Outlet
-from genesis.trading.payloads import BarOpened, RunResumed
+from genesis.trading.payloads import BarOpened, OperatorCommand, RunResumed, TradingResumed
 from genesis.trading.schedule import TimerWheel
 from genesis.trading.session import TradingSession
 
@@ -53,4 +53,16 @@ def test_a_resumed_run_says_so_now_and_not_when_its_market_began(tmp_path: Path)
     (first,) = bus.drain()
     assert isinstance(first.data, RunResumed)
     assert first.ts_ms == 9 * HOUR
+    session.store.close()
+
+
+def test_what_was_not_sent_before_the_restart_is_not_put_in_doubt_by_it(tmp_path: Path) -> None:
+    folder = tmp_path / "r"
+    session, _ = opened(folder, 1)
+    commands = [OperatorCommand(word, word, "test", "me") for word in ("halt", "resume")]
+    session.store.commit([Event(command, 1, command.command_id) for command in commands])
+    session.store.close()  # it died before it handled them
+    session, bus = opened(folder, 1)
+    kinds = [type(event.data) for event in bus.drain()]
+    assert kinds.index(RunResumed) < kinds.index(TradingResumed)
     session.store.close()
