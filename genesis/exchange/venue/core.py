@@ -114,7 +114,7 @@ class VenueCore:
 
     # Time and actions
 
-    def advance(self, now_ms: int, *, coarse_ms: int = 0) -> None:
+    def advance(self, now_ms: int, *, coarse_ms: int = 0) -> int:
         """Run everything that is due until an instant, in order of time.
 
         Parameters
@@ -124,10 +124,17 @@ class VenueCore:
         coarse_ms : int
             Where positive, prices and traders move only this often: for a venue that was away for
             hours and need not live through each second. Part of the inputs, like the time.
+
+        Returns
+        -------
+        int
+            How many things were due.
         """
         state, schedule = self._state, self._schedule
+        ran = 0
         while (due := schedule.next(now_ms)) is not None:
             at_ms, kind, key = due
+            ran += 1
             state.now_ms = state.events.now_ms = max(at_ms, state.now_ms)
             if kind == "step":
                 self._steps.step()
@@ -146,6 +153,7 @@ class VenueCore:
                 self._steps.check_user(key)
         if now_ms > state.now_ms:
             state.now_ms = state.events.now_ms = now_ms
+        return ran
 
     def _following(self, at_ms: int, now_ms: int, coarse_ms: int) -> int:
         step = self._state.profile.step_ms
@@ -173,13 +181,20 @@ class VenueCore:
             Where the action does not have the documented shape; nothing happened.
         """
         self.advance(now_ms)
+        counters = self._state.counters
+        before = counters["tx"]
         self._state.begin()
-        return self._actions.execute(user, action, vault)
+        try:
+            return self._actions.execute(user, action, vault)
+        except MalformedAction:
+            counters["tx"] = before
+            raise
 
     def fund(self, user: str, usd: str) -> None:
         """Pay dollars into the perpetual account of a user."""
+        amount = _amount(usd)
         self._state.begin()
-        self._actions.transfers.deposit(user, _amount(usd))
+        self._actions.transfers.deposit(user, amount)
 
     def fund_spot(self, user: str, token: str, amount: str) -> None:
         """Pay a token into the spot account of a user.
@@ -192,8 +207,9 @@ class VenueCore:
         found = [t.index for t in self._state.meta.tokens if t.name == token]
         if not found:
             raise MalformedAction(f"unknown token {token!r}")
+        wanted = _amount(amount)
         self._state.begin()
-        self._actions.transfers.deposit(user, _amount(amount), found[0], spot=True)
+        self._actions.transfers.deposit(user, wanted, found[0], spot=True)
 
     def drain(self) -> list[VenueEvent]:
         """Return what happened since the last call, in order."""
