@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from genesis.domain.errors import InfrastructureError
 from genesis.trading.core import TradingCore
-from genesis.trading.events import Event
+from genesis.trading.events import Event, Lane
 from genesis.trading.loop import halted_on
 from genesis.trading.payloads import encode
 from genesis.trading.tables import Row
@@ -65,6 +65,7 @@ class Refold:
         self.divergences: list[Divergence] = []
         self._quarantined = frozenset(quarantined)
         self._expected: dict[tuple[int, int], Event] = {}
+        self._stored: dict[Lane, tuple[int, int]] = {}
 
     def handle(self, event: Event) -> list[Row]:
         """Handle one event of the log, in its order; returns the rows that it leads to.
@@ -89,13 +90,26 @@ class Refold:
         return core.rows
 
     def pending(self) -> list[Event]:
-        """Emissions that the log does not hold yet: the run stopped before they were stored."""
-        return [self._expected[key] for key in sorted(self._expected)]
+        """Emissions that the log does not hold yet: the run stopped before they were stored.
+
+        A lane is first in, first out. One that is older than an emission of its lane that the log
+        does hold was never made by the run: it is noted as a divergence, not to be acted on.
+        """
+        waiting = []
+        for key in sorted(self._expected):
+            made = self._expected[key]
+            if key < self._stored.get(made.lane, key):
+                self._note(key[0], f"{made.type} was emitted and is not in the log")
+            else:
+                waiting.append(made)
+        return waiting
 
     def _compare(self, event: Event) -> None:
         if event.caused_by in self._quarantined:
             return
-        made = self._expected.pop((event.caused_by, event.ordinal), None)
+        key = (event.caused_by, event.ordinal)
+        self._stored[event.lane] = max(key, self._stored.get(event.lane, key))
+        made = self._expected.pop(key, None)
         if made is None:
             self._note(event.seq, f"{event.type} is in the log and was not emitted")
         elif not same(made, event):

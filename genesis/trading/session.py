@@ -158,13 +158,15 @@ class TradingSession:
             for event in reader.events(start=self._snapshot_seq + 1):
                 rows += refold.handle(event)
                 if self._witness is not None:
-                    self._witness.see(event, acts=self._core.acts)
+                    acts = self._core.acts and self._core.desk.seq == event.seq
+                    self._witness.see(event, acts=acts)
                 if len(rows) > 10_000:
                     self.store.commit([], rows)
                     rows = []
         self.recovered = refold.events
+        pending = refold.pending()
         require_equal(refold, self._core.desk.run)
-        return refold.pending(), rows
+        return pending, rows
 
     def maybe_snapshot(self) -> bool:
         """Store the state if enough has happened since the last time and nothing waits."""
