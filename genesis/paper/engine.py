@@ -255,7 +255,7 @@ class PaperTradingEngine:
         watch = self._watch(driver)
         state = FAILED
         try:
-            if not self.session.resumed:
+            if self._last_feed is None:
                 self._begin()
             driver.settle()
             if self.session.resumed:  # what the exchange told and the log does not hold
@@ -301,12 +301,13 @@ class PaperTradingEngine:
         return watch
 
     def _begin(self) -> None:
-        """First events of a run: what it is, and what trades in it."""
+        """First events of a run, those that are not in its log: what it is, what trades in it."""
         settings, anchor = self._settings, self._feed.anchor_ms
         plain = {"mode": settings.mode.value, "market": settings.market, "limits": settings.limits}
         plain |= {"costs": settings.costs, "execution": settings.execution}
         run = RunStarted(self.core.desk.run, self._build, settings.mode.value, plain)
-        self._bus.publish(Event(run, anchor))
+        if not self.session.resumed:
+            self._bus.publish(Event(run, anchor))
         share = settings.capital / len(self._instruments)
         for strategy in self.strategies:
             for instrument in self._instruments:
@@ -320,7 +321,8 @@ class PaperTradingEngine:
                     anchor_ms=anchor,
                     options=settings.options,
                 )
-                self._bus.publish(Event(added, anchor, added.deployment))
+                if added.deployment not in self.core.desk.deployments:
+                    self._bus.publish(Event(added, anchor, added.deployment))
 
     def _take_commands(self, driver: LockStep) -> None:
         """Publish what operators put into the inbox; each is removed once it is stored.
