@@ -30,6 +30,7 @@ from genesis.cli import (
     trades,
     ui,
     validate,
+    venue,
 )
 from genesis.cli.data import app as data_app
 from genesis.cli.data_resample import resample_data
@@ -102,6 +103,7 @@ app.add_typer(seeds.app, name="seeds")
 app.add_typer(events.app, name="events")
 app.add_typer(audit.app, name="audit")
 app.add_typer(paper.app, name="paper")
+app.add_typer(venue.app, name="venue")
 
 
 def run() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from genesis.exchange.venue.clock import VenueClock
 from genesis.exchange.venue.core import VenueCore
+from genesis.exchange.venue.durable import DurableCore
 from genesis.exchange.venue.exchange_api import ExchangeApi
 from genesis.exchange.venue.faults import FaultPlan
 from genesis.exchange.venue.frames import Frames
@@ -93,8 +94,10 @@ class Venue:
                 later(session, delay_ms, frame)
 
     def close(self) -> None:
-        """Close the files."""
+        """Save what is kept, and close the files."""
         self.requests.close()
+        if isinstance(self.core, DurableCore):
+            self.core.close()
 
     def _send(self, messages: list[Message]) -> None:
         for wanted, channel, data in messages:

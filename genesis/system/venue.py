@@ -1,0 +1,180 @@
+"""How a local exchange is put together from a market, a state folder and faults."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from genesis.domain.errors import InfrastructureError, InputError
+from genesis.system.clock import SystemClock
+from genesis.system.workspace import Workspace
+
+if TYPE_CHECKING:
+    from genesis.exchange.venue.core import VenueCore
+    from genesis.exchange.venue.path import RecordedPath
+    from genesis.exchange.venue.venue import Venue
+
+MARKETS = ("synthetic", "replay")
+REQUESTS = "requests.jsonl"
+_REPLAY = "replay-start"
+_AWAY_MS = 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class VenueSettings:
+    """What a venue is started with.
+
+    Attributes
+    ----------
+    seed : int
+        Of synthetic prices, of the venue's own traders and of chance in faults.
+    dataset : str or None
+        Recorded bars that the prices follow; synthetic ones without it.
+    faults : Path or None
+    state : Path or None
+        Folder in which everything survives the process.
+    scripted_ms : int or None
+        Instant at which scripted time starts; real time without it.
+    """
+
+    seed: int = 1
+    dataset: str | None = None
+    faults: Path | None = None
+    state: Path | None = None
+    scripted_ms: int | None = None
+
+
+def open_venue(workspace: Workspace, settings: VenueSettings) -> Venue:
+    """Put a venue together, going on from its state folder where there is one.
+
+    Raises
+    ------
+    InputError
+        If the dataset, the file of faults or the folder is none.
+    """
+    from genesis.exchange.venue.clock import VenueClock
+    from genesis.exchange.venue.faults import read_faults
+    from genesis.exchange.venue.venue import Venue
+
+    plan = read_faults(settings.faults) if settings.faults is not None else None
+    clock = VenueClock(SystemClock(), settings.scripted_ms)
+    core = _core(workspace, settings, clock.now_ms())
+    if core.now_ms > clock.now_ms():
+        # A folder whose time ran ahead goes on from where it was.
+        clock.set_ms(core.now_ms)
+    core.advance(clock.now_ms(), coarse_ms=_AWAY_MS)
+    requests = None if settings.state is None else settings.state / REQUESTS
+    venue = Venue(core, clock, requests=requests)
+    if plan is not None:
+        venue.faults.load(plan, clock.now_ms())
+    return venue
+
+
+def _core(workspace: Workspace, settings: VenueSettings, now_ms: int) -> VenueCore:
+    from genesis.exchange.venue.core import VenueCore, VenueMeta, VenueProfile
+    from genesis.exchange.venue.durable import DurableCore
+
+    meta, profile = VenueMeta.default(), VenueProfile()
+    path, origin = None, "synthetic"
+    if settings.dataset is not None:
+        start_ms = _replay_start(settings.state, now_ms)
+        path = recorded_path(workspace, settings.dataset, meta, start_ms)
+        origin = f"{settings.dataset} from {start_ms}"
+    if settings.state is None:
+        return VenueCore(meta, seed=settings.seed, profile=profile, now_ms=now_ms, path=path)
+    return DurableCore(
+        settings.state,
+        meta,
+        seed=settings.seed,
+        profile=profile,
+        now_ms=now_ms,
+        path=path,
+        origin=origin,
+    )
+
+
+def _replay_start(state: Path | None, now_ms: int) -> int:
+    """Instant at which the recorded prices began to be played; an old folder remembers it."""
+    if state is None:
+        return now_ms
+    file = state / _REPLAY
+    if not file.exists():
+        state.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"{now_ms}\n", encoding="utf-8")
+    return int(file.read_text(encoding="utf-8"))
+
+
+def recorded_path(workspace: Workspace, dataset: str, meta: Any, now_ms: int) -> RecordedPath:
+    """Prices of a stored dataset, played from now on; other coins stay synthetic.
+
+    Raises
+    ------
+    InputError
+        If the dataset is not there, or none of its symbols is a coin of the venue.
+    """
+    from genesis.domain.timeline import interval_ms
+    from genesis.exchange.venue.path import RecordedPath, SyntheticPath
+    from genesis.market import dataset as datasets
+    from genesis.market.store import BarStore
+
+    spec = datasets.parse(dataset, funding="none", sentiment=False)
+    bars = datasets.stored_bars(BarStore(workspace.data), spec)
+    series = {}
+    first = None
+    for symbol, rows in bars.items():
+        coin = _coin(symbol, meta)
+        if coin is None:
+            continue
+        closes = rows.ts_ms + interval_ms(spec.interval)
+        series[coin] = (closes.tolist(), rows.close.tolist())
+        first = int(closes[0]) if first is None else min(first, int(closes[0]))
+    if first is None:
+        known = ", ".join(perp.coin for perp in meta.perps)
+        raise InputError(
+            f"no symbol of {dataset} is traded on the venue", fix=f"use one of {known}"
+        )
+    shift = now_ms - first
+    return RecordedPath(meta, series, shift_ms=shift, fallback=SyntheticPath(meta, 0))
+
+
+def _coin(symbol: str, meta: Any) -> str | None:
+    from genesis.domain.instrument import base_asset
+
+    coins = {base_asset(perp.coin): perp.coin for perp in meta.perps}
+    return coins.get(base_asset(symbol))
+
+
+async def serve(venue: Venue, port: int, ready: Callable[[str], None]) -> None:
+    """Serve a venue until it is cancelled.
+
+    Parameters
+    ----------
+    venue : Venue
+    port : int
+    ready : callable
+        Called with the address once the venue answers.
+
+    Raises
+    ------
+    InfrastructureError
+        If the port is taken.
+    """
+    from genesis.exchange.venue.server import VenueServer
+
+    server = VenueServer(venue, port)
+    try:
+        await server.start()
+    except OSError as error:
+        venue.close()
+        raise InfrastructureError(
+            f"the venue cannot listen on port {port}",
+            why=str(error),
+            fix="choose another one with --port, 0 for any",
+        ) from None
+    try:
+        ready(server.url)
+        await server.failed()
+    finally:
+        await server.stop()
