@@ -17,8 +17,11 @@ from genesis.trading.tables import Table
 
 BUSY_MS: Final = 5_000
 """How long a lock of a foreign program is waited for."""
-WAL_PAGES: Final = 1_000
-"""Pages in the write-ahead log at which they are moved into the database (about 4 MB)."""
+WAL_PAGES: Final = 4_000
+"""Pages in the write-ahead log at which they are moved into the database (about 16 MB).
+
+A commit of one event writes about ten, and moving them takes two more forced writes: at a thousand
+pages that is once in a hundred commits, and late is then one event in a hundred."""
 TAIL: Final = 1_000
 """Events whose chain is checked when a log is opened."""
 
