@@ -10,14 +10,13 @@ from tests.simulation.bugs import BUGS, planted
 from tests.simulation.world import Verdict, simulate
 
 FOUND = {
-    0: "the next part of a TWAP was sent while the one before was UNKNOWN",
-    47: "an entry's fill came after its position was closed: the rest was held for ever",
-    99: "a person's flatten rested as a limit order that nothing filled",
-    446: "a close in parts lost its parts to a flatten, which then waited for them",
-    5: "an order that its last fill ended as canceled was not told to its deployment",
+    0: "a close was filled while a fill of its entry was still to be told: the rest was held",
+    4: "the next part of a TWAP was sent while the one before was UNKNOWN",
+    5: "a close that its last fill ended as canceled was thought to be under way for ever",
+    11: "a person's flatten, and a stop that the loop watched, went out in parts or as a limit",
     280: "an order was full at a size that a repeated request had brought back",
 }
-"""Seeds that found a fault of the trading core once, as the worlds were then."""
+"""Seeds that break without the repair of what they found; the repairs have tests of their own."""
 
 SEEDS, WITHIN = 500, 500
 
@@ -26,7 +25,7 @@ def _one(seed: int) -> Verdict:
     return simulate(seed)
 
 
-@pytest.mark.parametrize("seed", [*range(1, 5), *FOUND])
+@pytest.mark.parametrize("seed", sorted({1, 2, 3, *FOUND}))
 def test_a_bad_day_breaks_nothing(seed: int) -> None:
     verdict = simulate(seed)
     assert not verdict.violations, verdict.line()
