@@ -1,0 +1,423 @@
+"""The gateway port over Hyperliquid: requests from the loop's thread, sockets on their own."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import threading
+from collections.abc import Callable, Coroutine
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, TypeVar
+
+from genesis.domain.errors import ConfigError, GenesisError, InfrastructureError
+from genesis.exchange.hyperliquid.accounts import AccountReader, BoundAccount, Funds
+from genesis.exchange.hyperliquid.breaker import Breaker
+from genesis.exchange.hyperliquid.checks import AccountReport, StartChecks, refuse_master
+from genesis.exchange.hyperliquid.delivery import Delivery
+from genesis.exchange.hyperliquid.keys import AgentKey
+from genesis.exchange.hyperliquid.latency import Latency
+from genesis.exchange.hyperliquid.limits import WeightBudget
+from genesis.exchange.hyperliquid.listener import AccountListener, subscriptions
+from genesis.exchange.hyperliquid.markets import Markets
+from genesis.exchange.hyperliquid.nonces import NonceStore
+from genesis.exchange.hyperliquid.orders import OrderDesk
+from genesis.exchange.hyperliquid.sdk import Signer
+from genesis.exchange.hyperliquid.sending import Sender
+from genesis.exchange.hyperliquid.settings import HyperliquidSettings, private_folder
+from genesis.exchange.hyperliquid.spelling import Spelling
+from genesis.exchange.hyperliquid.status import StatusDesk
+from genesis.exchange.hyperliquid.stream import Stream
+from genesis.exchange.hyperliquid.teller import Teller
+from genesis.exchange.hyperliquid.tickets import Leg, Ticket, Tickets
+from genesis.exchange.hyperliquid.transport import Transport
+from genesis.exchange.hyperliquid.waits import Waits
+from genesis.trading.gateway import AccountState, OrderRequest, Sink
+from genesis.trading.payloads import ConnectionChanged
+
+T = TypeVar("T")
+_PATIENCE_S = 60.0
+_CLOSING_S = 5.0
+_TICK_S = 0.5
+
+
+def _has_client_id(client_id: str) -> bool:
+    return bool(client_id)
+
+
+class HyperliquidGateway:
+    """Live orders and accounts.
+
+    Requests return at once; their answers come through the sink, from one thread. What acts on
+    the exchange is sent once at most, and what got no clear answer is told as unknown.
+
+    Parameters
+    ----------
+    settings : HyperliquidSettings
+    key : AgentKey
+    waits : Waits
+        Time; `RealWaits` in earnest.
+    ours : callable
+        ``ours(client_id)``: whether a resting order found at start is of this run. Without it
+        those that have a client id are.
+
+    Raises
+    ------
+    RefusedError
+        If the key is an account's master key, or another process trades with it.
+    ConfigError, StorageError
+        If the folder of the state cannot be used.
+    """
+
+    def __init__(
+        self,
+        settings: HyperliquidSettings,
+        key: AgentKey,
+        waits: Waits,
+        *,
+        ours: Callable[[str], bool] = _has_client_id,
+    ) -> None:
+        self.settings = settings
+        self._waits = waits
+        self._random = random.Random(settings.seed)  # noqa: S311  jitter, not a secret
+        self.accounts = {
+            one.name: BoundAccount(one.name, one.address, settings.address_reserve)
+            for one in settings.accounts
+        }
+        refuse_master(key.address, self.accounts)
+        folder = private_folder(Path(settings.state_dir))
+        self._nonces = NonceStore(folder, key.address, waits)
+        self._signer = Signer(key, mainnet=settings.mainnet)
+        self._loop = asyncio.new_event_loop()
+        self._thread: threading.Thread | None = None
+        self._delivery = Delivery(waits, f"{settings.name}-delivery")
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._pending = 0
+        self._changed = threading.Condition()
+        self._closing = False
+        self._build(folder, ours)
+        self.reports: dict[str, AccountReport] = {}
+        self._listeners: dict[str, AccountListener] = {}
+        self._streams: dict[str, Stream] = {}
+
+    def _build(self, folder: Path, ours: Callable[[str], bool]) -> None:
+        settings, waits = self.settings, self._waits
+        budget = WeightBudget(
+            waits, settings.weight_limit, settings.cancel_reserve, settings.order_reserve
+        )
+        breaker = Breaker(
+            settings.breaker_failures,
+            settings.breaker_first_s,
+            settings.breaker_longest_s,
+            self._breaker_changed,
+        )
+        self.transport = Transport(
+            settings.url,
+            waits,
+            budget,
+            breaker,
+            Latency(settings.least_timeout_s, settings.timeout_s),
+            Latency(settings.least_timeout_s, settings.timeout_s),
+            settings.read_attempts,
+            self._random,
+        )
+        self.markets = Markets(self.transport, waits, settings.mid_age_s, self._rules_changed)
+        self.tickets = Tickets()
+        self._spelling = Spelling(folder / "spelling.jsonl")
+        self.teller = Teller(self._delivery, self.tickets, settings.name, self._chase, self._traded)
+        self._reader = AccountReader(
+            self.transport, waits, self.tickets, self.teller, self._spelling
+        )
+        self._status = StatusDesk(
+            self._reader,
+            waits,
+            self.tickets,
+            self.teller,
+            self._spelling,
+            self.accounts,
+            settings.fill_wait_s,
+            settings.overlap_ms,
+        )
+        self.sender = Sender(
+            self.transport, waits, self._signer, self._nonces, settings.expiry_ms, self._halted
+        )
+        self._desk = OrderDesk(
+            settings,
+            waits,
+            self.transport,
+            self.sender,
+            self.markets,
+            self.tickets,
+            self.teller,
+            self._spelling,
+            self._status,
+            self.accounts,
+        )
+        self._checks = StartChecks(
+            settings, self._reader, self.sender, lambda: self.markets.rules, ours
+        )
+
+    # ---- the port --------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """Short name for logs and events."""
+        return self.settings.name
+
+    def connect(self, sink: Sink) -> None:
+        """Check key and accounts, open the streams, and begin to deliver answers.
+
+        Raises
+        ------
+        RefusedError
+            If the key is no agent's, or an account is not as it must be.
+        InfrastructureError
+            If the exchange does not answer.
+        """
+        self._delivery.start(sink)
+        self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
+        self._thread.start()
+        try:
+            self._await(self._start(), _PATIENCE_S)
+        except BaseException:
+            self.close()
+            raise
+
+    def submit(self, order: OrderRequest) -> None:
+        """Send an order."""
+        self._request("submit", order.client_id, self._desk.submit(order))
+
+    def cancel(self, account: str, symbol: str, client_id: str) -> None:
+        """Ask for the end of an order."""
+        self._request("cancel", client_id, self._desk.cancel(account, symbol, client_id))
+
+    def modify(self, order: OrderRequest) -> None:
+        """Ask for another price and size of an order."""
+        self._request("modify", order.client_id, self._desk.modify(order))
+
+    def query(self, account: str, symbol: str, client_id: str) -> None:
+        """Ask what became of an order."""
+        del symbol
+        self._request("query", client_id, self._status.query(account, client_id))
+
+    def account_state(self, account: str, since_ms: int) -> AccountState:
+        """Positions, open orders, fills and funding of an account; blocks.
+
+        Raises
+        ------
+        InfrastructureError
+            If the exchange does not answer.
+        ConfigError
+            If the account is not bound.
+        """
+        return self._await(self._reader.state(self._bound(account), since_ms), _PATIENCE_S)
+
+    def funds(self, account: str) -> Funds:
+        """Money of an account; blocks.
+
+        Raises
+        ------
+        InfrastructureError
+        ConfigError
+        """
+        return self._await(self._reader.funds(self._bound(account)), _PATIENCE_S)
+
+    def close(self) -> None:
+        """Let go of connections; sends nothing. Requests under way end as unknown."""
+        if self._closing:
+            return
+        self._closing = True
+        if self._thread is not None:
+            asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(2 * _CLOSING_S)
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(_CLOSING_S)
+        self._loop.close()
+        self._delivery.close(_CLOSING_S)
+        self._spelling.close()
+        self._nonces.close()
+
+    def settle(self, timeout_s: float = 30.0) -> bool:
+        """Wait until every request is answered and everything said until now was told.
+
+        Returns
+        -------
+        bool
+            False if that took longer than the timeout.
+        """
+        before = self._waits.monotonic()
+        while True:
+            left = timeout_s - (self._waits.monotonic() - before)
+            with self._changed:
+                if left <= 0 or not self._changed.wait_for(lambda: self._pending == 0, left):
+                    return False
+            quiet = self._await(self._quiet(), left)
+            if quiet and self._pending == 0:
+                return self._delivery.drain(left)
+
+    async def _quiet(self) -> bool:
+        """Hear everything that was said until now; whether no fills are missing."""
+        for stream in self._streams.values():
+            await stream.barrier()
+        if self.tickets.waiting():
+            await asyncio.sleep(0.01)
+        return not self.tickets.waiting()
+
+    # ---- requests --------------------------------------------------------------------------
+
+    def _request(self, what: str, client_id: str, work: Coroutine[Any, Any, None]) -> None:
+        if self._thread is None or self._closing:
+            work.close()
+            raise InfrastructureError(f"the gateway '{self.name}' is not connected")
+        with self._changed:
+            self._pending += 1
+        self._loop.call_soon_threadsafe(self._begin, what, client_id, work)
+
+    def _begin(self, what: str, client_id: str, work: Coroutine[Any, Any, None]) -> None:
+        self._spawn(self._carry_out(what, client_id, work))
+
+    async def _carry_out(self, what: str, client_id: str, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except asyncio.CancelledError:
+            self._in_doubt(what, client_id, "the gateway was closed")
+            raise
+        except Exception as error:
+            # A fault of ours in the middle of a request: what it did is not known.
+            self._in_doubt(what, client_id, f"{type(error).__name__}: {error}")
+            self.teller.alert(
+                "critical", f"a fault during {what}", f"{type(error).__name__}: {error}"
+            )
+        finally:
+            with self._changed:
+                self._pending -= 1
+                self._changed.notify_all()
+
+    def _in_doubt(self, what: str, client_id: str, why: str) -> None:
+        if what != "query":
+            self.teller.unknown(client_id, what, why)
+
+    def _bound(self, account: str) -> BoundAccount:
+        found = self.accounts.get(account)
+        if found is None:
+            raise ConfigError(
+                f"no account '{account}' is bound", fix=f"use {', '.join(self.accounts)}"
+            )
+        return found
+
+    def _await(self, work: Coroutine[Any, Any, T], timeout_s: float) -> T:
+        if self._thread is None or self._loop.is_closed():
+            work.close()
+            raise InfrastructureError(f"the gateway '{self.name}' is not connected")
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result(timeout_s)
+        except TimeoutError:
+            future.cancel()
+            raise InfrastructureError(
+                "the exchange does not answer", why=f"nothing came within {timeout_s:g} s"
+            ) from None
+
+    # ---- the thread ------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_forever()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _start(self) -> None:
+        await self.markets.refresh()
+        await self._checks.agent(self._signer.address, self.accounts)
+        for bound in self.accounts.values():
+            self.reports[bound.name] = await self._checks.account(bound)
+            await self._listen(bound)
+        for listener in self._listeners.values():
+            await listener.ready.wait()
+        self._spawn(self._maintain())
+
+    async def _listen(self, bound: BoundAccount) -> None:
+        state = await self._reader.ask("clearinghouseState", bound)
+        settings = self.settings
+        listener = AccountListener(
+            bound,
+            f"{self.name}:{bound.name}",
+            self._delivery,
+            self._waits,
+            self.markets,
+            self.tickets,
+            self.teller,
+            self._status,
+            self._reader,
+            started_ms=int(state["time"]),
+            overlap_ms=settings.overlap_ms,
+            spawn=self._spawn,
+        )
+        stream = Stream(
+            settings.ws_url,
+            lambda: self.transport.session,
+            self._waits,
+            settings.stream,
+            self._random,
+            listener,
+            list(subscriptions(bound.address)),
+        )
+        self._listeners[bound.name], self._streams[bound.name] = listener, stream
+        self._spawn(stream.run())
+
+    async def _stop(self) -> None:
+        if self._pending:
+            await asyncio.sleep(0)
+        for task in list(self._tasks):
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=_CLOSING_S)
+        await self.transport.close()
+
+    # ---- what goes on by itself ------------------------------------------------------------
+
+    async def _maintain(self) -> None:
+        """Probe while the breaker is open; keep rules and budgets fresh."""
+        now = self._waits.monotonic()
+        rules_s = now + self.settings.meta_refresh_s
+        rates_s = now + self.settings.rate_check_s
+        while True:
+            await self._waits.sleep(_TICK_S)
+            if self.transport.breaker.open:
+                await self._waits.sleep(self.transport.breaker.probe_wait_s)
+                await self.transport.probe()
+                continue
+            now = self._waits.monotonic()
+            try:
+                if now >= rules_s:
+                    rules_s = now + self.settings.meta_refresh_s
+                    await self.markets.refresh()
+                if now >= rates_s:
+                    rates_s = now + self.settings.rate_check_s
+                    for bound in self.accounts.values():
+                        await self._reader.refresh_budget(bound)
+            except GenesisError as error:
+                self.teller.alert("warning", "rules or limits cannot be refreshed", str(error))
+
+    def _breaker_changed(self, opened: bool, why: str) -> None:
+        source = f"{self.name}:orders"
+        self._delivery.tell(ConnectionChanged(source, not opened, why), source)
+        if not opened:  # what was lost meanwhile is asked for
+            for listener in self._listeners.values():
+                listener.soon()
+
+    def _halted(self, why: str) -> None:
+        source = f"{self.name}:signer"
+        self._delivery.tell(ConnectionChanged(source, False, why), source)
+        self.teller.alert("critical", "nothing can be signed any more", why)
+
+    def _rules_changed(self, lines: list[str]) -> None:
+        self.teller.alert("warning", "the exchange changed its rules", "\n".join(lines))
+
+    def _traded(self, account: str, dollars: Decimal) -> None:
+        self.accounts[account].budget.traded(dollars)
+
+    def _chase(self, ticket: Ticket, leg: Leg) -> None:
+        self._spawn(self._status.chase(ticket, leg))

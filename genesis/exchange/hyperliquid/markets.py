@@ -1,0 +1,93 @@
+"""Rules and middle prices of the markets, kept fresh."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+from genesis.domain.errors import InfrastructureError
+from genesis.exchange.hyperliquid.limits import Priority
+from genesis.exchange.hyperliquid.rules import MarketRule, changes, rules_from_meta
+from genesis.exchange.hyperliquid.shapes import UNREADABLE, number
+from genesis.exchange.hyperliquid.transport import Transport
+from genesis.exchange.hyperliquid.waits import Waits
+
+
+class Markets:
+    """What is known of the markets.
+
+    Parameters
+    ----------
+    transport : Transport
+    waits : Waits
+    mid_age_s : float
+        Older middle prices are asked for again.
+    changed : callable
+        Hears readable lines about rules that changed.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        waits: Waits,
+        mid_age_s: float,
+        changed: Callable[[list[str]], None],
+    ) -> None:
+        self._transport = transport
+        self._waits = waits
+        self._age_s = mid_age_s
+        self._changed = changed
+        self.rules: dict[str, MarketRule] = {}
+        self._mids: dict[str, Decimal] = {}
+        self._mids_s = -1e9
+
+    async def refresh(self) -> None:
+        """Read the rules anew.
+
+        Raises
+        ------
+        InfrastructureError
+        """
+        fresh = rules_from_meta(await self._transport.info({"type": "meta"}))
+        lines = changes(self.rules, fresh)
+        self.rules = fresh
+        if lines:
+            self._changed(lines)
+
+    def on_mids(self, data: Any) -> None:
+        """Take in the stream's middle prices; one that is none is left out."""
+        mids = {}
+        for coin, text in data["mids"].items():
+            try:
+                mid = number(text)
+            except UNREADABLE:
+                continue
+            if mid > 0:
+                mids[str(coin)] = mid
+        self._mids, self._mids_s = mids, self._waits.monotonic()
+
+    async def mid(self, coin: str, priority: Priority, *, ask: bool) -> Decimal:
+        """Middle price, zero where none is known.
+
+        Parameters
+        ----------
+        coin : str
+        priority : Priority
+        ask : bool
+            Whether it may be asked for.
+
+        Raises
+        ------
+        InfrastructureError
+        """
+        if self._waits.monotonic() - self._mids_s <= self._age_s and coin in self._mids:
+            return self._mids[coin]
+        if not ask:
+            return Decimal(0)
+        answer = await self._transport.info({"type": "allMids"}, priority)
+        try:
+            self.on_mids({"mids": answer})
+        except UNREADABLE as error:
+            raise InfrastructureError("the middle prices cannot be read", why=str(error)) from None
+        return self._mids.get(coin, Decimal(0))
