@@ -157,7 +157,7 @@ def test_candles_that_waited_are_decided_on_and_their_entries_expire(run: LiveRu
 
 
 def in_its_own_thread(act: Callable[[], object]) -> None:
-    thread = Thread(target=act)
+    thread = Thread(target=act, daemon=True)
     thread.start()
     thread.join(60)
     assert not thread.is_alive()

@@ -94,6 +94,17 @@ def test_it_has_recovered_when_the_oldest_is_young_again_not_when_something_move
     assert seconds(clock, monitor, 1) == [StageRecovered("s")]
 
 
+def test_a_stage_at_its_limit_does_not_flicker() -> None:
+    clock, queue, monitor = watched(limit_s=5.0)
+    queue.put(1)
+    edges = seconds(clock, monitor, 2)
+    for _ in range(40):  # what waits is three to six seconds old, again and again
+        queue.put(1)
+        edges += seconds(clock, monitor, 4)
+        queue.take(1)
+    assert [type(edge) for edge in edges] == [StageStalled]
+
+
 def test_a_consumer_that_is_too_slow_stalls_although_it_moves() -> None:
     clock, queue, monitor = watched(limit_s=5.0)
     edges: list[object] = []
@@ -153,6 +164,12 @@ def test_a_count_that_was_too_high_for_a_moment_leaves_no_old_item_behind() -> N
     reading[0] = Reading(101, 100)
     seconds(clock, monitor, 1)
     assert monitor.reports[0].oldest_ms == 0
+
+    reading[0] = Reading(9_000, 101)
+    seconds(clock, monitor, 1)
+    for number in range(102, 162):  # one waits at a time, and each for a second only
+        reading[0] = Reading(number, number - 1)
+        assert seconds(clock, monitor, 1) == []
 
 
 def test_a_time_in_which_nobody_watched_counts_against_nobody() -> None:
