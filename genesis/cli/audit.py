@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from genesis.cli import render
+from genesis.cli.commands import whole
 from genesis.cli.events import Run
 from genesis.cli.options import Json, home_of
 
@@ -71,6 +72,9 @@ def _show(found: FlowAudit) -> None:
     stuck = [one.stage for one in found.stages if one.verdict == "stalled"]
     text = "every stage moves" if found.healthy else f"stalled: {', '.join(stuck)}"
     out.print(text, markup=False)
+    if stuck and not found.pid and found.state != "finished":
+        step = whole(f"genesis paper run --resume {found.run}")
+        out.print(f"next     what waits is taken up again by {step}", markup=False)
 
 
 _ENDED = {"finished": "is finished", "stopped": "was stopped", "failed": "failed"}

@@ -275,3 +275,12 @@ def test_the_command_on_a_run_that_is_over(run: LiveRun) -> None:
     assert code == 0
     assert "not being traded, it was stopped; by its log" in text
     assert call(run.folder.parent.parent, "audit", "flow", "none").code == 2
+
+
+def test_the_command_says_how_a_run_that_died_goes_on(run: LiveRun) -> None:
+    add(run, first(run, EventType.SIGNAL_GENERATED).data)
+    write_status(run.folder, msgspec.structs.replace(run.status, state="running"))
+    assert stalled(died(run)) == {"decisions"}
+    code, text = command(run)
+    assert code == 1
+    assert "genesis paper run --resume run" in text.replace(f" --home {run.folder.parents[1]}", "")
