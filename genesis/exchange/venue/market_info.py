@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from genesis.exchange.venue.candles import KEPT, bucket, bucket_end, shown, without_gaps
+from genesis.exchange.venue.candles import KEPT, Row, bucket, bucket_end, shown, without_gaps
 from genesis.exchange.venue.market import Market
 from genesis.exchange.venue.path import PricePath
 from genesis.exchange.venue.rates import hourly_rate
@@ -12,7 +12,8 @@ from genesis.exchange.venue.state import VenueState, usd
 from genesis.exchange.venue.units import POW10, RATE_DECIMALS, show, to_tick
 
 _BOOK_DEPTH = 20
-_HISTORY_POINTS = 8
+_HISTORY_POINTS = 4
+_HISTORIES_KEPT = 100
 _ROWS = 500
 
 
@@ -25,6 +26,7 @@ class MarketInfo:
     def __init__(self, state: VenueState, path: PricePath) -> None:
         self._state = state
         self._path = path
+        self._history: dict[tuple[str, str, int], list[Row]] = {}
 
     def _market(self, coin: str) -> Market:
         return self._state.by_coin[coin]
@@ -147,26 +149,42 @@ class MarketInfo:
 
     def _older(
         self, market: Market, interval: str, before: int, start_ms: int, room: int
-    ) -> list[list[int]]:
-        rows: list[list[int]] = []
-        open_ms = bucket(interval, before - 1)
-        coin, spec = market.spec.coin, market.spec
-        while len(rows) < room and bucket_end(interval, open_ms) > start_ms and open_ms > 0:
-            length = bucket_end(interval, open_ms) - open_ms
-            points = [
-                self._path.price(coin, open_ms + length * k // _HISTORY_POINTS)
-                for k in range(_HISTORY_POINTS + 1)
-            ]
-            if None in points:
+    ) -> list[Row]:
+        """Candles before the tape, newest last; kept, since they never change."""
+        key = (market.spec.coin, interval, before)
+        if key not in self._history:
+            if len(self._history) >= _HISTORIES_KEPT:
+                del self._history[next(iter(self._history))]
+            self._history[key] = []
+        rows = self._history[key]
+        while len(rows) < room:
+            end_ms = rows[-1][0] if rows else before
+            if end_ms <= start_ms or end_ms <= bucket_end(interval, 0):
                 break
-            prices = [to_tick(px, spec.coarsest) for px in points if px is not None]
-            moved = max(prices) - min(prices)
-            volume = (moved * 10_000 // prices[0] + 1) * POW10[spec.sz_decimals]
-            rows.append(
-                [open_ms, prices[0], max(prices), min(prices), prices[-1], volume, 2 * len(prices)]
-            )
-            open_ms = bucket(interval, open_ms - 1)
-        return rows[::-1]
+            row = self._drawn(market, bucket(interval, end_ms - 1), end_ms, rows)
+            if row is None:
+                break
+            rows.append(row)
+        return rows[: max(room, 0)][::-1]
+
+    def _drawn(self, market: Market, open_ms: int, end_ms: int, rows: list[Row]) -> Row | None:
+        """Draw a candle from the reference price; it closes where the next one opens."""
+        coin, spec = market.spec.coin, market.spec
+        prices: list[int] = []
+        for k in range(_HISTORY_POINTS):
+            px = self._path.price(coin, open_ms + (end_ms - open_ms) * k // _HISTORY_POINTS)
+            if px is None:
+                return None
+            prices.append(to_tick(px, spec.coarsest))
+        close = rows[-1][1] if rows else None
+        if close is None:
+            last = self._path.price(coin, end_ms)
+            close = prices[-1] if last is None else to_tick(last, spec.coarsest)
+        prices.append(close)
+        moved = max(prices) - min(prices)
+        volume = (moved * 10_000 // prices[0] + 1) * POW10[spec.sz_decimals]
+        count = 2 * len(prices)
+        return [open_ms, prices[0], max(prices), min(prices), close, volume, count]
 
     def funding_history(
         self, coin: str, start_ms: int, end_ms: int | None = None
