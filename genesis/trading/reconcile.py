@@ -199,8 +199,9 @@ def _orders(state: AccountState, orders: OrderManager) -> list[Difference]:
         listed.add(order.order_id)
         found += _order(order, there)
     for order in orders.open_orders(state.account):
-        # One that was acknowledged after the snapshot cannot be in it.
-        settled = order.state in _OPEN and 0 < order.accepted_ms < state.ts_ms
+        # One that was acknowledged after the snapshot cannot be in it. One of the same instant
+        # may have ended within it, so it is asked for: time can stand still for a whole phase.
+        settled = order.state in _OPEN and 0 < order.accepted_ms <= state.ts_ms
         if settled and order.order_id not in listed:
             text = f"order {order.order_id} is {order.state.value} here and not at the exchange"
             symbol = order.request.symbol

