@@ -31,8 +31,8 @@ _LIGHT = frozenset(
 )
 _JSON = {"Content-Type": "application/json"}
 _RETRY_S, _LONGEST_RETRY_S = 0.2, 5.0
-_PAUSE_S = 10.0
-"""How long reads and orders pause after the exchange said 429."""
+_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 30.0
+"""How long reads and orders pause after the exchange said 429, doubled while it goes on."""
 
 
 def info_weight(kind: str) -> int:
@@ -91,6 +91,7 @@ class Transport:
         self._attempts = attempts
         self._random = random_
         self._session: aiohttp.ClientSession | None = None
+        self._pause_s = _PAUSE_S
         self.sent = 0
         self.told: Callable[[str], None] = lambda _: None
 
@@ -174,7 +175,7 @@ class Transport:
             answer = msgspec.json.decode(data)
         except (msgspec.DecodeError, UnicodeDecodeError):
             raise self._failed("an answer that is no JSON", probe) from None
-        self.breaker.success()
+        self._answered()
         return answer
 
     def _failed(self, why: str, probe: bool) -> _Failed:
@@ -206,15 +207,20 @@ class Transport:
         elif reply.verdict is Verdict.UNKNOWN and reply.reason != "nonce":
             self.breaker.failure(reply.text)
         else:
-            self.breaker.success()
+            self._answered()
         return reply
+
+    def _answered(self) -> None:
+        self.breaker.success()
+        self._pause_s = _PAUSE_S
 
     def _lost(self, reason: str, why: str) -> Reply:
         self.breaker.failure(why)
         return Reply(Verdict.UNKNOWN, reason=reason, text=why)
 
     def _limited(self) -> None:
-        self.budget.refused(_PAUSE_S * (1.0 + 0.5 * self._random.random()))
+        self.budget.refused(self._pause_s * (1.0 + 0.5 * self._random.random()))
+        self._pause_s = min(2.0 * self._pause_s, _LONGEST_PAUSE_S)
         self.told("the exchange says 429: requests pause")
 
     async def _post(self, path: str, body: bytes) -> tuple[int, bytes]:
