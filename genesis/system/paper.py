@@ -206,9 +206,10 @@ def start_paper(
     from genesis.paper.settings import write_settings
 
     folder = runs_folder(workspace) / run_id
+    feed = with_origins(market.feed, settings)
     folder.mkdir(parents=True, mode=0o700)
     write_settings(folder, settings, {"synchronous": synchronous})
-    return _take(workspace, folder, settings, market, synchronous, stopped, told)
+    return _take(workspace, folder, settings, market, feed, synchronous, stopped, told)
 
 
 def resume_paper(
@@ -230,7 +231,8 @@ def resume_paper(
             f"the paper run {folder.name} is finished", fix=f"genesis paper report {folder.name}"
         )
     market = stored_market(workspace, settings.market)
-    return _take(workspace, folder, settings, market, facts["synchronous"], stopped, told)
+    feed = with_origins(market.feed, settings)
+    return _take(workspace, folder, settings, market, feed, facts["synchronous"], stopped, told)
 
 
 def _take(
@@ -238,6 +240,7 @@ def _take(
     folder: Path,
     settings: PaperSettings,
     market: PaperMarket,
+    feed: DataFeed,
     synchronous: str,
     stopped: Callable[[], bool],
     told: Callable[[int], None],
@@ -248,7 +251,7 @@ def _take(
     engine = PaperTradingEngine(
         folder,
         settings,
-        with_origins(market.feed, settings),
+        feed,
         market.instruments,
         build=trading_build(),
         synchronous=synchronous,
