@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from genesis.exchange.venue.accounts import Account
+from genesis.exchange.venue.changes import Changes
 from genesis.exchange.venue.delegates import Delegates
 from genesis.exchange.venue.matching import Matching
 from genesis.exchange.venue.placement import Placement, done, refused
@@ -25,16 +26,17 @@ class Actions:
     def __init__(self, state: VenueState, matching: Matching, schedule: Schedule) -> None:
         self._state = state
         self.placement = Placement(state, matching)
+        self.changes = Changes(state, matching, self.placement)
         self.settings = Settings(state, matching, schedule)
         self.transfers = Transfers(state)
         self.delegates = Delegates(state)
         self.twaps = Twaps(state, self.placement, schedule)
         self._by_type: dict[str, Callable[[Account, Json], Json]] = {
             "order": self.placement.order,
-            "cancel": self.placement.cancel,
-            "cancelByCloid": self.placement.cancel_by_cloid,
-            "modify": self.placement.modify,
-            "batchModify": self.placement.batch_modify,
+            "cancel": self.changes.cancel,
+            "cancelByCloid": self.changes.cancel_by_cloid,
+            "modify": self.changes.modify,
+            "batchModify": self.changes.batch_modify,
             "scheduleCancel": self.settings.schedule_cancel,
             "updateLeverage": self.settings.leverage,
             "updateIsolatedMargin": self.settings.isolated_margin,

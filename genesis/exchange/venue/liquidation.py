@@ -84,8 +84,12 @@ class Liquidation:
         for asset, size in positions:
             self._sell(account, self._state.markets[asset], size, "Cross")
             state = cross_margin(account, self._state.markets)
-            if state.value >= state.maintenance:
+            if state.value >= state.maintenance and state.notional:
                 return
+        if account.raw < 0 and not cross_margin(account, self._state.markets).notional:
+            # What the last sale left unpaid is nobody's debt.
+            self._state.insurance += account.raw
+            account.raw = 0
 
     def _isolated(self, account: Account, market: Market, value: int, needed: int) -> None:
         self._state.begin()

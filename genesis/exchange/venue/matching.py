@@ -50,6 +50,9 @@ class Matching:
                 continue
             sz = min(order.sz, maker.sz)
             other = state.accounts[maker.user]
+            if market.interest_cap and _grows_beyond_cap(market, other, -sign * sz):
+                self.end(maker, "openInterestCapCanceled")
+                continue
             if not self._carries(other, market, -sign * sz, px):
                 self.end(maker, "marginCanceled")
                 continue
@@ -213,6 +216,12 @@ class Matching:
             last.orig -= surplus
             self._state.markets[asset].book.side(last.buy).reduce(last, surplus)
             self.tell(last)
+
+
+def _grows_beyond_cap(market: Market, account: Account, delta: int) -> bool:
+    """Whether a fill would add to a position in a market that is at its cap."""
+    size = account.size(market.spec.asset)
+    return market.open_interest >= market.interest_cap and abs(size + delta) > abs(size)
 
 
 def register(account: Account, order: Order) -> None:

@@ -1,4 +1,4 @@
-"""Orders, cancellations and modifications of an account."""
+"""Orders of an account, alone and in groups."""
 
 from __future__ import annotations
 
@@ -10,22 +10,18 @@ from genesis.exchange.venue.admission import Refusal
 from genesis.exchange.venue.drafts import (
     Draft,
     address,
-    client_id,
     field,
     integer,
     read_order,
     rows,
-    text,
 )
 from genesis.exchange.venue.market import Market
 from genesis.exchange.venue.matching import Matching, register
-from genesis.exchange.venue.orders import CANCELED, FILLED, Order
+from genesis.exchange.venue.orders import FILLED, Order
 from genesis.exchange.venue.state import VenueState
 from genesis.exchange.venue.units import MalformedAction, ratio, show
 
 Json = dict[str, Any]
-_NEVER_PLACED = "Order was never placed, already canceled, or filled."
-_DEAD = "Cannot modify canceled or filled order"
 _IMMEDIATE = ("Ioc", "FrontendMarket")
 
 
@@ -43,7 +39,7 @@ def refused(reason: str) -> Json:
 
 
 class Placement:
-    """Executes ``order``, ``cancel``, ``cancelByCloid``, ``modify`` and ``batchModify``."""
+    """Executes ``order``."""
 
     def __init__(self, state: VenueState, matching: Matching) -> None:
         self._state = state
@@ -67,12 +63,12 @@ class Placement:
                 return done("order", {"statuses": [{"error": reason}]})
             good.append(draft)
         if grouping == "normalTpsl":
-            return self._answer(self._bracket(account, good, builder, rate), good)
+            return self.answer(self._bracket(account, good, builder, rate), good)
         if grouping == "positionTpsl":
-            return self._answer(self._position_tpsl(account, good), good)
+            return self.answer(self._position_tpsl(account, good), good)
         if grouping != "na" and not isinstance(grouping, dict):
             raise MalformedAction(f"unknown grouping {grouping!r}")
-        return self._answer(
+        return self.answer(
             [self.place(account, draft, builder=builder, rate=rate) for draft in good], good
         )
 
@@ -82,7 +78,8 @@ class Placement:
             return "", 0
         return address(field(builder, "b"), "b"), integer(field(builder, "f"), "f")
 
-    def _answer(self, results: list[Order | Refusal | str], drafts: list[Draft]) -> Json:
+    def answer(self, results: list[Order | Refusal | str], drafts: list[Draft]) -> Json:
+        """Return the answer of an action, one status per order."""
         statuses = [
             self._status(result, draft) for result, draft in zip(results, drafts, strict=True)
         ]
@@ -116,11 +113,11 @@ class Placement:
     ) -> Order | Refusal:
         """Judge one order and let it act; return it, or why not."""
         market = self._state.markets[draft.spec.asset]
-        order = self._new(account, draft, builder, rate)
+        order = self.new(account, draft, builder, rate)
         order.twap = twap
         refusal = self._judge(account, draft, market)
         if refusal is not None:
-            return self._reject(account, order, refusal)
+            return self.reject(account, order, refusal)
         if draft.tpsl:
             register(account, order)
             self._matching.arm(order)
@@ -141,14 +138,14 @@ class Placement:
             if order.filled:
                 matching.end(order, "marginCanceled")
                 return order
-            return self._reject(account, order, admission.NO_MARGIN)
+            return self.reject(account, order, admission.NO_MARGIN)
         if order.tif in _IMMEDIATE:
             if order.filled:
                 matching.end(order, self._state.profile.partial_ioc_status)
                 return order
             market_order = order.tif == "FrontendMarket"
             refusal = admission.NO_LIQUIDITY if market_order else admission.NO_MATCH
-            return self._reject(account, order, refusal)
+            return self.reject(account, order, refusal)
         matching.rest(order)
         matching.tell(order)
         if order.reduce_only:
@@ -170,7 +167,8 @@ class Placement:
                 refusal = ("rejected", "Client order id is already in use.")
         return refusal
 
-    def _new(self, account: Account, draft: Draft, builder: str = "", rate: int = 0) -> Order:
+    def new(self, account: Account, draft: Draft, builder: str = "", rate: int = 0) -> Order:
+        """Return a new order as drafted; nothing knows it yet."""
         state = self._state
         return Order(
             oid=state.number("oid"),
@@ -192,7 +190,8 @@ class Placement:
             builder_rate=rate,
         )
 
-    def _reject(self, account: Account, order: Order, refusal: Refusal) -> Refusal:
+    def reject(self, account: Account, order: Order, refusal: Refusal) -> Refusal:
+        """End an order before it began, and return why."""
         # The record must be found by client id, but never in place of a living order.
         known = account.cloids.get(order.cloid) if order.cloid is not None else None
         if order.cloid is not None and (known is None or known not in account.orders):
@@ -211,13 +210,13 @@ class Placement:
         children: list[Order] = []
         for draft in drafts[1:]:
             draft.reduce_only = True
-            child = self._new(account, draft)
+            child = self.new(account, draft)
             market = self._state.markets[draft.spec.asset]
             refusal = admission.refuse_form(draft, market, self._state)
             if refusal is None and not draft.tpsl:
                 refusal = admission.BAD_TRIGGER
             if refusal is not None:
-                out.append(self._reject(account, child, refusal))
+                out.append(self.reject(account, child, refusal))
                 continue
             register(account, child)
             child.parent = parent.oid
@@ -240,8 +239,8 @@ class Placement:
             draft.sz, draft.reduce_only = abs(size), True
             result: Order | Refusal
             if not draft.tpsl:
-                order = self._new(account, draft)
-                result = self._reject(account, order, admission.BAD_TRIGGER)
+                order = self.new(account, draft)
+                result = self.reject(account, order, admission.BAD_TRIGGER)
             else:
                 result = self.place(account, draft)
             if isinstance(result, Order):
@@ -251,106 +250,6 @@ class Placement:
             out.append("waitingForTrigger" if bare else result)
         _kin(placed)
         return out
-
-    def cancel(self, account: Account, action: Json) -> Json:
-        """Cancel by order number."""
-        wanted = [
-            (integer(field(row, "a"), "a"), integer(field(row, "o"), "o"))
-            for row in rows(field(action, "cancels"), "cancels")
-        ]
-        return self._cancel_all(account, wanted)
-
-    def cancel_by_cloid(self, account: Account, action: Json) -> Json:
-        """Cancel by client id."""
-        wanted: list[tuple[int, int]] = []
-        for row in rows(field(action, "cancels"), "cancels"):
-            asset = integer(field(row, "asset"), "asset")
-            cloid = client_id(field(row, "cloid")) or ""
-            wanted.append((asset, account.cloids.get(cloid, 0)))
-        return self._cancel_all(account, wanted)
-
-    def _cancel_all(self, account: Account, wanted: list[tuple[int, int]]) -> Json:
-        statuses: list[Any] = []
-        for asset, oid in wanted:
-            order = account.orders.get(oid)
-            if order is None or order.asset != asset:
-                statuses.append({"error": f"{_NEVER_PLACED} asset={asset}"})
-                continue
-            self._matching.end(order, CANCELED)
-            statuses.append("success")
-        return done("cancel", {"statuses": statuses or [{"error": "Cancel batch is empty."}]})
-
-    def modify(self, account: Account, action: Json) -> Json:
-        """Replace one order; the whole action fails where that is not possible."""
-        key = action.get("oid", action.get("cloid"))
-        draft = read_order(field(action, "order"), self._state)
-        reason = admission.malformed_payload(draft)
-        if reason is not None or draft is None:
-            return refused(reason or "")
-        result = self._replace(account, _order_key(key), draft)
-        if isinstance(result, tuple):
-            return refused(f"{result[1]} asset={draft.spec.asset}")
-        return done("default")
-
-    def batch_modify(self, account: Account, action: Json) -> Json:
-        """Replace orders, one status each."""
-        pairs: list[tuple[int | str, Draft]] = []
-        for row in rows(field(action, "modifies"), "modifies"):
-            draft = read_order(field(row, "order"), self._state)
-            reason = admission.malformed_payload(draft)
-            if reason is not None or draft is None:
-                return done("order", {"statuses": [{"error": reason}]})
-            pairs.append((_order_key(row.get("oid", row.get("cloid"))), draft))
-        if not pairs:
-            return done("order", {"statuses": [{"error": "Modify batch is empty."}]})
-        results: list[Order | Refusal | str] = [
-            self._replace(account, key, draft) for key, draft in pairs
-        ]
-        return self._answer(results, [draft for _, draft in pairs])
-
-    def _replace(self, account: Account, key: int | str, draft: Draft) -> Order | Refusal:
-        """Cancel an order and place its successor, with a new number and the old client id."""
-        oid = account.cloids.get(key, 0) if isinstance(key, str) else key
-        old = account.orders.get(oid)
-        if old is None or old.asset != draft.spec.asset:
-            return "rejected", _DEAD
-        market = self._state.markets[old.asset]
-        refusal = admission.refuse_form(draft, market, self._state)
-        if refusal is not None:
-            # What can be seen without touching the book leaves the old order alive.
-            return self._reject(account, self._new(account, draft), refusal)
-        if draft.cloid is None:
-            draft.cloid = old.cloid
-        children, old.children = old.children, []
-        self._matching.end(old, CANCELED)
-        result = self.place(account, draft, builder=old.builder, rate=old.builder_rate)
-        if isinstance(result, Order):
-            result.whole_position = old.whole_position
-            self._inherit(account, old, result, children)
-        else:
-            old.children = children
-            self._matching.release(account, old)
-        return result
-
-    def _inherit(self, account: Account, old: Order, new: Order, children: list[int]) -> None:
-        """Hand the family of a replaced order to its successor."""
-        new.children = children
-        for oid in children:
-            if oid in account.orders:
-                account.orders[oid].parent = new.oid
-        new.siblings = old.siblings
-        for oid in old.siblings:
-            sibling = account.orders.get(oid)
-            if sibling is not None:
-                sibling.siblings = [new.oid if s == old.oid else s for s in sibling.siblings]
-        if new.oid not in account.orders:
-            self._matching.release(account, new)
-
-
-def _order_key(key: object) -> int | str:
-    if isinstance(key, str):
-        return client_id(text(key, "oid")) or ""
-    return integer(key, "oid")
 
 
 def _kin(orders: list[Order]) -> None:

@@ -354,6 +354,15 @@ def test_statuses_that_arise_by_themselves(rig):
     assert rig.core.balance() == 0
 
 
+def test_a_resting_order_gives_way_to_a_cap_that_came_later(rig):
+    rig.deal(ALICE, BOB, "ETH", "3000", "1")
+    oid = rig.resting(CAROL, "ETH", "A", "3001", "1")
+    rig.core.knobs.set_interest_cap("ETH", "1")
+    # Alice closes nothing by it: both sides would be new.
+    rig.order(BOB, "ETH", "B", "3001", "1", "Ioc")
+    assert rig.status(CAROL, oid) == "openInterestCapCanceled"
+
+
 def test_too_many_orders_and_too_large_a_position():
     rig = Rig(VenueProfile(step_ms=0, agents=False, open_orders=3, max_position=30_000))
     for _ in range(3):
