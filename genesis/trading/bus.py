@@ -374,7 +374,10 @@ class EventBus:
 
     def _require_reserve(self, events: Sequence[Event]) -> None:
         beyond = len(events) - self._reserve
-        if all(len(queue.events) + beyond <= queue.capacity for queue in self._queues):
+        for queue in self._queues:
+            if len(queue.events) + beyond > queue.capacity:
+                break
+        else:
             return  # there is room even if one lane gets all of them
         arriving = [0] * len(self._queues)
         for event in events:

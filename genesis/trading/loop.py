@@ -201,13 +201,14 @@ class TradingLoop:
         except Exception as error:
             self.fault = HandlerFault(event, f"{type(error).__name__}: {error}")
             raise self._halted() from error
-        if core.rows:
-            self._rows += core.rows
-        if core.acts:
+        desk = core.desk  # what the core's properties show, at the price of a look
+        if desk.rows:
+            self._rows += desk.rows
+        if desk.acts:
             self._act(event)
-        if core.emitted:
-            self._bus.emit(core.emitted)
-        self.flow.done(event, core.rows)
+        if desk.emitted:
+            self._bus.emit(desk.emitted)
+        self.flow.done(event, desk.rows)
 
     def _act(self, event: Event) -> None:
         data = event.data
