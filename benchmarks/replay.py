@@ -4,7 +4,8 @@ A paper run of several strategies on several symbols is made, kept on disk, and 
 first event: every emission, commands included, must be the stored one to the byte, and the state
 that it ends with must be that of the run. As a control the same log is folded with a strategy's
 risk limit changed: the replay must notice. ``reference`` is reading the events and decoding them,
-without a core; best of the repeats.
+without a core; best of the repeats. A replay waits for nothing, so that what it takes of one core
+is by processor time: other programs do not count.
 
     python benchmarks/replay.py
     python benchmarks/replay.py --bars 2000 --repeats 5 --folder /data
@@ -64,14 +65,15 @@ def make_run(folder: Path, bars: int) -> float:
     return outcome.events / seconds
 
 
-def replayed(folder: Path, repeats: int) -> tuple[list[ReplayOutcome], float]:
-    """Outcomes of the replays and the best rate, events a second."""
-    outcomes, best = [], 0.0
+def replayed(folder: Path, repeats: int) -> tuple[list[ReplayOutcome], float, float]:
+    """Outcomes of the replays; best events a second, by the clock and by processor time."""
+    outcomes, best, alone = [], 0.0, 0.0
     for _ in range(repeats):
-        began = time.perf_counter()
+        began, spent = time.perf_counter(), time.process_time()
         outcomes.append(replay_run(folder))
         best = max(best, outcomes[-1].events / (time.perf_counter() - began))
-    return outcomes, best
+        alone = max(alone, outcomes[-1].events / (time.process_time() - spent))
+    return outcomes, best, alone
 
 
 def read_rate(folder: Path, repeats: int) -> tuple[float, int, int]:
@@ -98,7 +100,7 @@ def main() -> int:
         folder = Path(temporary) / "run"
         made = make_run(folder, options.bars)
         reference, derived, commands = read_rate(folder, options.repeats)
-        outcomes, best = replayed(folder, options.repeats)
+        outcomes, best, alone = replayed(folder, options.repeats)
         small = HardLimits(max_order=1e-6, max_position=1e-6, max_gross=1e-6)
         write_settings(folder, settings_of(small), {})
         control = replay_run(folder)
@@ -106,7 +108,7 @@ def main() -> int:
         "every emission equal": all(not o.divergences and not o.pending for o in outcomes),
         "state hash of the run": all(o.equal and o.expected for o in outcomes),
         "commands among them": commands > 100,
-        f"at least {LEAST:,} events a second": best >= LEAST,
+        f"at least {LEAST:,} events a second of one core": alone >= LEAST,
         "a core with other limits is noticed": bool(control.divergences) and not control.equal,
     }
     result = {
@@ -118,6 +120,7 @@ def main() -> int:
         "events": outcomes[0].events,
         "emissions": derived,
         "commands": commands,
+        "processor_rate": round(alone),
         "made_at": round(made),
         "checks": checks,
     }
