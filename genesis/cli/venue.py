@@ -26,7 +26,9 @@ def serve(
     ctx: typer.Context,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 for any free one.")] = 3001,
     seed: Annotated[int, typer.Option(min=0, help="Of prices and of the venue's traders.")] = 1,
-    market: Annotated[str, typer.Option(help="synthetic, or replay of a dataset.")] = "synthetic",
+    market: Annotated[
+        str, typer.Option(help="synthetic, replay of a dataset, or still.")
+    ] = "synthetic",
     dataset: Annotated[
         str | None,
         typer.Argument(metavar="[DATASET]", help="For replay: venue:SYM[,SYM]:interval[:from..to]"),
@@ -41,6 +43,9 @@ def serve(
         int | None,
         typer.Option(metavar="MS", min=0, help="Scripted time from this instant, by control call."),
     ] = None,
+    unlimited: Annotated[
+        bool, typer.Option("--unlimited", help="Without limits of weight and requests.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Serve a local exchange on the loopback interface; Ctrl-C saves it and ends it.
@@ -67,10 +72,18 @@ def serve(
         raise InputError(f"no market {market!r}", fix=f"use {' or '.join(venues.MARKETS)}")
     if (market == "replay") != (dataset is not None):
         raise InputError(
-            "a replay needs a dataset, and a synthetic market has none",
+            "a replay needs a dataset, and other markets have none",
             fix="genesis venue serve --market replay DATASET",
         )
-    settings = venues.VenueSettings(seed, dataset, faults, state, scripted)
+    settings = venues.VenueSettings(
+        seed=seed,
+        dataset=dataset,
+        faults=faults,
+        state=state,
+        scripted_ms=scripted,
+        still=market == "still",
+        unlimited=unlimited,
+    )
     venue = venues.open_venue(Workspace(home_of(ctx)), settings)
 
     def ready(url: str) -> None:

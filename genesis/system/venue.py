@@ -16,10 +16,9 @@ if TYPE_CHECKING:
     from genesis.exchange.venue.path import RecordedPath
     from genesis.exchange.venue.venue import Venue
 
-MARKETS = ("synthetic", "replay")
+MARKETS = ("synthetic", "replay", "still")
 REQUESTS = "requests.jsonl"
 _REPLAY = "replay-start"
-_AWAY_MS = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +36,10 @@ class VenueSettings:
         Folder in which everything survives the process.
     scripted_ms : int or None
         Instant at which scripted time starts; real time without it.
+    still : bool
+        Nothing happens by itself: prices stay, nobody else trades.
+    unlimited : bool
+        Without limits of weight and requests, for load tests.
     """
 
     seed: int = 1
@@ -44,6 +47,8 @@ class VenueSettings:
     faults: Path | None = None
     state: Path | None = None
     scripted_ms: int | None = None
+    still: bool = False
+    unlimited: bool = False
 
 
 def open_venue(workspace: Workspace, settings: VenueSettings) -> Venue:
@@ -56,6 +61,7 @@ def open_venue(workspace: Workspace, settings: VenueSettings) -> Venue:
     """
     from genesis.exchange.venue.clock import VenueClock
     from genesis.exchange.venue.faults import read_faults
+    from genesis.exchange.venue.limits import LimitProfile
     from genesis.exchange.venue.venue import Venue
 
     plan = read_faults(settings.faults) if settings.faults is not None else None
@@ -64,19 +70,21 @@ def open_venue(workspace: Workspace, settings: VenueSettings) -> Venue:
     if core.now_ms > clock.now_ms():
         # A folder whose time ran ahead goes on from where it was.
         clock.set_ms(core.now_ms)
-    core.advance(clock.now_ms(), coarse_ms=_AWAY_MS)
     requests = None if settings.state is None else settings.state / REQUESTS
-    venue = Venue(core, clock, requests=requests)
+    limits = LimitProfile.unlimited() if settings.unlimited else LimitProfile()
+    venue = Venue(core, clock, limits=limits, requests=requests)
     if plan is not None:
         venue.faults.load(plan, clock.now_ms())
+    venue.step()
     return venue
 
 
 def _core(workspace: Workspace, settings: VenueSettings, now_ms: int) -> VenueCore:
     from genesis.exchange.venue.core import VenueCore, VenueMeta, VenueProfile
     from genesis.exchange.venue.durable import DurableCore
+    from genesis.exchange.venue.profile import STILL
 
-    meta, profile = VenueMeta.default(), VenueProfile()
+    meta, profile = VenueMeta.default(), STILL if settings.still else VenueProfile()
     path, origin = None, "synthetic"
     if settings.dataset is not None:
         start_ms = _replay_start(settings.state, now_ms)

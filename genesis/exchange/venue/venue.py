@@ -18,6 +18,9 @@ from genesis.exchange.venue.request_ledger import RequestLedger
 from genesis.exchange.venue.streams import Message, Streams
 from genesis.exchange.venue.ws import Hub, Session
 
+_AWAY_MS = 120_000
+_MOVES_AWAY = 120
+
 
 class Venue:
     """Everything that answers, and everything that speaks by itself.
@@ -58,8 +61,15 @@ class Venue:
         self.frames = Frames(self.faults, clock.now_ms)
 
     def step(self) -> None:
-        """Bring the exchange to the present and tell what happened."""
-        self.core.advance(self.clock.now_ms())
+        """Bring the exchange to the present and tell what happened.
+
+        After a long time away prices and the exchange's own traders move a few hundred times
+        only: each second of them costs milliseconds.
+        """
+        now_ms = self.clock.now_ms()
+        away = now_ms - self.core.now_ms
+        coarse_ms = away // _MOVES_AWAY // 1000 * 1000 if away > _AWAY_MS else 0
+        self.core.advance(now_ms, coarse_ms=coarse_ms)
         self.publish()
 
     def publish(self) -> None:
