@@ -160,8 +160,14 @@ class Control:
             "cap": quiet(lambda b: knobs.set_interest_cap(str(b["coin"]), str(b["size"]))),
             "delist": quiet(lambda b: knobs.delist(str(b["coin"]))),
             "deleverage": quiet(lambda b: knobs.deleverage(_address(b), str(b["coin"]))),
+            "requests": quiet(lambda b: self._spend(_address(b), int(b["used"]))),
             "volume": quiet(lambda b: knobs.set_volume(_address(b), int(b["usd"]))),
         }
+
+    def _spend(self, user: str, used: int) -> None:
+        """Let an account have made a number of requests, at least those it has made."""
+        ledger = self._venue.requests
+        ledger.spend(user, None, user, max(0, used - ledger.budget.used(user)))
 
     def _markets(self) -> list[dict[str, Any]]:
         reader = self._venue.core.market_info

@@ -147,7 +147,7 @@ class ExchangeApi:
 
     def _carry_out(self, given: wire.Envelope, account: str, now_ms: int) -> Answer:
         action = given.action
-        if action["type"] in wire.UNSUPPORTED:
+        if action["type"] not in self._core.action_types:
             return refusal(f"{action['type']} means nothing on this local venue.")
         vault = None if given.vaultAddress is None else given.vaultAddress.lower()
         try:

@@ -37,6 +37,7 @@ STATE_KINDS = {
     "post_only": "only post-only orders are taken, as after a network upgrade",
     "ws_freeze": "open websockets send nothing at all, and stay open",
     "ws_refuse": "new websockets are refused",
+    "ws_flap": "websockets are cut when they are delay_ms old",
 }
 FRAME_KINDS = {
     "ws_drop": "the frame is lost",

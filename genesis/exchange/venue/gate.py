@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Sequence
 from enum import Enum
 from typing import Any, NamedTuple
@@ -14,6 +15,9 @@ from genesis.exchange.venue.faults import REQUEST_KINDS, FaultRule, Where, coins
 from genesis.exchange.venue.info import stale
 from genesis.exchange.venue.limits import answer_weight, exchange_weight, info_weight
 from genesis.exchange.venue.venue import Venue
+
+_ACCOUNT_STATES = ("clearinghouseState", "spotClearinghouseState")
+_KEPT = 200
 
 
 class Reply(NamedTuple):
@@ -42,6 +46,7 @@ class Gate:
     def __init__(self, venue: Venue) -> None:
         self._venue = venue
         self._names = {asset: coin for coin, asset in venue.info.coins.items()}
+        self._before_actions: dict[tuple[str, str], deque[tuple[int, Any]]] = {}
 
     async def answer(self, path: str, raw: bytes, ip: str) -> Reply | Ending:
         """Answer the body of a request to ``info`` or ``exchange``."""
@@ -99,7 +104,9 @@ class Gate:
         venue.step()
         answer = venue.info.answer(body)
         if lag_ms:
-            answer = stale(kind, answer, now_ms - lag_ms)
+            answer = self._earlier(kind, body, now_ms - lag_ms) or stale(
+                kind, answer, now_ms - lag_ms
+            )
         skewed = venue.faults.state("clock_skew", now_ms)
         if skewed is not None and isinstance(answer, dict) and "time" in answer:
             answer = {**answer, "time": answer["time"] + skewed.skew_ms}
@@ -112,9 +119,23 @@ class Gate:
         weight = exchange_weight(action) if isinstance(action, dict) else 1
         if not venue.weights.take(ip, weight, venue.clock.now_ms()):
             return _TOO_MANY
+        if not venue.faults.idle:
+            self._remember(venue.exchange.account_of(body))
         answer = venue.exchange.answer(body)
         venue.publish()
         return Reply(200, msgspec.json.encode(answer))
+
+    def _remember(self, user: str) -> None:
+        """Keep an account's state from before its action, for reads that are behind."""
+        for kind in _ACCOUNT_STATES if user else ():
+            kept = self._before_actions.setdefault((kind, user), deque(maxlen=_KEPT))
+            state = self._venue.info.answer({"type": kind, "user": user})
+            kept.append((self._venue.clock.now_ms(), state))
+
+    def _earlier(self, kind: str, body: dict[str, Any], until_ms: int) -> Any:
+        """State of an account before its first action after an instant, None where none is kept."""
+        kept = self._before_actions.get((kind, _text(body, "user").lower()), ())
+        return next((state for stamp, state in kept if stamp > until_ms), None)
 
 
 async def _before(struck: Sequence[FaultRule]) -> Reply | Ending | None:

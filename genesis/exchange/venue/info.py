@@ -257,5 +257,6 @@ def stale(kind: str, answer: Any, until_ms: int) -> Any:
 def _known(row: Any, until_ms: int) -> bool:
     if not isinstance(row, Mapping):
         return True
-    stamp = row.get("statusTimestamp", row.get("timestamp", row.get("time")))
+    # Orders, fills and payments, then candles.
+    stamp = row.get("statusTimestamp", row.get("timestamp", row.get("time", row.get("t"))))
     return not isinstance(stamp, int) or stamp <= until_ms

@@ -82,11 +82,20 @@ class Venue:
         """Step, cut or freeze connections as the faults say, and send states that changed."""
         self.step()
         now_ms = self.clock.now_ms()
-        if self.faults.begun("ws_cut", now_ms) or self.faults.state("maintenance", now_ms):
-            for session in list(self.hub.sessions):
-                session.cut()
+        self._cut(now_ms)
         self.freeze()
         self._send(list(self.streams.beat(self.hub.listeners, everything=everything)))
+
+    def _cut(self, now_ms: int) -> None:
+        faults = self.faults
+        everyone = bool(faults.begun("ws_cut", now_ms)) or faults.state("maintenance", now_ms)
+        flapping = faults.state("ws_flap", now_ms)
+        for session in list(self.hub.sessions):
+            old = flapping is not None and (
+                self.clock.monotonic() - session.opened >= flapping.delay_ms / 1000
+            )
+            if everyone or old:
+                session.cut()
 
     def freeze(self) -> None:
         """Let connections fall silent, or speak again."""

@@ -35,7 +35,7 @@ class Session:
         self.posts = 0
         self.subscriptions: dict[Subscription, None] = {}
         self._clock = clock
-        self.last_sent = clock.monotonic()
+        self.opened = self.last_sent = clock.monotonic()
         self._frames: deque[bytes] = deque()
         self._ready = asyncio.Event()
         self._over = False

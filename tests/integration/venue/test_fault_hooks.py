@@ -106,6 +106,39 @@ def test_check_38_stale_reads(venue: Rig) -> None:
     assert len(venue.info.open_orders(user)) == 2
 
 
+def test_check_38_stale_account_states(venue: Rig) -> None:
+    maker, trader = venue.trader("10000000"), venue.trader()
+    maker.order("BTC", False, 0.01, 60_000, GTC)
+    venue.fault("stale_reads", where={"path": "info"}, lag_ms=600)
+    statuses(trader.order("BTC", True, 0.01, 60_000, IOC))
+    user = trader.wallet.address
+    assert venue.info.user_state(user)["assetPositions"] == [], "the ack is ahead of the state"
+    assert venue.info.user_fills(user) == []
+    time.sleep(0.7)
+    assert len(venue.info.user_state(user)["assetPositions"]) == 1
+    assert len(venue.info.user_fills(user)) == 1
+
+
+def test_check_38_a_flapping_websocket(venue: Rig) -> None:
+    venue.fault("ws_flap", delay_ms=200)
+
+    async def act() -> None:
+        for _ in range(5):
+            async with bare(venue.url) as client:
+                assert await client.ask({"method": "ping"}) == {"channel": "pong"}
+                message = await client.socket.receive(3)
+                assert message.type in (aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR)
+
+    asyncio.run(act())
+
+
+def test_check_38_a_quota_used_up(venue: Rig) -> None:
+    trader = venue.trader()
+    venue.control("requests", {"user": trader.wallet.address, "used": 10_000})
+    resting(bid(trader))
+    assert bid(trader)["response"].startswith("Too many cumulative requests sent (10002 > 10000)")
+
+
 def test_check_38_clock_skew(venue: Rig) -> None:
     trader = venue.trader()
     venue.fault("clock_skew", skew_ms=120_000)
