@@ -5,12 +5,18 @@ from __future__ import annotations
 import asyncio
 import random
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
 
-from genesis.domain.errors import ConfigError, GenesisError, InfrastructureError
+from genesis.domain.errors import (
+    ConfigError,
+    DataError,
+    GenesisError,
+    InfrastructureError,
+    did_you_mean,
+)
 from genesis.exchange.hyperliquid.accounts import AccountReader, BoundAccount, Funds
 from genesis.exchange.hyperliquid.breaker import Breaker
 from genesis.exchange.hyperliquid.checks import AccountReport, StartChecks, refuse_master
@@ -19,6 +25,7 @@ from genesis.exchange.hyperliquid.keys import AgentKey
 from genesis.exchange.hyperliquid.latency import Latency
 from genesis.exchange.hyperliquid.limits import WeightBudget
 from genesis.exchange.hyperliquid.listener import AccountListener, subscriptions
+from genesis.exchange.hyperliquid.market_feed import MarketFeed
 from genesis.exchange.hyperliquid.markets import Markets
 from genesis.exchange.hyperliquid.nonces import NonceStore
 from genesis.exchange.hyperliquid.orders import OrderDesk
@@ -221,6 +228,50 @@ class HyperliquidGateway:
         ConfigError
         """
         return self._await(self._reader.funds(self._bound(account)), _PATIENCE_S)
+
+    def follow(self, symbols: Sequence[str], interval: str, **options: Any) -> MarketFeed:
+        """Begin to deliver bars and quotes of some coins to the same sink; blocks until it does.
+
+        Parameters
+        ----------
+        symbols : sequence of str
+        interval : str
+        **options
+            ``grace_ms`` and ``rules`` of `MarketFeed`.
+
+        Raises
+        ------
+        InfrastructureError
+            If the exchange does not answer.
+        DataError
+            If there is no such market.
+        """
+        for symbol in symbols:
+            if symbol not in self.markets.rules:
+                raise DataError(
+                    f"the exchange lists no {symbol}{did_you_mean(symbol, self.markets.rules)}"
+                )
+        return self._await(self._follow(symbols, interval, options), _PATIENCE_S)
+
+    async def _follow(
+        self, symbols: Sequence[str], interval: str, options: dict[str, Any]
+    ) -> MarketFeed:
+        feed = MarketFeed(
+            symbols,
+            interval,
+            self.transport,
+            self._waits,
+            self._delivery,
+            self.settings.ws_url,
+            self.settings.stream,
+            self._random,
+            name=f"{self.name}:market",
+            **options,
+        )
+        self._streams[f"market {len(self._streams)}"] = feed.stream
+        self._spawn(feed.run())
+        await feed.ready.wait()
+        return feed
 
     def close(self) -> None:
         """Let go of connections; sends nothing. Requests under way end as unknown."""
