@@ -234,6 +234,7 @@ def test_a_cross_account_that_recovers_keeps_its_other_positions():
     rig.deal(ALICE, BOB, "SOL", "150", "10")
     price = int(Fraction(rig.position(ALICE, "ETH")["liquidationPx"]))
     rig.resting(CAROL, "ETH", "B", str(price), "100")
+    rig.resting(CAROL, "SOL", "B", "150", "100")
     rig.core.knobs.set_price("ETH", str(price))
     assert rig.sizes(ALICE) == {"SOL": 10}
 

@@ -12,6 +12,7 @@ MINUTE_MS = 60_000
 HOUR_MS = 3_600_000
 DAY_MS = 86_400_000
 KEPT = 5000
+_SLACK = 500
 INTERVALS = {
     "1m": MINUTE_MS,
     "3m": 3 * MINUTE_MS,
@@ -92,7 +93,7 @@ class Candles:
             return
         for interval, rows in self.rows.items():
             _merge(rows, interval, self.minute)
-            if len(rows) > 2 * KEPT:
+            if len(rows) > KEPT + _SLACK:
                 del rows[:-KEPT]
 
     def all(self, interval: str) -> list[Row]:

@@ -64,6 +64,7 @@ class Journal:
             os.ftruncate(self._file, 0)
             self._write(_line(first))
             self.sync()
+            self._sync_folder()
 
     def _check(self, first: Json) -> None:
         with self._path.open("rb") as file:
@@ -111,6 +112,14 @@ class Journal:
         """Put everything written so far on the disk."""
         os.fdatasync(self._file)
 
+    def _sync_folder(self) -> None:
+        """Make the names in the folder as durable as what is in the files."""
+        handle = os.open(self._folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
     def entries(self, offset: int) -> Iterator[Json]:
         """Read entries from a place in the log; 0 is its beginning, behind the header."""
         with self._path.open("rb") as file:
@@ -135,6 +144,7 @@ class Journal:
             file.flush()
             os.fsync(file.fileno())
         partial.replace(target)
+        self._sync_folder()
         for old in sorted(self._folder.glob("snapshot-*.json"))[:-_SNAPSHOTS_KEPT]:
             old.unlink()
 

@@ -16,6 +16,8 @@ _TOP_VALUE = 20_000 * MONEY
 _HALF_SPREAD_BP = 1
 _TRADES_PER_STEP = 0.7
 _TAKER_VALUE = 3_000 * MONEY
+_BELIEF_MS = 4 * 3_600_000
+_BELIEF_BP = 8
 
 
 def maker_address(asset: int, index: int) -> str:
@@ -45,25 +47,47 @@ class Traders:
         """Move the makers' quotes to a reference price, then let takers trade."""
         if market.delisted:
             return
-        for index in range(_MAKERS):
-            self._quote(market, index, reference)
+        fair = self._fair(market, reference)
+        ladders = [self._withdraw(market, index, fair) for index in range(_MAKERS)]
+        # After all have withdrawn: makers do not trade with each other's old prices.
+        for index, ladder in enumerate(ladders):
+            self._quote(market, index, ladder)
         self._state.events.changed("book", market.spec.coin)
-        self._take(market, reference)
+        self._take(market, fair)
 
-    def _quote(self, market: Market, index: int, reference: int) -> None:
-        """Replace a maker's orders; levels that are still right stay and keep their place."""
-        maker = maker_address(market.spec.asset, index)
-        orders = self._state.accounts[maker].orders
-        wanted = self._ladder(market, index, reference)
-        book = market.book
+    def _fair(self, market: Market, reference: int) -> int:
+        """Price the makers believe in: some basis points from the reference, drifting by hours.
+
+        It is what makes the premium, and with it the funding rate, move and change its sign.
+        """
+        if market.spec.spot or market.pinned:
+            return reference
+        cell, inside = divmod(self._state.now_ms, _BELIEF_MS)
+        keys = (self._state.seed, market.spec.asset, 7)
+        before, after = chance(*keys, cell), chance(*keys, cell + 1)
+        belief = before + (after - before) * inside / _BELIEF_MS - 0.5
+        return reference + int(reference * belief * 2 * _BELIEF_BP / 10_000)
+
+    def _withdraw(self, market: Market, index: int, fair: int) -> dict[tuple[bool, int], int]:
+        """Cancel what a maker no longer wants; return what it wants and has not.
+
+        Nobody hears of these cancellations: they are no order's end, only its absence.
+        """
+        orders = self._state.accounts[maker_address(market.spec.asset, index)].orders
+        wanted = self._ladder(market, index, fair)
         for order in list(orders.values()):
             size = wanted.get((order.buy, order.px))
             if size is not None and 2 * order.sz >= size:
                 del wanted[order.buy, order.px]
             else:
-                # Nobody hears of the venue's own cancellations: no order's end, only its absence.
-                book.side(order.buy).remove(order)
+                market.book.side(order.buy).remove(order)
                 del orders[order.oid]
+        return wanted
+
+    def _quote(self, market: Market, index: int, wanted: dict[tuple[bool, int], int]) -> None:
+        maker = maker_address(market.spec.asset, index)
+        orders = self._state.accounts[maker].orders
+        book = market.book
         for (buy, px), sz in wanted.items():
             order = self._order(market, maker, buy, px, sz, "Gtc")
             # Clients' orders that the price has come to are filled by the quote.

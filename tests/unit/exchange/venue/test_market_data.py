@@ -12,6 +12,7 @@ from genesis.exchange.venue.candles import DAY_MS, INTERVALS, bucket, bucket_end
 from genesis.exchange.venue.core import VenueCore, VenueProfile
 from genesis.exchange.venue.path import FixedPath, RecordedPath, SyntheticPath
 from genesis.exchange.venue.profile import STILL
+from genesis.exchange.venue.traders import maker_address
 from genesis.exchange.venue.units import MalformedAction, on_tick, parse, show, to_tick
 from tests.unit.exchange.venue.venue_rig import ALICE, BOB, META, T0, Rig, limit
 
@@ -151,6 +152,27 @@ def test_how_often_time_is_moved_makes_no_difference():
     assert [e.data for e in first.drain() if e.kind == "trade"] == [
         e.data for e in second.drain() if e.kind == "trade"
     ]
+
+
+def test_makers_do_not_trade_with_each_other(alive):
+    _, tape = alive
+    makers = {maker_address(spec.asset, k) for spec in META.instruments() for k in range(2)}
+    assert len(tape) > 1000
+    assert not any(set(trade["users"]) <= makers for trade in tape)
+
+
+def test_funding_moves_and_has_both_signs():
+    core = VenueCore(META, seed=1, profile=VenueProfile(step_ms=60_000), now_ms=T0)
+    core.advance(T0 + DAY_MS)
+    coins = [spec.coin for spec in META.perps if not spec.delisted]
+    rates = [
+        Decimal(row["fundingRate"])
+        for coin in coins
+        for row in core.market_info.funding_history(coin, T0)
+    ]
+    assert len(rates) == 24 * len(coins)
+    assert min(rates) < 0 < max(rates)
+    assert len(set(rates)) > 20
 
 
 def test_another_seed_is_another_market():

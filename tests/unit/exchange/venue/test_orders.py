@@ -165,7 +165,8 @@ def test_reduce_only_is_cut_and_older_ones_give_way(rig):
     # A smaller position cuts it, none ends it.
     rig.resting(BOB, "ETH", "B", "2999", "2")
     rig.order(ALICE, "ETH", "A", "2999", "2", "Ioc")
-    assert rig.core.user_info.open_orders(ALICE)[0]["sz"] == "3.0"
+    (cut,) = rig.core.user_info.open_orders(ALICE)
+    assert cut["sz"] == cut["origSz"] == "3.0"
     rig.resting(BOB, "ETH", "B", "2999", "3")
     rig.order(ALICE, "ETH", "A", "2999", "3", "Ioc")
     assert rig.status(ALICE, second) == "reduceOnlyCanceled"
@@ -266,6 +267,17 @@ def test_a_maker_without_margin_is_cancelled_when_it_would_fill():
     rig.order(BOB, "ETH", "A", "2999", "10", "Ioc")
     assert rig.sizes(ALICE) == {"ETH": 5}
     assert rig.status(ALICE, second) == "marginCanceled"
+
+
+def test_what_a_fill_far_from_the_mark_would_lose_must_be_there_too():
+    rig = Rig(usd="1000")
+    rig.core.fund(BOB, "100000")
+    rig.resting(BOB, "ETH", "A", "3150", "10")
+    # 6 ETH need 900 dollars of margin at the mark, and cost as much again at once.
+    answer = rig.order(ALICE, "ETH", "B", "3150", "6", "Ioc")
+    assert answer["error"].startswith("Insufficient margin to place order.")
+    assert "filled" in rig.order(ALICE, "ETH", "B", "3150", "3", "Ioc")
+    assert rig.value(ALICE) > 500
 
 
 def test_a_second_living_client_id_is_a_matter_of_profile():
