@@ -43,6 +43,9 @@ def serve(
         int | None,
         typer.Option(metavar="MS", min=0, help="Scripted time from this instant, by control call."),
     ] = None,
+    profile: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Unverified behaviour and limits, YAML.")
+    ] = None,
     unlimited: Annotated[
         bool, typer.Option("--unlimited", help="Without limits of weight and requests.")
     ] = False,
@@ -83,6 +86,7 @@ def serve(
         scripted_ms=scripted,
         still=market == "still",
         unlimited=unlimited,
+        profile=profile,
     )
     venue = venues.open_venue(Workspace(home_of(ctx)), settings)
 

@@ -7,13 +7,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genesis.domain.errors import InfrastructureError, InputError
+import msgspec
+import yaml
+
+from genesis.domain.errors import (
+    ConfigError,
+    InfrastructureError,
+    InputError,
+    refuse_unknown_keys,
+)
 from genesis.system.clock import SystemClock
 from genesis.system.workspace import Workspace
 
 if TYPE_CHECKING:
     from genesis.exchange.venue.core import VenueCore
+    from genesis.exchange.venue.limits import LimitProfile
     from genesis.exchange.venue.path import RecordedPath
+    from genesis.exchange.venue.profile import VenueProfile
     from genesis.exchange.venue.venue import Venue
 
 MARKETS = ("synthetic", "replay", "still")
@@ -40,6 +50,8 @@ class VenueSettings:
         Nothing happens by itself: prices stay, nobody else trades.
     unlimited : bool
         Without limits of weight and requests, for load tests.
+    profile : Path or None
+        File with sections ``venue`` and ``limits``: behaviour that is not verified, and figures.
     """
 
     seed: int = 1
@@ -49,6 +61,7 @@ class VenueSettings:
     scripted_ms: int | None = None
     still: bool = False
     unlimited: bool = False
+    profile: Path | None = None
 
 
 def open_venue(workspace: Workspace, settings: VenueSettings) -> Venue:
@@ -61,17 +74,16 @@ def open_venue(workspace: Workspace, settings: VenueSettings) -> Venue:
     """
     from genesis.exchange.venue.clock import VenueClock
     from genesis.exchange.venue.faults import read_faults
-    from genesis.exchange.venue.limits import LimitProfile
     from genesis.exchange.venue.venue import Venue
 
     plan = read_faults(settings.faults) if settings.faults is not None else None
     clock = VenueClock(SystemClock(), settings.scripted_ms)
-    core = _core(workspace, settings, clock.now_ms())
+    profile, limits = read_profile(settings)
+    core = _core(workspace, settings, profile, clock.now_ms())
     if core.now_ms > clock.now_ms():
         # A folder whose time ran ahead goes on from where it was.
         clock.set_ms(core.now_ms)
     requests = None if settings.state is None else settings.state / REQUESTS
-    limits = LimitProfile.unlimited() if settings.unlimited else LimitProfile()
     venue = Venue(core, clock, limits=limits, requests=requests)
     if plan is not None:
         venue.faults.load(plan, clock.now_ms())
@@ -79,12 +91,45 @@ def open_venue(workspace: Workspace, settings: VenueSettings) -> Venue:
     return venue
 
 
-def _core(workspace: Workspace, settings: VenueSettings, now_ms: int) -> VenueCore:
-    from genesis.exchange.venue.core import VenueCore, VenueMeta, VenueProfile
-    from genesis.exchange.venue.durable import DurableCore
-    from genesis.exchange.venue.profile import STILL
+def read_profile(settings: VenueSettings) -> tuple[VenueProfile, LimitProfile]:
+    """Behaviour and limits of a venue: the defaults, changed by a file where there is one.
 
-    meta, profile = VenueMeta.default(), STILL if settings.still else VenueProfile()
+    Raises
+    ------
+    ConfigError
+        If the file cannot be read or has a key or value that is none.
+    """
+    from genesis.exchange.venue.limits import LimitProfile
+    from genesis.exchange.venue.profile import STILL, VenueProfile
+
+    venue = STILL if settings.still else VenueProfile()
+    limits = LimitProfile.unlimited() if settings.unlimited else LimitProfile()
+    if settings.profile is None:
+        return venue, limits
+    try:
+        given = yaml.safe_load(settings.profile.read_text(encoding="utf-8")) or {}
+        refuse_unknown_keys("profile", given, ("venue", "limits"))
+        changed = given.get("venue") or {}
+        refuse_unknown_keys("venue", changed, VenueProfile.__struct_fields__)
+        return (
+            msgspec.convert(msgspec.structs.asdict(venue) | changed, VenueProfile),
+            msgspec.convert(
+                msgspec.structs.asdict(limits) | (given.get("limits") or {}), LimitProfile
+            ),
+        )
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError, AttributeError) as error:
+        raise ConfigError(f"{settings.profile} is no profile", why=str(error)) from None
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{settings.profile}: a value is none", why=str(error)) from None
+
+
+def _core(
+    workspace: Workspace, settings: VenueSettings, profile: VenueProfile, now_ms: int
+) -> VenueCore:
+    from genesis.exchange.venue.core import VenueCore, VenueMeta
+    from genesis.exchange.venue.durable import DurableCore
+
+    meta = VenueMeta.default()
     path, origin = None, "synthetic"
     if settings.dataset is not None:
         start_ms = _replay_start(settings.state, now_ms)

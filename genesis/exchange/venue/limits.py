@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+import msgspec
+
 MINUTE_MS = 60_000
 _LIGHT = frozenset(
     (
@@ -35,8 +37,7 @@ _ROWS_20 = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class LimitProfile:
+class LimitProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Figures of the limits. Where copies of the documentation differ, the newer one holds.
 
     Older copies have 100 websocket connections and 100 new ones a minute, and keep 20 nonces.

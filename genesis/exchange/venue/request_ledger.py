@@ -17,7 +17,8 @@ class RequestLedger:
     """Nonces of every signer and requests of every account.
 
     Each accepted action is a line in the file before it is carried out, so that a killed exchange
-    never takes a nonce twice. Opening the file writes it anew, one line for all that is past.
+    never takes a nonce twice; one killed between the two has used a nonce for an action that never
+    was, and has answered neither. Opening the file writes it anew, one line for all that is past.
 
     Parameters
     ----------
