@@ -193,10 +193,12 @@ class HardLimits:
         capital, whole = float(view.capital), float(view.account_capital)
         price = float(order.reference)
         size = float(order.size)
-        # Whether what works fills nobody knows: each side is taken for filled, the other for not.
-        bought = float(view.position + view.buying) + max(size, 0.0)
-        sold = float(view.position - view.selling) + min(size, 0.0)
-        after = (max(bought, 0.0) if size > 0.0 else max(-sold, 0.0)) * price / capital
+        # Whether what works fills nobody knows: its own side is taken for filled, the other for not.
+        if size > 0.0:
+            after = float(view.position + view.buying) + size
+        else:
+            after = -(float(view.position - view.selling) + size)
+        after = max(after, 0.0) * price / capital
         gross = (float(view.gross) + abs(size) * price) / whole
         return (
             ("max_order", abs(size) * price / capital, self.max_order, "order over capital"),
