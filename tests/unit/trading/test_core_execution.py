@@ -89,16 +89,17 @@ def test_the_protection_of_a_twap_grows_with_it() -> None:
 
 
 def test_a_stop_during_a_twap_cancels_the_rest() -> None:
-    rig = Rig(GUARDED, options=TWAP)
+    five = DeploymentOptions(algorithm="twap", slices=5, spacing_ms=HOUR)
+    rig = Rig(GUARDED, options=five)
     rig.warm()
     rig.bar(wish="long")
     rig.bar()
     rig.bar(low=97.0)
     assert rig.position == 0
-    sent = len(rig.orders("entry"))
+    assert len(rig.orders("entry")) == 3, "the third waited for an open, two were still to come"
     for _ in range(4):
         rig.bar()
-    assert len(rig.orders("entry")) == sent
+    assert len(rig.orders("entry")) == 3
     assert rig.position == 0
     assert rig.deployment.plan_id == ""
     assert plan_status(rig) == ["closed"]
@@ -150,6 +151,21 @@ def test_a_halt_in_a_twap_stops_the_slices_that_add_risk() -> None:
     assert rig.position == sum(o.order.size for o in rig.orders("entry"))
     assert rig.deployment.work is None
     assert "somebody said so" in rig.all(OpportunityRejected)[-1].reason
+
+
+def test_a_slice_closes_no_more_than_is_left() -> None:
+    rig, exchange = scripted(GUARDED, options=TWAP)
+    rig.bar(wish="long")
+    for _ in range(3):
+        rig.fill(exchange.submitted[-1])
+        rig.bar()
+    rig.bar(wish="exit_long")
+    rig.fill(exchange.submitted[-1])
+    stop = rig.core.desk.orders.get(rig.deployment.stop_order)
+    assert stop is not None
+    rig.fill(stop.request, 98.0, size=rig.position - 5)
+    rig.bar()
+    assert exchange.submitted[-1].size == Decimal(5)
 
 
 # ---- iceberg ---------------------------------------------------------------------------------
@@ -255,6 +271,9 @@ def test_a_stop_that_the_loop_watches_does_not_wait_for_a_slow_close(
     rig.quote(97.5)
     last = exchange.submitted[-1]
     assert last is not slow
+    assert (slow.client_id in exchange.canceled) == (options is ICEBERG), (
+        "what rests is called back"
+    )
     assert (last.kind, last.reduce_only, last.size) == (OrderKind.MARKET, True, Decimal(50))
     rig.fill(last, 97.5)
     assert rig.position == 0

@@ -8,17 +8,20 @@ from decimal import Decimal
 import pytest
 
 from genesis.trading.deployment import DeploymentOptions
+from genesis.trading.events import Event
 from genesis.trading.events import EventType as T
 from genesis.trading.gateway import OrderKind, Side
 from genesis.trading.journal import TABLES as JOURNAL_TABLES
 from genesis.trading.ledger import TABLES as LEDGER_TABLES
 from genesis.trading.payloads import (
     FeedbackSubmitted,
+    NewsReceived,
     OrderCancel,
     OrderFilled,
     OrderSubmit,
     PositionClosed,
     PositionOpened,
+    Quote,
     RiskAssessed,
     SignalGenerated,
     StopLossTriggered,
@@ -231,6 +234,19 @@ def test_one_trigger_leads_to_one_close() -> None:
     assert len(rig.orders("stop")) == 1
     assert len(rig.all(StopLossTriggered)) == 1
     assert submit is not None
+
+
+def test_two_quotes_in_one_batch_trigger_once() -> None:
+    """The second is handled before what the first led to."""
+    rig = entered(stops="loop")
+    rig.open(100.0)
+    now = rig.clock.now_ms() + 1
+    quotes = [Event(Quote("BTC", price, price, price), now) for price in (97.0, 96.0)]
+    between = Event(NewsReceived("n", "so that they stay two"), now)
+    events = rig.phase(quotes[0], between, quotes[1])
+    assert len(of(events, StopLossTriggered)) == 1
+    assert len(of(events, OrderSubmit)) == 1
+    assert rig.position == 0
 
 
 # ---- the critical path -----------------------------------------------------------------------

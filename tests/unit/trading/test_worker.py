@@ -101,6 +101,18 @@ def test_a_slice_that_risk_refuses_ends_the_rest_and_keeps_what_is_there() -> No
     assert rig.position == exchange.submitted[0].size
 
 
+def test_after_a_gap_the_levels_rest_where_they_belong() -> None:
+    """The last price is from before the gap; the collar of orders is not for them."""
+    exchange = Script()
+    rig = Rig(GUARDED, exchange=exchange)
+    rig.warm()
+    rig.bar(wish="long")
+    rig.fill(exchange.submitted[0], 60.0)
+    stop, target = exchange.submitted[1:]
+    assert stop.price == pytest.approx(Decimal("58.8"))
+    assert target.price == pytest.approx(Decimal("60.9"))
+
+
 # ---- protection ------------------------------------------------------------------------------
 
 
