@@ -109,14 +109,16 @@ def _noise(key: int) -> float:
 
 
 class RecordedPath:
-    """Prices of recorded bars, straight from one close to the next; the last one stays.
+    """Recorded trades: the price is that of the last one, never one on the way to the next.
+
+    Before the first trade its price holds. For bars see ``BarPath``.
 
     Parameters
     ----------
     meta : VenueMeta
     series : mapping
-        Coin to times (close of each bar, rising) and prices as floats. A coin without a series
-        has no price here and may come from another path.
+        Coin to times (rising) and prices as floats. A coin without a series has no price here
+        and may come from another path.
     shift_ms : int
         Added to recorded times, to play them at the venue's time.
     fallback : PricePath, optional
@@ -144,12 +146,5 @@ class RecordedPath:
             return self._fallback.price(coin, ts_ms) if self._fallback is not None else None
         times, prices = found
         at = ts_ms - self._shift
-        place = bisect_right(times, at)
-        if place <= 0:
-            value = prices[0]
-        elif place >= len(times):
-            value = prices[-1]
-        else:
-            share = (at - times[place - 1]) / (times[place] - times[place - 1])
-            value = prices[place - 1] + (prices[place] - prices[place - 1]) * share
+        value = prices[max(bisect_right(times, at) - 1, 0)]
         return max(1, round(value * POW10[self._specs[coin].px_decimals]))

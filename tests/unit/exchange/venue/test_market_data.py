@@ -210,13 +210,13 @@ def test_recorded_prices_are_played_at_the_venues_time():
     times, prices = [1000, 2000, 4000], [100.0, 110.0, 90.0]
     path = RecordedPath(META, {"SOL": (times, prices)}, shift_ms=500, fallback=FixedPath(META))
     seen = [path.price("SOL", t) for t in (0, 1500, 2000, 2500, 3500, 99_999)]
-    assert [show(px, 6) for px in seen] == ["100.0", "100.0", "105.0", "110.0", "100.0", "90.0"]
+    assert [show(px, 6) for px in seen] == ["100.0", "100.0", "100.0", "110.0", "110.0", "90.0"]
     assert path.price("BTC", 0) == FixedPath(META).price("BTC", 0)
     profile = VenueProfile(step_ms=1000)
     core = VenueCore(META, seed=1, profile=profile, now_ms=0, path=path)
     core.advance(2500)
     context = core.market_info.context("SOL")
-    assert context["oraclePx"] == "105.0"
+    assert context["oraclePx"] == "100.0"
 
 
 def test_a_synthetic_price_is_a_function_of_its_instant():
