@@ -156,6 +156,16 @@ class Account(msgspec.Struct, kw_only=True):
     # The venue's own traders have credit and no history.
     house: bool = False
 
+    @property
+    def unified(self) -> bool:
+        """Whether spot dollars are margin: the account has one balance of them."""
+        return self.abstraction in ("unifiedAccount", "portfolioMargin")
+
+    @property
+    def dollars(self) -> int:
+        """Cash of the cross account; in a unified one spot dollars are part of it."""
+        return self.raw + self.spot.get(0, 0) if self.unified else self.raw
+
     def lever(self, market: Instrument) -> tuple[bool, int]:
         """Return the margin mode of a market (whether cross) and its leverage."""
         found = self.leverage.get(market.asset)

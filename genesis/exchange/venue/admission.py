@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from genesis.exchange.venue.accounts import Account
 from genesis.exchange.venue.drafts import Draft
-from genesis.exchange.venue.margin import covers
+from genesis.exchange.venue.margin import covers, cross_margin
 from genesis.exchange.venue.market import Market
 from genesis.exchange.venue.state import VenueState
 from genesis.exchange.venue.units import MONEY, POW10, TOO_FINE, on_tick, show
@@ -150,9 +150,10 @@ def _refuse_balance(draft: Draft, account: Account, state: VenueState) -> Refusa
     spec = draft.spec
     token = spec.quote if draft.buy else spec.base
     needed = draft.px * draft.sz if draft.buy else draft.sz * POW10[spec.px_decimals]
-    if account.spot.get(token, 0) - held(account, token, state) < needed:
-        return NO_BALANCE
-    return None
+    there = account.spot.get(token, 0)
+    if account.unified and token == 0:
+        there = cross_margin(account, state.markets).withdrawable
+    return NO_BALANCE if there - held(account, token, state) < needed else None
 
 
 def refuse_crossing(draft: Draft, market: Market) -> Refusal | None:

@@ -79,17 +79,18 @@ class Liquidation:
         if 3 * value < 2 * needed:
             for asset, size in positions:
                 self._hand_over(account, self._state.markets[asset], size, "Cross")
-            self._move_money(account, account.raw)
+            self._move_money(account, account.dollars)
             return
         for asset, size in positions:
             self._sell(account, self._state.markets[asset], size, "Cross")
             state = cross_margin(account, self._state.markets)
             if state.value >= state.maintenance and state.notional:
                 return
-        if account.raw < 0 and not cross_margin(account, self._state.markets).notional:
+        debt = account.dollars
+        if debt < 0 and not cross_margin(account, self._state.markets).notional:
             # What the last sale left unpaid is nobody's debt.
-            self._state.insurance += account.raw
-            account.raw = 0
+            self._state.insurance += debt
+            account.raw -= debt
 
     def _isolated(self, account: Account, market: Market, value: int, needed: int) -> None:
         self._state.begin()

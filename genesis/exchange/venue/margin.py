@@ -60,7 +60,7 @@ def initial(spec: Instrument, notional: int, leverage: int) -> int:
 
 def cross_margin(account: Account, markets: Mapping[int, Market]) -> CrossMargin:
     """Evaluate the cross account."""
-    value, needed_first, needed, total = account.raw, 0, 0, 0
+    value, needed_first, needed, total = account.dollars, 0, 0, 0
     for asset, position in account.positions.items():
         size = position.size
         if not size:

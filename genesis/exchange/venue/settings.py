@@ -142,4 +142,9 @@ class Settings:
         if chosen not in (*names.values(), "dexAbstraction", "default"):
             return refused(f"Unknown abstraction {wanted}.")
         account.abstraction = chosen
+        if not account.unified and (short := -min(account.raw, account.spot.get(0, 0), 0)):
+            # Two balances again: neither may owe the other.
+            moved = short if account.raw < 0 else -short
+            account.raw += moved
+            account.spot[0] = account.spot.get(0, 0) - moved
         return done("default")

@@ -50,10 +50,15 @@ class Transfers:
         return cross_margin(account, self._state.markets).withdrawable
 
     def _free_spot(self, account: Account, token: int) -> int:
-        return account.spot.get(token, 0) - held(account, token, self._state)
+        there = account.spot.get(token, 0)
+        if account.unified and token == 0:
+            there = self._free(account)
+        return there - held(account, token, self._state)
 
     def class_transfer(self, account: Account, action: Json) -> Json:
         """Execute ``usdClassTransfer``: between spot dollars and the perpetual account."""
+        if account.unified:
+            return refused("Action disabled when unified account is active.")
         amount = _amount(str(field(action, "amount")).split(" ", maxsplit=1)[0])
         to_perp = flag(field(action, "toPerp"), "toPerp")
         free = self._free_spot(account, 0) if to_perp else self._free(account)
@@ -98,7 +103,7 @@ class Transfers:
         if amount <= 0 or self._free_spot(account, token.index) < amount:
             return refused("Insufficient spot balance")
         other = self._state.account(target)
-        account.spot[token.index] -= amount
+        account.spot[token.index] = account.spot.get(token.index, 0) - amount
         other.spot[token.index] = other.spot.get(token.index, 0) + amount
         delta = {
             "type": "spotTransfer",

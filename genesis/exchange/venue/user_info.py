@@ -62,11 +62,16 @@ class UserInfo:
                 value, used = value + worth, used + worth
                 notional += abs(position.size) * market.mark
                 raw += position.margin
+        cash, withdrawable = account.raw, state.withdrawable
+        if account.unified:
+            # The money of such an account is told with its spot balances, and only there.
+            value, raw, cash, withdrawable = 0, 0, 0, 0
+        cross_value = 0 if account.unified else state.value
         return {
-            "marginSummary": _summary(value, notional, account.raw + raw, used),
-            "crossMarginSummary": _summary(state.value, state.notional, account.raw, state.initial),
+            "marginSummary": _summary(value, notional, cash + raw, used),
+            "crossMarginSummary": _summary(cross_value, state.notional, cash, state.initial),
             "crossMaintenanceMarginUsed": show_money(state.maintenance),
-            "withdrawable": show_money(state.withdrawable),
+            "withdrawable": show_money(withdrawable),
             "assetPositions": rows,
             "time": self._state.now_ms,
         }
@@ -118,19 +123,29 @@ class UserInfo:
     def spot_state(self, user: str) -> Json:
         """Return ``spotClearinghouseState``."""
         account = self._account(user)
-        return {
-            "balances": [
-                {
-                    "coin": token.name,
-                    "token": token.index,
-                    "total": usd(account.spot[token.index]),
-                    "hold": usd(held(account, token.index, self._state)),
-                    "entryNtl": usd(account.spot_cost.get(token.index, 0)),
-                }
-                for token in self._state.meta.tokens
-                if account.spot.get(token.index, 0)
-            ]
-        }
+        rows = []
+        for token in self._state.meta.tokens:
+            total = account.spot.get(token.index, 0)
+            hold = held(account, token.index, self._state)
+            if token.index == 0 and account.unified:
+                cash, margin = self._unified(account)
+                total, hold = cash, hold + margin
+            if total:
+                cost = usd(account.spot_cost.get(token.index, 0))
+                row: Json = {"coin": token.name, "token": token.index, "total": usd(total)}
+                rows.append(row | {"hold": usd(hold), "entryNtl": cost})
+        return {"balances": rows}
+
+    def _unified(self, account: Account) -> tuple[int, int]:
+        """Dollars of a unified account without unrealised profit, and what margin holds of them."""
+        cash = account.dollars
+        margin = cross_margin(account, self._state.markets).initial
+        for asset, position in account.positions.items():
+            entry = ratio(position.cost, COST)
+            cash += entry + position.margin
+            if not account.lever(self._state.markets[asset].spec)[0]:
+                margin += entry + position.margin
+        return cash, margin
 
     def active_asset_data(self, user: str, coin: str) -> Json:
         """Return ``activeAssetData``: how much more of a coin could be traded."""

@@ -232,6 +232,55 @@ def test_api_wallets_are_named_replaced_revoked_and_expire(rig):
     assert core.owner(second, until) is None
 
 
+def test_a_unified_account_has_one_balance_and_tells_it_with_its_spot_balances(rig):
+    move = {"type": "usdClassTransfer", "amount": "60000", "toPerp": False, "nonce": 1}
+    assert rig.act(ALICE, move) == OK
+
+    def switch(mode):
+        action = {"type": "userSetAbstraction", "user": ALICE, "abstraction": mode, "nonce": 1}
+        assert rig.act(ALICE, action) == OK
+
+    # 40,000 dollars would not carry this; 100,000 do.
+    too_large = rig.order(ALICE, "ETH", "B", "3000", "300")
+    assert too_large["error"].startswith("Insufficient margin")
+    switch("u")
+    assert rig.act(ALICE, move)["status"] == "err"
+    rig.deal(ALICE, BOB, "ETH", "3000", "300")
+    state = rig.core.user_info.clearinghouse_state(ALICE)
+    assert state["marginSummary"]["accountValue"] == state["withdrawable"] == "0.0"
+    assert rig.sizes(ALICE) == {"ETH": 300}
+    (usdc,) = rig.core.user_info.spot_state(ALICE)["balances"]
+    assert (usdc["total"], usdc["hold"]) == ("99595.0", "45000.0")
+    rig.core.knobs.set_price("ETH", "3010")
+    (usdc,) = rig.core.user_info.spot_state(ALICE)["balances"]
+    assert usdc["total"] == "99595.0"
+    assert rig.position(ALICE, "ETH")["unrealizedPnl"] == "3000.0"
+    rig.resting(BOB, "ETH", "B", "3010", "300")
+    rig.order(ALICE, "ETH", "A", "3010", "300", "Ioc")
+    total = Decimal("99595") + 3000 - Decimal("406.35")
+    assert Decimal(rig.core.user_info.spot_state(ALICE)["balances"][0]["total"]) == total
+    switch("i")
+    (usdc,) = rig.core.user_info.spot_state(ALICE)["balances"]
+    assert Decimal(usdc["total"]) + rig.value(ALICE) == total
+    assert rig.core.balance() == 0
+
+
+def test_a_unified_account_is_liquidated_with_its_spot_dollars(rig):
+    rig.core.fund(BOB, "10000000")
+    move = {"type": "usdClassTransfer", "amount": "60000", "toPerp": False, "nonce": 1}
+    rig.act(ALICE, move)
+    rig.act(ALICE, {"type": "userSetAbstraction", "abstraction": "unifiedAccount"})
+    rig.deal(ALICE, BOB, "ETH", "3000", "300")
+    level = Decimal(rig.position(ALICE, "ETH")["liquidationPx"])
+    assert 2700 < level < 2735
+    rig.core.knobs.set_price("ETH", "2736")
+    assert rig.sizes(ALICE) == {"ETH": 300}
+    rig.core.knobs.set_price("ETH", "2680")
+    assert rig.sizes(ALICE) == {}
+    assert rig.core.user_info.spot_state(ALICE)["balances"] == []
+    assert rig.core.balance() == 0
+
+
 def test_other_settings(rig):
     assert rig.act(ALICE, {"type": "setReferrer", "code": "GENESIS"}) == OK
     assert rig.act(ALICE, {"type": "setReferrer", "code": "X"})["status"] == "err"
