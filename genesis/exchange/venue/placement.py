@@ -95,7 +95,8 @@ class Placement:
         if order.cloid is not None:
             named["cloid"] = order.cloid
         rests = order.rank or order.tpsl
-        if rests and (not order.filled or self._state.profile.partial_gtc_status == "resting"):
+        # One without a fill rested, though a later order of the same action may have ended it.
+        if not order.filled or (rests and self._state.profile.partial_gtc_status == "resting"):
             return {"resting": named}
         spec = draft.spec
         average = show(ratio(order.value, order.filled), spec.px_decimals)
@@ -181,7 +182,8 @@ class Placement:
             tif=draft.tif,
             ts_ms=state.now_ms,
             cloid=draft.cloid,
-            reduce_only=draft.reduce_only,
+            # A spot balance is no position: the flag means nothing there.
+            reduce_only=draft.reduce_only and not draft.spec.spot,
             trigger_px=max(draft.trigger_px, 0),
             trigger_market=draft.trigger_market,
             tpsl=draft.tpsl,

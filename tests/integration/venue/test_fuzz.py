@@ -114,3 +114,43 @@ VALID: dict[str, dict[str, Any]] = {
     "approveAgent": {"agentAddress": "0x" + "2" * 40, "nonce": 1, "signatureChainId": "0x1"},
     "usdSend": {"destination": "0x" + "2" * 40, "amount": "1", "time": 1},
 }
+DECIMALS = st.sampled_from(
+    ["0", "-1", "0.01", "0.123456789", "60000", "59999.5", "60000.01", "99999999999", "1.50",
+     "0.00000001", "3000", "00.1", "12345678901234567890"]
+)  # fmt: skip
+KINDS = st.sampled_from(["Gtc", "Ioc", "Alo", "FrontendMarket"]).map(
+    lambda tif: {"limit": {"tif": tif}}
+) | st.builds(
+    lambda market, px, tpsl: {"trigger": {"isMarket": market, "triggerPx": px, "tpsl": tpsl}},
+    st.booleans(),
+    DECIMALS,
+    st.sampled_from(["tp", "sl"]),
+)
+ROWS = st.fixed_dictionaries(
+    {
+        "a": st.sampled_from([0, 1, 3, 8, 19, 20, 10_000, 10_002, 110_000]),
+        "b": st.booleans(),
+        "p": DECIMALS,
+        "s": DECIMALS,
+        "r": st.booleans(),
+        "t": KINDS,
+    },
+    optional={"c": st.sampled_from(["0x" + "a" * 32, "0x" + "B" * 32])},
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(ROWS, max_size=4), st.sampled_from(["na", "normalTpsl", "positionTpsl"]))
+def test_any_well_shaped_batch_is_judged_and_money_stays(
+    rows: list[dict[str, Any]], grouping: str
+) -> None:
+    action = {"type": "order", "orders": rows, "grouping": grouping}
+    nonce = next(NONCES)
+    signature = sign_l1_action(WALLET, action, None, nonce, None, False)
+    body = {"action": action, "nonce": nonce, "signature": signature}
+    reply = answer("exchange", json.dumps(body).encode())
+    assert reply.status in (200, 422)
+    if reply.status == 200:
+        told = json.loads(reply.body)
+        assert told["status"] in ("ok", "err")
+    assert GATE._venue.core.balance() == 0

@@ -401,3 +401,30 @@ def test_check_20_leverage_and_isolated_margin(
     before = margin()
     assert taker.update_isolated_margin(100, "ETH")["status"] == "ok"
     assert margin() == before + 100
+
+
+def test_orders_that_a_later_one_of_their_batch_ends_have_rested(
+    venue: Rig, maker: Exchange, taker: Exchange
+) -> None:
+    long_position(maker, taker)
+
+    def request(px: float) -> Any:
+        return {
+            "coin": "BTC",
+            "is_buy": False,
+            "sz": 0.1,
+            "limit_px": px,
+            "order_type": GTC,
+            "reduce_only": True,
+        }
+
+    both = statuses(taker.bulk_orders([request(62_000), request(61_000)]))
+    assert ["resting" in status for status in both] == [True, True]
+    first = both[0]["resting"]["oid"]
+    assert status_of(venue, taker, first) == "reduceOnlyCanceled"
+
+
+def test_reduce_only_means_nothing_on_spot(venue: Rig, taker: Exchange) -> None:
+    venue.control("fund", {"user": taker.wallet.address, "token": "PURR", "amount": "1000"})
+    oid = resting(taker.order("PURR/USDC", False, 100, 0.2, GTC, reduce_only=True))
+    assert [row["oid"] for row in venue.info.open_orders(taker.wallet.address)] == [oid]
