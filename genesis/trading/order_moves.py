@@ -86,10 +86,11 @@ class OrderMoves:
         order = change.order
         assert order is not None
         was = order.state
-        full = order.filled >= order.full_size
+        most = order.full_size  # before the move: its end forgets what was asked for
+        full = order.filled >= most
         self._move(change, Move.FULL_FILL if full else Move.PART_FILL, now)
-        if order.filled > order.full_size:
-            self._alert(change, "critical", f"filled {order.filled} of {order.full_size}")
+        if order.filled > most:
+            self._alert(change, "critical", f"filled {order.filled} of {most}")
         if was in (OrderState.REJECTED, OrderState.EXPIRED):
             self._alert(change, "critical", f"filled although it was {was.value}")
         if order.state is OrderState.UNKNOWN:
