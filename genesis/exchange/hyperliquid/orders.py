@@ -20,7 +20,7 @@ from genesis.exchange.hyperliquid.tickets import Ticket, Tickets
 from genesis.exchange.hyperliquid.transport import Transport
 from genesis.exchange.hyperliquid.waits import Waits
 from genesis.trading.gateway import OrderKind, OrderRequest, Side, Tif
-from genesis.trading.payloads import OrderCanceled, OrderModified
+from genesis.trading.payloads import OrderCanceled
 
 _TIFS = {Tif.GTC: "Gtc", Tif.IOC: "Ioc", Tif.ALO: "Alo"}
 
@@ -178,7 +178,7 @@ class OrderDesk:
         rule = self._markets.rules[order.symbol]
         row = self._wire(order, rule, fitted.price, rest)
         target: int | str = int(ticket.oid) if ticket.oid else order.client_id
-        ticket.modifying = True
+        ticket.change, ticket.changed_size = order, fitted.size
         try:
             self._note(order, fitted.price, fitted.size)
             reply = await self._sender.send(
@@ -189,33 +189,29 @@ class OrderDesk:
                 closed=lambda: self._closed(order, bound),
             )
         except GenesisError as error:
+            ticket.change = None
             self._teller.rejected(order.client_id, "modify", "not_stored", str(error))
             return
-        finally:
-            ticket.modifying = False
-        await self._modified(ticket, order, reply, fitted.size, rest)
+        await self._modified(ticket, order, reply, rest)
 
     async def _modified(
-        self, ticket: Ticket, order: OrderRequest, reply: Reply, total: Decimal, rest: Decimal
+        self, ticket: Ticket, order: OrderRequest, reply: Reply, rest: Decimal
     ) -> None:
         if reply.verdict is Verdict.UNKNOWN:
+            # The change stays: news of another number may still tell that it was made.
             self._teller.unknown(order.client_id, "modify", f"{reply.reason}: {reply.text}")
             return
-        if reply.verdict is Verdict.REFUSED:
-            self._teller.rejected(order.client_id, "modify", reply.reason, reply.text)
-            return
-        one = statuses(reply.body)[0]
-        if one.kind == "error":
-            self._teller.rejected(order.client_id, "modify", one.reason, one.text)
+        one = statuses(reply.body)[0] if reply.verdict is Verdict.DONE else None
+        if one is None or one.kind == "error":
+            ticket.change = None
+            reason, text = (reply.reason, reply.text) if one is None else (one.reason, one.text)
+            self._teller.rejected(order.client_id, "modify", reason, text)
             return
         if one.kind not in ("resting", "filled"):
             self._teller.unknown(order.client_id, "modify", f"unreadable answer: {one.text}")
             return
-        leg = self._tickets.name(ticket, one.oid)
-        ticket.oid, ticket.sent_size, ticket.over = one.oid, total, leg.ended
-        ticket.request = order
-        data = OrderModified(order.client_id, one.oid, order.price, order.size)
-        self._teller.tell(ticket, data)
+        self._teller.modified(ticket, one.oid)
+        self._teller.maybe_over(ticket, ticket.leg(one.oid))  # its fills may have been faster
         if one.kind == "filled":
             await self._filled(ticket, one, rest, order.tif is Tif.IOC)
 

@@ -135,6 +135,8 @@ class StatusDesk:
         """Take over what a query told, so that the stream does not tell it again."""
         if not ticket.accepted:
             ticket.accepted, ticket.oid = True, oid
+        if oid != ticket.oid and ticket.change is not None and not ticket.turn.locked():
+            ticket.oid, ticket.sent_size, ticket.change = oid, ticket.changed_size, None
         status = venue_status(found.word)
         if status in (VenueStatus.CANCELED, VenueStatus.REJECTED, VenueStatus.FILLED):
             ticket.leg(oid).ended = True

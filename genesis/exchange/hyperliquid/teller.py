@@ -23,6 +23,7 @@ from genesis.trading.payloads import (
     OrderAccepted,
     OrderCanceled,
     OrderFilled,
+    OrderModified,
     OrderRejected,
     OrderStatus,
     OrderUnknown,
@@ -67,13 +68,28 @@ class Teller:
     # ---- orders ----------------------------------------------------------------------------
 
     def accepted(self, ticket: Ticket, oid: str) -> Leg:
-        """The exchange has the order."""
+        """The exchange has the order; a new number means that it was modified."""
+        fresh = oid not in ticket.legs
         leg = self._tickets.name(ticket, oid)
+        if fresh and ticket.accepted and ticket.change is not None:
+            self.modified(ticket, oid)
         if not ticket.accepted:
             ticket.accepted = True
             ticket.oid = oid
             self._delivery.tell(OrderAccepted(ticket.client_id, oid), ticket.client_id)
         return leg
+
+    def modified(self, ticket: Ticket, oid: str) -> None:
+        """The modification that was asked for has been made; told once."""
+        change, ticket.change = ticket.change, None
+        if change is None:
+            return
+        leg = self._tickets.name(ticket, oid)
+        ticket.oid, ticket.request, ticket.sent_size = oid, change, ticket.changed_size
+        ticket.over = leg.ended
+        self._delivery.tell(
+            OrderModified(change.client_id, oid, change.price, change.size), change.client_id
+        )
 
     def rejected(self, client_id: str, what: str, reason: str, text: str) -> None:
         """The exchange, or a rule before it, refused a request."""
@@ -132,7 +148,7 @@ class Teller:
             return
         self._delivery.tell(leg.ending, ticket.client_id)
         leg.ending, leg.ended = None, True
-        if leg.oid == ticket.oid and not ticket.modifying:
+        if leg.oid == ticket.oid and ticket.change is None:
             ticket.over = True
 
     # ---- fills and funding -----------------------------------------------------------------
@@ -167,7 +183,7 @@ class Teller:
         self.newest_ms[account] = max(self.newest_ms.get(account, 0), found.ts_ms)
         self._traded(account, found.size * found.price)
         if ticket is not None and leg is not None:
-            self._after_fill(ticket, leg)
+            self.maybe_over(ticket, leg)
         return True
 
     def read(self, account: str, address: str, row: Json) -> VenueFill:
@@ -179,10 +195,11 @@ class Teller:
     def _ticket(self, found: VenueFill) -> Ticket | None:
         return self._tickets.get(found.client_id) or self._tickets.by_oid(found.venue_id)
 
-    def _after_fill(self, ticket: Ticket, leg: Leg) -> None:
+    def maybe_over(self, ticket: Ticket, leg: Leg) -> None:
+        """Notice that an order is over: its last fill was told, or an end that waited for it."""
         self._maybe_end(ticket, leg)
         full = ticket.sent_size > 0 and ticket.filled >= ticket.sent_size
-        if full and not ticket.over and not ticket.modifying:
+        if full and not ticket.over and ticket.change is None:
             ticket.over = True
             asked = ticket.request.size if ticket.request is not None else ticket.sent_size
             if asked != ticket.sent_size:

@@ -43,6 +43,8 @@ class Ticket:
         None for an order of an earlier process, or of somebody else.
     sent_size : Decimal
         Total that was sent, what earlier legs filled included.
+    change, changed_size : OrderRequest or None, Decimal
+        A modification that has no answer yet, and the total that it was sent with.
     refused : str
         Why it never was at the exchange, for certain.
     over : bool
@@ -58,7 +60,9 @@ class Ticket:
         self.sent_size = ZERO
         self.legs: dict[str, Leg] = {}
         self.oid = ""
-        self.accepted = self.over = self.modifying = False
+        self.accepted = self.over = False
+        self.change: OrderRequest | None = None
+        self.changed_size = ZERO
         self.refused = ""
         self.turn = asyncio.Lock()
 
