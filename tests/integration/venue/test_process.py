@@ -22,7 +22,7 @@ from hyperliquid.utils.signing import sign_l1_action
 
 from genesis.market.bars import Bars
 from genesis.market.store import BarStore
-from tests.integration.venue.rig import GTC, IOC, resting
+from tests.integration.venue.rig import GTC, IOC, now_ms, resting
 
 KEYS = [f"0x{number:064x}" for number in (11, 12)]
 # A minute before an hour is full, so that funding is paid on the way.
@@ -174,8 +174,10 @@ def test_a_file_of_faults_and_the_page(tmp_path: Path) -> None:
     with serving(tmp_path / "home", "--faults", str(path)) as venue:
         assert venue.ready["faults"] == 1
         ask = {"type": "allMids"}
-        codes = [requests.post(f"{venue.url}/info", json=ask, timeout=5).status_code] * 2
-        assert codes == [429, 429]
+        codes = [
+            requests.post(f"{venue.url}/info", json=ask, timeout=5).status_code for _ in range(3)
+        ]
+        assert codes == [429, 429, 200]
         page = requests.get(f"{venue.url}/", timeout=5)
         assert page.headers["Content-Type"].startswith("text/html")
         assert "default-src 'none'" in page.headers["Content-Security-Policy"]
@@ -183,7 +185,28 @@ def test_a_file_of_faults_and_the_page(tmp_path: Path) -> None:
         state = venue.control("state")
         assert {"markets", "orders", "faults", "accounts"} <= set(state)
         (fault,) = state["faults"]
-        assert fault["struck"] == 1
+        assert (fault["struck"], fault["over"]) == (2, True)
+
+
+def test_a_profile_changes_behaviour_and_limits(tmp_path: Path) -> None:
+    path = tmp_path / "profile.yaml"
+    path.write_text("venue: {min_value: 50}\nlimits: {ip_weight: 100}\n")
+    with serving(tmp_path / "home", "--market", "still", "--profile", str(path)) as venue:
+        user = Account.from_key(KEYS[0]).address
+        venue.control("fund", {"user": user, "usd": "1000"})
+        answer = venue.act(KEYS[0], order(0, True, "30000", "0.001"), now_ms())
+        told = answer["response"]["data"]["statuses"][0]["error"]
+        assert told.startswith("Order must have minimum value of $50.")
+        ask = {"type": "meta"}
+        codes = [
+            requests.post(f"{venue.url}/info", json=ask, timeout=5).status_code for _ in range(6)
+        ]
+        assert codes == [200, 200, 200, 200, 429, 429]
+    path.write_text("venue: {min_valu: 50}\n")
+    command = [sys.executable, "-m", "genesis", "venue", "serve", "--profile", str(path), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert "did you mean 'min_value'" in json.loads(done.stdout)["error"]["what"]
 
 
 @pytest.mark.parametrize(
