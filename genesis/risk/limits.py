@@ -193,7 +193,7 @@ class HardLimits:
         capital, whole = float(view.capital), float(view.account_capital)
         price = float(order.reference)
         size = float(order.size)
-        # Whether what works fills nobody knows: its own side is taken for filled, the other for not.
+        # Whether what works fills nobody knows: its own side is taken for filled, the other not.
         if size > 0.0:
             after = float(view.position + view.buying) + size
         else:

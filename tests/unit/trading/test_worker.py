@@ -155,7 +155,7 @@ def test_a_modification_that_is_refused_is_not_asked_for_without_end() -> None:
     stop = rig.core.desk.orders.get(rig.deployment.stop_order)
     assert stop is not None
     asked = 0
-    while len(exchange.modified) > asked:
+    while asked < len(exchange.modified) <= 3 * MOST_ASKED:
         asked = len(exchange.modified)
         rig.say(OrderRejected(stop.request.client_id, "modify", "no"))
         told = OrderStatus(
