@@ -124,7 +124,7 @@ class HyperliquidGateway:
             budget,
             breaker,
             Latency(settings.least_timeout_s, settings.timeout_s),
-            Latency(settings.least_timeout_s, settings.timeout_s),
+            Latency(settings.least_act_timeout_s, settings.timeout_s),
             settings.read_attempts,
             self._random,
         )

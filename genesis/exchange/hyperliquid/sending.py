@@ -82,6 +82,13 @@ class Sender:
             await within(self._waits, left, self._transport.budget.spend(1, priority))
         except TimeoutError:
             return _refused("expired", "the budget of requests left no room in time")
+        async with self._transport.lanes[priority]:
+            return await self._send(action, bound, expires_ms, closed)
+
+    async def _send(
+        self, action: Json, bound: BoundAccount, expires_ms: int, closed: Callable[[], str]
+    ) -> Reply:
+        """Send what has waited for its turn, if it may still be sent: it is decided again."""
         if self._waits.now_ms() > expires_ms:
             return _refused("expired", f"{self._waits.now_ms() - expires_ms} ms too late")
         if why := self.dead or closed():

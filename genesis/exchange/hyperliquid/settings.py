@@ -127,7 +127,8 @@ class HyperliquidSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
         Failures in a row that open the breaker, and the waits before it is probed.
     timeout_s : float
         Of a request before latency was measured, and the most afterwards.
-    least_timeout_s : float
+    least_timeout_s, least_act_timeout_s : float
+        The least, of a read and of what acts: an answer that is late costs a question.
     """
 
     state_dir: str
@@ -157,6 +158,7 @@ class HyperliquidSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
     breaker_longest_s: float = 60.0
     timeout_s: float = 8.0
     least_timeout_s: float = 1.0
+    least_act_timeout_s: float = 3.0
     read_attempts: int = 4
     fill_wait_s: float = 1.0
     overlap_ms: int = 600_000
@@ -228,6 +230,7 @@ def _check_numbers(settings: HyperliquidSettings) -> None:
         "breaker_failures": settings.breaker_failures >= 1,
         "breaker_first_s": 0 < settings.breaker_first_s <= settings.breaker_longest_s,
         "least_timeout_s": 0 < settings.least_timeout_s <= settings.timeout_s,
+        "least_act_timeout_s": 0 < settings.least_act_timeout_s <= settings.timeout_s,
         "read_attempts": settings.read_attempts >= 1,
         "stream.silence_s": settings.stream.quiet_s + settings.stream.pong_s
         <= settings.stream.silence_s,

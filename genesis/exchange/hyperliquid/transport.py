@@ -5,6 +5,7 @@ Reads are tried again; what acts on the exchange is sent once, whatever happens.
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Callable
 from typing import Any
@@ -31,6 +32,8 @@ _LIGHT = frozenset(
 )
 _JSON = {"Content-Type": "application/json"}
 _RETRY_S, _LONGEST_RETRY_S = 0.2, 5.0
+_AT_ONCE = 24
+"""Requests under way at a time; those beyond wait here, where they are not sent yet."""
 _PAUSE_S, _LONGEST_PAUSE_S = 1.0, 30.0
 """How long reads and orders pause after the exchange said 429, doubled while it goes on."""
 
@@ -92,6 +95,8 @@ class Transport:
         self._random = random_
         self._session: aiohttp.ClientSession | None = None
         self._pause_s = _PAUSE_S
+        # Exits do not queue behind entries that hang.
+        self.lanes = {priority: asyncio.Semaphore(_AT_ONCE) for priority in Priority}
         self.sent = 0
         self.told: Callable[[str], None] = lambda _: None
 
@@ -100,7 +105,7 @@ class Transport:
         """The shared session; websockets use it too."""
         if self._session is None:
             # asyncio sets TCP_NODELAY; idle connections are dropped before servers drop them.
-            pool = aiohttp.TCPConnector(limit=32, keepalive_timeout=20.0, ttl_dns_cache=300)
+            pool = aiohttp.TCPConnector(limit=0, keepalive_timeout=20.0, ttl_dns_cache=300)
             self._session = aiohttp.ClientSession(
                 connector=pool, timeout=aiohttp.ClientTimeout(total=None), trust_env=False
             )
@@ -152,6 +157,10 @@ class Transport:
         await self._waits.sleep(longest * (0.5 + 0.5 * self._random.random()))
 
     async def _read(self, body: dict[str, Any], *, probe: bool = False) -> Any:
+        async with self.lanes[Priority.READ]:
+            return await self._read_now(body, probe)
+
+    async def _read_now(self, body: dict[str, Any], probe: bool) -> Any:
         began = self._waits.monotonic()
         try:
             status, data = await within(
@@ -185,7 +194,7 @@ class Transport:
     # ---- acts ------------------------------------------------------------------------------
 
     async def exchange(self, body: bytes) -> Reply:
-        """Send an action, once; its weight was spent by the caller."""
+        """Send an action, once; its weight was spent by the caller, who holds a lane."""
         began = self._waits.monotonic()
         self.sent += 1
         timeout = self.acts.timeout_s

@@ -151,6 +151,7 @@ def live_rig(
     scripted: bool = True,
 ) -> Iterator[LiveRig]:
     """A running venue; every gateway that it made is closed at the end."""
+    folder.mkdir(parents=True, exist_ok=True)
     system = SystemClock()
     start = START if scripted else system.now_ms()
     core = VenueCore(VenueMeta.default(), seed=7, profile=profile or VenueProfile(), now_ms=start)

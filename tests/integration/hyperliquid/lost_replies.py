@@ -45,6 +45,7 @@ def campaign(folder: Path, runs: int, kinds: tuple[str, ...], seed: int) -> Outc
             trader.sink,
             timeout_s=0.25,
             least_timeout_s=0.05,
+            least_act_timeout_s=0.05,
             breaker_failures=10**6,
             weight_limit=10**7,
         )

@@ -49,7 +49,7 @@ def test_check_44_the_news_of_a_modification_in_any_order(
     with live_rig(tmp_path, profile=VenueProfile(step_ms=0)) as rig:
         rig.price(100.0)
         trader = Trader(rig)
-        gateway = trader.gateway = rig.gateway(trader.sink, timeout_s=2.0)
+        gateway = trader.gateway = rig.gateway(trader.sink, timeout_s=2.0, least_act_timeout_s=2.0)
         placed: Order = trader.submit(order(Side.SELL, "0.5", OrderKind.LIMIT, "104"))
         trader.settle()
         old = placed.venue_id
