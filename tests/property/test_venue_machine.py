@@ -82,10 +82,74 @@ class Venue(RuleBasedStateMachine):
             row = {"a": ASSETS[coin], "o": order["oid"]}
             self.act(user, {"type": "cancel", "cancels": [row]})
             return
-        px = data.draw(st.sampled_from(PRICES[coin]))
-        sz = data.draw(st.sampled_from(SIZES[coin]))
+        px = data.draw(st.sampled_from(PRICES.get(coin, ["0.15"])))
+        sz = data.draw(st.sampled_from(SIZES.get(coin, ["100"])))
         wire = limit(coin, order["side"], px, sz, reduce=order["reduceOnly"])
         self.act(user, {"type": "modify", "oid": order["oid"], "order": wire})
+
+    @rule(user=USERS, data=st.data())
+    def batch(self, user, data):
+        """Several orders of an action, which may meet each other."""
+        wires = []
+        for _ in range(data.draw(st.integers(2, 4))):
+            coin = data.draw(st.sampled_from(("ETH", "PURR/USDC")))
+            side, tif = data.draw(SIDES), data.draw(st.sampled_from(("Gtc", "Ioc", "Alo")))
+            px = data.draw(st.sampled_from(PRICES.get(coin, ["0.14", "0.15", "0.16"])))
+            sz = data.draw(st.sampled_from(SIZES.get(coin, ["100", "2000"])))
+            wires.append(limit(coin, side, px, sz, tif, reduce=data.draw(st.booleans())))
+        answer = self.act(user, {"type": "order", "orders": wires, "grouping": "na"})
+        assert len(answer["response"]["data"]["statuses"]) == len(wires)
+
+    @rule(user=USERS, data=st.data())
+    def batch_modify(self, user, data):
+        orders = self.core.user_info.open_orders(user)[:3]
+        if not orders:
+            return
+        modifies = [
+            {
+                "oid": order["oid"],
+                "order": limit(
+                    order["coin"],
+                    data.draw(SIDES),
+                    data.draw(st.sampled_from(PRICES.get(order["coin"], ["0.15"]))),
+                    data.draw(st.sampled_from(SIZES.get(order["coin"], ["100"]))),
+                ),
+            }
+            for order in orders
+        ]
+        answer = self.act(user, {"type": "batchModify", "modifies": modifies})
+        assert len(answer["response"]["data"]["statuses"]) == len(modifies)
+
+    @rule(user=USERS, side=SIDES, random=st.booleans(), reduce=st.booleans())
+    def twap(self, user, side, random, reduce):
+        body = {"a": 1, "b": side == "B", "s": "3", "r": reduce, "m": 5, "t": random}
+        self.act(user, {"type": "twapOrder", "twap": body})
+
+    @rule(user=USERS, token=st.sampled_from(("USDC", "PURR")))
+    def fund_spot(self, user, token):
+        self.core.fund_spot(user, token, "5000")
+
+    @rule(user=USERS, mode=st.sampled_from(("i", "u")))
+    def abstraction(self, user, mode):
+        self.act(user, {"type": "userSetAbstraction", "abstraction": mode})
+
+    @rule(user=USERS, amount=st.sampled_from(("1000", "20000")), into=st.booleans())
+    def class_transfer(self, user, amount, into):
+        self.act(user, {"type": "usdClassTransfer", "amount": amount, "toPerp": into})
+
+    @rule(user=USERS, ms=st.sampled_from((5000, 60_000)))
+    def schedule_cancel(self, user, ms):
+        self.core.knobs.set_volume(user, 2_000_000)
+        self.act(user, {"type": "scheduleCancel", "time": self.now + ms})
+
+    @rule(size=st.sampled_from(("0", "5", "30")))
+    def cap(self, size):
+        self.core.knobs.set_interest_cap("ETH", size)
+
+    @rule(user=USERS)
+    def deleverage(self, user):
+        if self.core._state.accounts[user].size(1):
+            self.core.knobs.deleverage(user, "ETH")
 
     @rule(coin=COINS, data=st.data())
     def price(self, coin, data):
@@ -138,7 +202,7 @@ class Venue(RuleBasedStateMachine):
 
     @invariant()
     def books_do_not_cross_and_hold_the_open_orders(self):
-        for coin in PRICES:
+        for coin in (*PRICES, "PURR/USDC"):
             bids, asks = self.core.market_info.book(coin)["levels"]
             if bids and asks:
                 assert Decimal(bids[0]["px"]) < Decimal(asks[0]["px"])
@@ -193,15 +257,37 @@ class Venue(RuleBasedStateMachine):
         for user in (ALICE, BOB, CAROL):
             last: dict[int, int] = {}
             for fill in self.core._state.accounts[user].fills:
+                if fill.asset >= 10_000:
+                    continue
                 assert fill.start == last.get(fill.asset, 0)
                 last[fill.asset] = fill.start + (fill.sz if fill.buy else -fill.sz)
             for asset, size in last.items():
                 assert self.core._state.accounts[user].size(asset) == size
 
     @invariant()
+    def every_view_can_be_read(self):
+        for user in (ALICE, BOB, CAROL):
+            info, history = self.core.user_info, self.core.user_history
+            info.clearinghouse_state(user)
+            info.spot_state(user)
+            info.frontend_open_orders(user)
+            info.active_asset_data(user, "ETH")
+            info.fees(user)
+            history.twaps(user)
+            history.fills(user, aggregate=True)
+
+    @invariant()
+    def tokens_balance(self):
+        state = self.core._state
+        for token in (1, 2):
+            there = sum(account.spot.get(token, 0) for account in state.accounts.values())
+            assert there + state.fees.get(token, 0) == state.deposits.get(token, 0)
+            assert all(account.spot.get(token, 0) >= 0 for account in state.accounts.values())
+
+    @invariant()
     def the_backstop_is_the_only_one_on_credit(self):
         assert self.core._state.accounts[BACKSTOP].house
 
 
-Venue.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+Venue.TestCase.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
 TestVenue = Venue.TestCase

@@ -125,4 +125,6 @@ def read_order(wire: object, state: VenueState) -> Draft | None:
             raise MalformedAction(f"unknown trigger {tpsl!r}")
     if market is None:
         return None
+    # A spot balance is no position that could be reduced.
+    reduce_only = reduce_only and not spec.spot
     return Draft(spec, buy, px, sz, reduce_only, tif, trigger_px, trigger_market, tpsl, cloid)
