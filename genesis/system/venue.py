@@ -22,8 +22,8 @@ from genesis.system.workspace import Workspace
 if TYPE_CHECKING:
     from genesis.exchange.venue.core import VenueCore
     from genesis.exchange.venue.limits import LimitProfile
-    from genesis.exchange.venue.path import RecordedPath
     from genesis.exchange.venue.profile import VenueProfile
+    from genesis.exchange.venue.recorded import BarPath
     from genesis.exchange.venue.venue import Venue
 
 MARKETS = ("synthetic", "replay", "still")
@@ -159,8 +159,10 @@ def _replay_start(state: Path | None, now_ms: int) -> int:
     return int(file.read_text(encoding="utf-8"))
 
 
-def recorded_path(workspace: Workspace, dataset: str, meta: Any, now_ms: int) -> RecordedPath:
+def recorded_path(workspace: Workspace, dataset: str, meta: Any, now_ms: int) -> BarPath:
     """Prices of a stored dataset, played from now on; other coins stay synthetic.
+
+    The first bar is the one that is open now, so that the venue's candles are the recorded ones.
 
     Raises
     ------
@@ -168,7 +170,8 @@ def recorded_path(workspace: Workspace, dataset: str, meta: Any, now_ms: int) ->
         If the dataset is not there, or none of its symbols is a coin of the venue.
     """
     from genesis.domain.timeline import interval_ms
-    from genesis.exchange.venue.path import RecordedPath, SyntheticPath
+    from genesis.exchange.venue.path import SyntheticPath
+    from genesis.exchange.venue.recorded import BarPath, BarSeries
     from genesis.market import dataset as datasets
     from genesis.market.store import BarStore
 
@@ -180,16 +183,19 @@ def recorded_path(workspace: Workspace, dataset: str, meta: Any, now_ms: int) ->
         coin = _coin(symbol, meta)
         if coin is None:
             continue
-        closes = rows.ts_ms + interval_ms(spec.interval)
-        series[coin] = (closes.tolist(), rows.close.tolist())
-        first = int(closes[0]) if first is None else min(first, int(closes[0]))
+        columns = (rows.ts_ms, rows.open, rows.high, rows.low, rows.close)
+        series[coin] = BarSeries(*(column.tolist() for column in columns))
+        first = int(rows.ts_ms[0]) if first is None else min(first, int(rows.ts_ms[0]))
     if first is None:
         known = ", ".join(perp.coin for perp in meta.perps)
         raise InputError(
             f"no symbol of {dataset} is traded on the venue", fix=f"use one of {known}"
         )
-    shift = now_ms - first
-    return RecordedPath(meta, series, shift_ms=shift, fallback=SyntheticPath(meta, 0))
+    length = interval_ms(spec.interval)
+    shift = now_ms - now_ms % length - first
+    return BarPath(
+        meta, series, interval_ms=length, shift_ms=shift, fallback=SyntheticPath(meta, 0)
+    )
 
 
 def _coin(symbol: str, meta: Any) -> str | None:
