@@ -3,44 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import threading
 from collections.abc import Callable, Coroutine, Sequence
-from decimal import Decimal
-from pathlib import Path
 from typing import Any, TypeVar
 
 from genesis.domain.errors import (
     ConfigError,
     DataError,
-    GenesisError,
     InfrastructureError,
     did_you_mean,
 )
-from genesis.exchange.hyperliquid.accounts import AccountReader, BoundAccount, Funds
-from genesis.exchange.hyperliquid.breaker import Breaker
-from genesis.exchange.hyperliquid.checks import AccountReport, StartChecks, refuse_master
+from genesis.exchange.hyperliquid.accounts import BoundAccount, Funds
+from genesis.exchange.hyperliquid.checks import AccountReport
 from genesis.exchange.hyperliquid.delivery import Delivery
 from genesis.exchange.hyperliquid.keys import AgentKey
-from genesis.exchange.hyperliquid.latency import Latency
-from genesis.exchange.hyperliquid.limits import WeightBudget
 from genesis.exchange.hyperliquid.listener import AccountListener, subscriptions
 from genesis.exchange.hyperliquid.market_feed import MarketFeed
-from genesis.exchange.hyperliquid.markets import Markets
-from genesis.exchange.hyperliquid.nonces import NonceStore
-from genesis.exchange.hyperliquid.orders import OrderDesk
-from genesis.exchange.hyperliquid.sdk import Signer
-from genesis.exchange.hyperliquid.sending import Sender
-from genesis.exchange.hyperliquid.settings import HyperliquidSettings, private_folder
-from genesis.exchange.hyperliquid.spelling import Spelling
-from genesis.exchange.hyperliquid.status import StatusDesk
+from genesis.exchange.hyperliquid.parts import Parts
+from genesis.exchange.hyperliquid.settings import HyperliquidSettings
 from genesis.exchange.hyperliquid.stream import Stream
-from genesis.exchange.hyperliquid.teller import Teller
-from genesis.exchange.hyperliquid.tickets import Leg, Ticket, Tickets
-from genesis.exchange.hyperliquid.transport import Transport
+from genesis.exchange.hyperliquid.tickets import Leg, Ticket
 from genesis.exchange.hyperliquid.waits import Waits
 from genesis.trading.gateway import AccountState, OrderRequest, Sink
-from genesis.trading.payloads import ConnectionChanged
 
 T = TypeVar("T")
 _PATIENCE_S = 60.0
@@ -86,15 +70,6 @@ class HyperliquidGateway:
     ) -> None:
         self.settings = settings
         self._waits = waits
-        self._random = random.Random(settings.seed)  # noqa: S311  jitter, not a secret
-        self.accounts = {
-            one.name: BoundAccount(one.name, one.address, settings.address_reserve)
-            for one in settings.accounts
-        }
-        refuse_master(key.address, self.accounts)
-        folder = private_folder(Path(settings.state_dir))
-        self._nonces = NonceStore(folder, key.address, waits)
-        self._signer = Signer(key, mainnet=settings.mainnet)
         self._loop = asyncio.new_event_loop()
         self._thread: threading.Thread | None = None
         self._delivery = Delivery(waits, f"{settings.name}-delivery")
@@ -102,67 +77,13 @@ class HyperliquidGateway:
         self._pending = 0
         self._changed = threading.Condition()
         self._closing = False
-        self._build(folder, ours)
+        try:
+            self.parts = Parts(settings, key, waits, self._delivery, ours, self._chase)
+        except BaseException:
+            self._loop.close()
+            raise
         self.reports: dict[str, AccountReport] = {}
-        self._listeners: dict[str, AccountListener] = {}
-        self._streams: dict[str, Stream] = {}
-
-    def _build(self, folder: Path, ours: Callable[[str], bool]) -> None:
-        settings, waits = self.settings, self._waits
-        budget = WeightBudget(
-            waits, settings.weight_limit, settings.cancel_reserve, settings.order_reserve
-        )
-        breaker = Breaker(
-            settings.breaker_failures,
-            settings.breaker_first_s,
-            settings.breaker_longest_s,
-            self._breaker_changed,
-        )
-        self.transport = Transport(
-            settings.url,
-            waits,
-            budget,
-            breaker,
-            Latency(settings.least_timeout_s, settings.timeout_s),
-            Latency(settings.least_act_timeout_s, settings.timeout_s),
-            settings.read_attempts,
-            self._random,
-        )
-        self.markets = Markets(self.transport, waits, settings.mid_age_s, self._rules_changed)
-        self.tickets = Tickets()
-        self._spelling = Spelling(folder / "spelling.jsonl")
-        self.teller = Teller(self._delivery, self.tickets, settings.name, self._chase, self._traded)
-        self._reader = AccountReader(
-            self.transport, waits, self.tickets, self.teller, self._spelling
-        )
-        self._status = StatusDesk(
-            self._reader,
-            waits,
-            self.tickets,
-            self.teller,
-            self._spelling,
-            self.accounts,
-            settings.fill_wait_s,
-            settings.overlap_ms,
-        )
-        self.sender = Sender(
-            self.transport, waits, self._signer, self._nonces, settings.expiry_ms, self._halted
-        )
-        self._desk = OrderDesk(
-            settings,
-            waits,
-            self.transport,
-            self.sender,
-            self.markets,
-            self.tickets,
-            self.teller,
-            self._spelling,
-            self._status,
-            self.accounts,
-        )
-        self._checks = StartChecks(
-            settings, self._reader, self.sender, lambda: self.markets.rules, ours
-        )
+        self.streams: dict[str, Stream] = {}
 
     # ---- the port --------------------------------------------------------------------------
 
@@ -192,20 +113,20 @@ class HyperliquidGateway:
 
     def submit(self, order: OrderRequest) -> None:
         """Send an order."""
-        self._request("submit", order.client_id, self._desk.submit(order))
+        self._request("submit", order.client_id, self.parts.desk.submit(order))
 
     def cancel(self, account: str, symbol: str, client_id: str) -> None:
         """Ask for the end of an order."""
-        self._request("cancel", client_id, self._desk.cancel(account, symbol, client_id))
+        self._request("cancel", client_id, self.parts.desk.cancel(account, symbol, client_id))
 
     def modify(self, order: OrderRequest) -> None:
         """Ask for another price and size of an order."""
-        self._request("modify", order.client_id, self._desk.modify(order))
+        self._request("modify", order.client_id, self.parts.desk.modify(order))
 
     def query(self, account: str, symbol: str, client_id: str) -> None:
         """Ask what became of an order."""
         del symbol
-        self._request("query", client_id, self._status.query(account, client_id))
+        self._request("query", client_id, self.parts.status.query(account, client_id))
 
     def account_state(self, account: str, since_ms: int) -> AccountState:
         """Positions, open orders, fills and funding of an account; blocks.
@@ -217,7 +138,7 @@ class HyperliquidGateway:
         ConfigError
             If the account is not bound.
         """
-        return self._await(self._reader.state(self._bound(account), since_ms), _PATIENCE_S)
+        return self._await(self.parts.reader.state(self._bound(account), since_ms), _PATIENCE_S)
 
     def funds(self, account: str) -> Funds:
         """Money of an account; blocks.
@@ -227,7 +148,7 @@ class HyperliquidGateway:
         InfrastructureError
         ConfigError
         """
-        return self._await(self._reader.funds(self._bound(account)), _PATIENCE_S)
+        return self._await(self.parts.reader.funds(self._bound(account)), _PATIENCE_S)
 
     def follow(self, symbols: Sequence[str], interval: str, **options: Any) -> MarketFeed:
         """Begin to deliver bars and quotes of some coins to the same sink; blocks until it does.
@@ -246,11 +167,10 @@ class HyperliquidGateway:
         DataError
             If there is no such market.
         """
+        known = self.parts.markets.rules
         for symbol in symbols:
-            if symbol not in self.markets.rules:
-                raise DataError(
-                    f"the exchange lists no {symbol}{did_you_mean(symbol, self.markets.rules)}"
-                )
+            if symbol not in known:
+                raise DataError(f"the exchange lists no {symbol}{did_you_mean(symbol, known)}")
         return self._await(self._follow(symbols, interval, options), _PATIENCE_S)
 
     async def _follow(
@@ -259,16 +179,16 @@ class HyperliquidGateway:
         feed = MarketFeed(
             symbols,
             interval,
-            self.transport,
+            self.parts.transport,
             self._waits,
             self._delivery,
             self.settings.ws_url,
             self.settings.stream,
-            self._random,
+            self.parts.random,
             name=f"{self.name}:market",
             **options,
         )
-        self._streams[f"market {len(self._streams)}"] = feed.stream
+        self.streams[f"market {len(self.streams)}"] = feed.stream
         self._spawn(feed.run())
         await feed.ready.wait()
         return feed
@@ -284,8 +204,7 @@ class HyperliquidGateway:
             self._thread.join(_CLOSING_S)
         self._loop.close()
         self._delivery.close(_CLOSING_S)
-        self._spelling.close()
-        self._nonces.close()
+        self.parts.close()
 
     def settle(self, timeout_s: float = 30.0) -> bool:
         """Wait until every request is answered and everything said until now was told.
@@ -307,11 +226,11 @@ class HyperliquidGateway:
 
     async def _quiet(self) -> bool:
         """Hear everything that was said until now; whether no fills are missing."""
-        for stream in self._streams.values():
+        for stream in self.streams.values():
             await stream.barrier()
-        if self.tickets.waiting():
+        if self.parts.tickets.waiting():
             await asyncio.sleep(0.01)
-        return not self.tickets.waiting()
+        return not self.parts.tickets.waiting()
 
     # ---- requests --------------------------------------------------------------------------
 
@@ -335,7 +254,7 @@ class HyperliquidGateway:
         except Exception as error:
             # A fault of ours in the middle of a request: what it did is not known.
             self._in_doubt(what, client_id, f"{type(error).__name__}: {error}")
-            self.teller.alert(
+            self.parts.teller.alert(
                 "critical", f"a fault during {what}", f"{type(error).__name__}: {error}"
             )
         finally:
@@ -345,13 +264,13 @@ class HyperliquidGateway:
 
     def _in_doubt(self, what: str, client_id: str, why: str) -> None:
         if what != "query":
-            self.teller.unknown(client_id, what, why)
+            self.parts.teller.unknown(client_id, what, why)
 
     def _bound(self, account: str) -> BoundAccount:
-        found = self.accounts.get(account)
+        found = self.parts.accounts.get(account)
         if found is None:
             raise ConfigError(
-                f"no account '{account}' is bound", fix=f"use {', '.join(self.accounts)}"
+                f"no account '{account}' is bound", fix=f"use {', '.join(self.parts.accounts)}"
             )
         return found
 
@@ -380,42 +299,42 @@ class HyperliquidGateway:
         task.add_done_callback(self._tasks.discard)
 
     async def _start(self) -> None:
-        await self.markets.refresh()
-        await self._checks.agent(self._signer.address, self.accounts)
-        for bound in self.accounts.values():
-            self.reports[bound.name] = await self._checks.account(bound)
+        await self.parts.markets.refresh()
+        await self.parts.checks.agent(self.parts.signer.address, self.parts.accounts)
+        for bound in self.parts.accounts.values():
+            self.reports[bound.name] = await self.parts.checks.account(bound)
             await self._listen(bound)
-        for listener in self._listeners.values():
+        for listener in self.parts.listeners.values():
             await listener.ready.wait()
-        self._spawn(self._maintain())
+        self._spawn(self.parts.maintain())
 
     async def _listen(self, bound: BoundAccount) -> None:
-        state = await self._reader.ask("clearinghouseState", bound)
+        state = await self.parts.reader.ask("clearinghouseState", bound)
         settings = self.settings
         listener = AccountListener(
             bound,
             f"{self.name}:{bound.name}",
             self._delivery,
             self._waits,
-            self.markets,
-            self.tickets,
-            self.teller,
-            self._status,
-            self._reader,
+            self.parts.markets,
+            self.parts.tickets,
+            self.parts.teller,
+            self.parts.status,
+            self.parts.reader,
             started_ms=int(state["time"]),
             overlap_ms=settings.overlap_ms,
             spawn=self._spawn,
         )
         stream = Stream(
             settings.ws_url,
-            lambda: self.transport.session,
+            lambda: self.parts.transport.session,
             self._waits,
             settings.stream,
-            self._random,
+            self.parts.random,
             listener,
             list(subscriptions(bound.address)),
         )
-        self._listeners[bound.name], self._streams[bound.name] = listener, stream
+        self.parts.listeners[bound.name], self.streams[bound.name] = listener, stream
         self._spawn(stream.run())
 
     async def _stop(self) -> None:
@@ -425,50 +344,7 @@ class HyperliquidGateway:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=_CLOSING_S)
-        await self.transport.close()
-
-    # ---- what goes on by itself ------------------------------------------------------------
-
-    async def _maintain(self) -> None:
-        """Probe while the breaker is open; keep rules and budgets fresh."""
-        now = self._waits.monotonic()
-        rules_s = now + self.settings.meta_refresh_s
-        rates_s = now + self.settings.rate_check_s
-        while True:
-            await self._waits.sleep(_TICK_S)
-            if self.transport.breaker.open:
-                await self._waits.sleep(self.transport.breaker.probe_wait_s)
-                await self.transport.probe()
-                continue
-            now = self._waits.monotonic()
-            try:
-                if now >= rules_s:
-                    rules_s = now + self.settings.meta_refresh_s
-                    await self.markets.refresh()
-                if now >= rates_s:
-                    rates_s = now + self.settings.rate_check_s
-                    for bound in self.accounts.values():
-                        await self._reader.refresh_budget(bound)
-            except GenesisError as error:
-                self.teller.alert("warning", "rules or limits cannot be refreshed", str(error))
-
-    def _breaker_changed(self, opened: bool, why: str) -> None:
-        source = f"{self.name}:orders"
-        self._delivery.tell(ConnectionChanged(source, not opened, why), source)
-        if not opened:  # what was lost meanwhile is asked for
-            for listener in self._listeners.values():
-                listener.soon()
-
-    def _halted(self, why: str) -> None:
-        source = f"{self.name}:signer"
-        self._delivery.tell(ConnectionChanged(source, False, why), source)
-        self.teller.alert("critical", "nothing can be signed any more", why)
-
-    def _rules_changed(self, lines: list[str]) -> None:
-        self.teller.alert("warning", "the exchange changed its rules", "\n".join(lines))
-
-    def _traded(self, account: str, dollars: Decimal) -> None:
-        self.accounts[account].budget.traded(dollars)
+        await self.parts.transport.close()
 
     def _chase(self, ticket: Ticket, leg: Leg) -> None:
-        self._spawn(self._status.chase(ticket, leg))
+        self._spawn(self.parts.status.chase(ticket, leg))

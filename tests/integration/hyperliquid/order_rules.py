@@ -39,7 +39,7 @@ def campaign(folder: Path, orders: int, seed: int) -> Tally:
         events: list[Event] = []
         gateway = rig.gateway(events.append, weight_limit=10**8, mid_age_s=3_600.0)
         mids = {coin: float(px) for coin, px in rig.info("allMids").items()}
-        live = [coin for coin, rule in gateway.markets.rules.items() if not rule.delisted]
+        live = [coin for coin, rule in gateway.parts.markets.rules.items() if not rule.delisted]
         wanted = [_order(rng, rig, coin, mids[coin]) for coin in rng.choices(live, k=orders)]
         began = time.perf_counter()
         for start in range(0, orders, _BATCH):
@@ -47,7 +47,7 @@ def campaign(folder: Path, orders: int, seed: int) -> Tally:
                 gateway.submit(request)
             assert gateway.settle(120.0)
         tally.seconds = time.perf_counter() - began
-        tally.sent = gateway.transport.sent
+        tally.sent = gateway.parts.transport.sent
         tally.accepted = len(of(events, OrderAccepted)) + len(of(events, OrderCanceled))
         for data in of(events, OrderRejected):
             tally.refused[data.reason] += 1

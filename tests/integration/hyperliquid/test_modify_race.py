@@ -36,7 +36,7 @@ def _modified(rig: LiveRig, old: str) -> str:
 def _tell(trader: Trader, name: str, news: dict[str, Any]) -> None:
     gateway = trader.gateway
     assert gateway is not None
-    listener = gateway._listeners[ACCOUNT]
+    listener = gateway.parts.listeners[ACCOUNT]
     channel = "userFills" if name == "fill new" else "orderUpdates"
     gateway._loop.call_soon_threadsafe(listener.on_frame, channel, news[name])
 
@@ -75,5 +75,5 @@ def test_check_44_the_news_of_a_modification_in_any_order(
         trader.settle()
         assert (placed.state, str(placed.filled)) == (OrderState.FILLED, "0.7")
         assert trader.booked == [str(row["tid"]) for row in rig.fills()]
-        assert gateway.tickets.live(ACCOUNT) == []
+        assert gateway.parts.tickets.live(ACCOUNT) == []
         assert not [alert for alert in trader.alerts if alert.level == "critical"]

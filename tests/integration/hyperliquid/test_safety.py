@@ -53,13 +53,13 @@ def test_check_41_nonces_of_eight_threads_are_unique_and_rise_across_a_restart(
         events: list[Event] = []
         gateway = rig.gateway(events.append, weight_limit=10**7)
         nonces: list[int] = []
-        given = gateway._nonces.next
+        given = gateway.parts.nonces.next
 
         def noted() -> int:
             nonces.append(given())
             return nonces[-1]
 
-        gateway._nonces.next = noted  # type: ignore[method-assign]
+        gateway.parts.nonces.next = noted  # type: ignore[method-assign]
 
         def work() -> None:
             for _ in range(each):
@@ -77,7 +77,7 @@ def test_check_41_nonces_of_eight_threads_are_unique_and_rise_across_a_restart(
         assert of(events, OrderUnknown) == of(events, OrderRejected) == []
         gateway.close()
         again = rig.gateway(events.append)
-        assert again._nonces.next() > max(nonces)
+        assert again.parts.nonces.next() > max(nonces)
 
 
 def test_a_second_process_is_refused_while_the_first_one_runs(tmp_path: Path) -> None:
@@ -102,11 +102,11 @@ def test_check_48_a_revoked_agent_halts_within_one_action(tmp_path: Path) -> Non
         assert rejected.reason == "signer"
         (halt,) = of(events, ConnectionChanged)
         assert (halt.source, halt.connected) == ("hyperliquid:signer", False)
-        sent = gateway.transport.sent
+        sent = gateway.parts.transport.sent
         gateway.submit(order(Side.BUY, "0.5"))
         gateway.cancel(ACCOUNT, COIN, refused.client_id)
         assert gateway.settle()
-        assert gateway.transport.sent == sent == 1  # not one more
+        assert gateway.parts.transport.sent == sent == 1  # not one more
         assert len(of(events, OrderRejected)) == 3
 
 
@@ -198,19 +198,19 @@ def test_the_breaker_opens_after_three_failures_and_recovers_by_itself(tmp_path:
         rig.fault("server_error", where={"path": "exchange"})
         for _ in range(3):
             gateway.submit(order(Side.BUY, "0.5", OrderKind.LIMIT, "95"))
-        until(lambda: gateway.transport.breaker.opened == 1)
+        until(lambda: gateway.parts.transport.breaker.opened == 1)
         assert gateway.settle()
         assert len(of(events, OrderUnknown)) == 3
         held = order(Side.BUY, "0.5", OrderKind.LIMIT, "96")
-        sent = gateway.transport.sent
-        if gateway.transport.breaker.open:
+        sent = gateway.parts.transport.sent
+        if gateway.parts.transport.breaker.open:
             gateway.submit(held)
             assert gateway.settle()
             (refused,) = of(events, OrderRejected)
             assert refused.reason == "breaker_open"
-            assert gateway.transport.sent == sent
+            assert gateway.parts.transport.sent == sent
         rig.heal()
-        until(lambda: not gateway.transport.breaker.open)
+        until(lambda: not gateway.parts.transport.breaker.open)
         assert gateway.settle()
         changes = [(c.source, c.connected) for c in of(events, ConnectionChanged)]
         assert changes == [("hyperliquid:orders", False), ("hyperliquid:orders", True)]
@@ -228,7 +228,7 @@ def test_exits_pass_an_open_breaker(tmp_path: Path) -> None:
         gateway.submit(order(Side.BUY, "0.5"))
         assert gateway.settle()
         for number in range(3):
-            gateway.transport.breaker.failure(f"test {number}")
+            gateway.parts.transport.breaker.failure(f"test {number}")
         gateway.submit(order(Side.SELL, "0.5", reduce_only=True))
         assert gateway.settle()
         assert rig.position() == 0

@@ -47,7 +47,7 @@ def test_check_42_fills_are_told_once_whatever_the_socket_does(tmp_path: Path) -
         rig.price(100.0)
         trader = Trader(rig)
         gateway = trader.gateway = rig.gateway(trader.sink, weight_limit=10**7)
-        stream = gateway._streams["live/one"]
+        stream = gateway.streams["live/one"]
         for number in range(50):
             side = Side.BUY if number % 3 else Side.SELL
             trader.submit(order(side, f"0.{number % 7 + 2}", tif=Tif.IOC))
@@ -58,10 +58,10 @@ def test_check_42_fills_are_told_once_whatever_the_socket_does(tmp_path: Path) -
                 trader.submit(order(side, "0.2", tif=Tif.IOC))
                 until(lambda made=made: stream.connections > made and stream.up)  # type: ignore[misc]
         trader.run_until(lambda: not trader.orders.open_orders())
-        until(lambda: gateway._listeners["live/one"].reconciled >= 3)
+        until(lambda: gateway.parts.listeners["live/one"].reconciled >= 3)
         trader.settle()
         _agree(rig, trader)
-        assert gateway.teller.repeated > 0  # the snapshots were heard, and told nothing new
+        assert gateway.parts.teller.repeated > 0  # the snapshots were heard, and told nothing new
         assert len(trader.booked) >= 50
 
 
@@ -84,7 +84,7 @@ def test_check_43_a_half_open_socket_is_found_and_what_it_hid_is_told(tmp_path: 
         )
         assert waits.monotonic() - frozen <= 15.0 + 2.0  # half a second a look, and ours
         rig.heal()
-        until(lambda: gateway._listeners["live/one"].reconciled >= 1)
+        until(lambda: gateway.parts.listeners["live/one"].reconciled >= 1)
         assert waits.monotonic() - frozen <= 40.0
         trader.settle()
         assert resting.state is OrderState.FILLED
@@ -101,7 +101,7 @@ def test_a_socket_that_answers_pings_and_has_lost_its_subscriptions_is_found(
         waits = FastWaits(rig.venue.clock)
         gateway = trader.gateway = rig.gateway(trader.sink, waits, stream=StreamSettings())
         rig.fault("ws_drop", until_s=10**6)
-        until(lambda: gateway._streams["live/one"].connections >= 2)
+        until(lambda: gateway.streams["live/one"].connections >= 2)
         trader.pump()
         assert "no data" in trader.connections[0].why
 
@@ -133,7 +133,7 @@ def test_a_garbled_frame_is_kept_and_the_truth_is_asked_for(tmp_path: Path) -> N
         trader.settle()
         rig.fault("ws_garble", count=2, where={"type": "userFills"})
         rig.price(94.0)
-        until(lambda: gateway._listeners["live/one"].reconciled >= 1)
+        until(lambda: gateway.parts.listeners["live/one"].reconciled >= 1)
         trader.settle()
         assert of(trader.events, InputQuarantined)
         _agree(rig, trader)
