@@ -80,7 +80,8 @@ class Gate:
         faults = self._venue.faults
         asked = body if isinstance(body, dict) else {}
         if path == "info":
-            facts = Where("info", *(_text(asked, name) for name in ("type", "user", "coin")))
+            coin = _text(asked, "coin") or _text(asked.get("req"), "coin")
+            facts = Where("info", _text(asked, "type"), _text(asked, "user"), coin)
             return faults.chosen(REQUEST_KINDS, facts, now_ms)
         action = asked.get("action")
         action = action if isinstance(action, dict) else {}
@@ -97,7 +98,7 @@ class Gate:
 
     def _info(self, body: Any, ip: str, lag_ms: int) -> Reply:
         venue = self._venue
-        kind = _text(body, "type") if isinstance(body, dict) else ""
+        kind = _text(body, "type")
         now_ms = venue.clock.now_ms()
         if not venue.weights.take(ip, info_weight(kind), now_ms):
             return _TOO_MANY
@@ -177,8 +178,8 @@ def _failure(rule: FaultRule) -> Reply:
     return Reply(rule.status, text.encode(), "text/plain")
 
 
-def _text(body: dict[str, Any], name: str) -> str:
-    value = body.get(name)
+def _text(body: Any, name: str) -> str:
+    value = body.get(name) if isinstance(body, dict) else None
     return value if isinstance(value, str) else ""
 
 

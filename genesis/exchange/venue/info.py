@@ -11,6 +11,7 @@ from genesis.exchange.venue.absent import NOBODY_HAS
 from genesis.exchange.venue.core import VenueCore
 from genesis.exchange.venue.limits import AddressBudget
 from genesis.exchange.venue.subscriptions import INTERVALS_MS, is_address
+from genesis.exchange.venue.units import MONEY_DECIMALS, show
 from genesis.exchange.venue.wire import BadShape
 
 _CLOID = re.compile(r"0x[0-9a-fA-F]{32}")
@@ -136,7 +137,7 @@ class InfoApi:
         user = _user(body)
         volume = self._volume(user)
         return {
-            "cumVlm": f"{volume:f}",
+            "cumVlm": show(int(volume.scaleb(MONEY_DECIMALS)), MONEY_DECIMALS),
             "nRequestsUsed": self._budget.used(user),
             "nRequestsCap": self._budget.cap(volume),
             "nRequestsSurplus": 0,
@@ -145,7 +146,7 @@ class InfoApi:
     def _portfolio(self, body: Body) -> Any:
         user = _user(body)
         value = self._user.clearinghouse_state(user)["marginSummary"]["accountValue"]
-        return self._history.portfolio(user, int(Decimal(value).scaleb(8)))
+        return self._history.portfolio(user, int(Decimal(value).scaleb(MONEY_DECIMALS)))
 
     def _web_data(self, body: Body) -> Any:
         user = _user(body)
@@ -174,7 +175,10 @@ class InfoApi:
             raise BadShape("nSigFigs is 2 to 5, mantissa 1, 2 or 5")
         if mantissa is not None and figures != 5:
             raise BadShape("mantissa goes with nSigFigs 5")
-        return self._market.book(_string(body, "coin"), figures, mantissa)
+        book = self._market.book(_string(body, "coin"), figures, mantissa)
+        if book is None and self._core.profile.unknown_coin_book:
+            raise BadShape("unknown coin")
+        return book
 
     def _candles(self, body: Body) -> Any:
         req = body.get("req")

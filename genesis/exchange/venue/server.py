@@ -68,15 +68,17 @@ class VenueServer:
     async def stop(self) -> None:
         """Stop listening, end every connection, close the files."""
         self._closing = True
-        if self._heart is not None:
-            self._heart.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._heart
-        for session in list(self.venue.hub.sessions):
-            session.cut()
-        if self._runner is not None:
-            await self._runner.cleanup()
-        self.venue.close()
+        try:
+            if self._heart is not None:
+                self._heart.cancel()
+                with suppress(asyncio.CancelledError):
+                    await self._heart  # raises what it died of, if it did
+        finally:
+            for session in list(self.venue.hub.sessions):
+                session.cut()
+            if self._runner is not None:
+                await self._runner.cleanup()
+            self.venue.close()
 
     async def failed(self) -> None:
         """Wait until the exchange's heart stops, which only an error makes it do."""

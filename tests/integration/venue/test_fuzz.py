@@ -64,14 +64,14 @@ TYPES = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.binary(max_size=60) | JSON.map(lambda body: json.dumps(body).encode()))
 def test_any_bytes_get_an_answer(raw: bytes) -> None:
     for path in ("info", "exchange"):
         assert answer(path, raw).status in (200, 422)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.sampled_from(sorted(GATE._venue.info._readers)), JSON, JSON, JSON)
 def test_any_arguments_of_any_read_get_an_answer(kind: str, one: Any, two: Any, req: Any) -> None:
     users = {"user": WALLET.address, "coin": "BTC", "startTime": 0, "oid": 1, "req": req}
@@ -79,7 +79,7 @@ def test_any_arguments_of_any_read_get_an_answer(kind: str, one: Any, two: Any, 
         assert answer("info", json.dumps(body).encode()).status in (200, 422)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(TYPES, st.dictionaries(st.text(max_size=9), JSON, max_size=4), st.data())
 def test_any_signed_action_gets_an_answer(kind: str, more: dict[str, Any], data: Any) -> None:
     action = dict(VALID.get(kind, {}), type=kind)
@@ -139,7 +139,7 @@ ROWS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(ROWS, max_size=4), st.sampled_from(["na", "normalTpsl", "positionTpsl"]))
 def test_any_well_shaped_batch_is_judged_and_money_stays(
     rows: list[dict[str, Any]], grouping: str

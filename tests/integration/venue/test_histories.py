@@ -295,6 +295,14 @@ def test_check_28_answers_have_the_keys_of_the_recorded_ones(venue: Rig, shared_
     assert checked >= 20
 
 
+def test_the_book_of_an_unknown_coin(venue: Rig) -> None:
+    ask = {"type": "l2Book", "coin": "NOPE"}
+    answer = venue.post("/info", ask)
+    assert (answer.status_code, answer.text) == (200, "null")
+    with rig(unknown_coin_book=True) as other:
+        assert other.post("/info", ask).status_code == 422
+
+
 def test_check_28_every_reader_of_the_sdk_gets_an_answer(venue: Rig) -> None:
     user, _ = lively(venue)
     info = venue.info

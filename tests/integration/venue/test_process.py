@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
+import statistics
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,6 +22,7 @@ from hyperliquid.exchange import Exchange
 from hyperliquid.info import Info
 from hyperliquid.utils.signing import sign_l1_action
 
+from benchmarks.venue_process import port_of, signed, timed
 from genesis.market.bars import Bars
 from genesis.market.store import BarStore
 from tests.integration.venue.rig import GTC, IOC, now_ms, resting
@@ -92,6 +95,22 @@ def scene(venue: Process) -> None:
             px = book["levels"][1 if buy else 0][3]["px"]
             venue.act(key, order(1, buy, px.removesuffix(".0"), "0.5", "Ioc"), stamp)
             venue.act(key, order(0, True, "30000", "0.01"), stamp + 1)
+
+
+def test_check_37_an_order_takes_less_than_five_milliseconds(tmp_path: Path) -> None:
+    with serving(tmp_path / "home", "--market", "still", "--unlimited") as venue:
+        wallet = Account.from_key(KEYS[0])
+        venue.control("fund", {"user": wallet.address, "usd": "1000000"})
+        stamp = now_ms()
+        bodies = [signed(wallet, order(0, True, "30000", "0.001"), stamp + k) for k in range(200)]
+        medians = []
+        # The best of five: a median over a machine that others use is a figure of theirs.
+        for part in range(5):
+            some = bodies[40 * part : 40 * part + 40]
+            taken, answers = asyncio.run(timed(port_of(venue.url), "/exchange", some))
+            assert all(b'"resting"' in answer for answer in answers)
+            medians.append(statistics.median(taken))
+        assert min(medians) < 0.005
 
 
 def test_check_36_the_same_seed_and_clock_write_the_same_log(tmp_path: Path) -> None:

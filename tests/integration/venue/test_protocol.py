@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import socket
-import statistics
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,7 +17,7 @@ from hyperliquid.utils.error import ClientError, ServerError
 from hyperliquid.utils.signing import recover_agent_or_user_from_l1_action, sign_l1_action
 
 from genesis.exchange.venue.limits import LimitProfile
-from tests.integration.venue.rig import ALO, Rig, now_ms, rig, statuses
+from tests.integration.venue.rig import Rig, now_ms, rig, statuses
 
 DAY = 86_400_000
 NOOP: dict[str, Any] = {"type": "noop"}
@@ -179,6 +177,7 @@ def test_check_30_a_user_without_volume_runs_out_of_requests() -> None:
         assert statuses(trader.cancel("BTC", 1)) == [{"error": never}], "cancels have their own"
         limit = venue.info.user_rate_limit(trader.wallet.address)
         assert limit["nRequestsCap"] == 20
+        assert limit["cumVlm"] == "0.0"
         assert limit["nRequestsUsed"] == 22
 
 
@@ -213,22 +212,3 @@ def test_check_37_an_answer_is_one_segment(venue: Rig) -> None:
             assert first.startswith(b"HTTP/1.1 200")
             length = int(first.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
             assert len(first.split(b"\r\n\r\n", 1)[1]) == length
-
-
-def test_check_37_an_order_takes_less_than_five_milliseconds(venue: Rig) -> None:
-    trader = venue.trader("10000000")
-    action = {
-        "type": "order",
-        "orders": [{"a": 0, "b": True, "p": "50000", "s": "0.001", "r": False, "t": ALO}],
-        "grouping": "na",
-    }
-    session = requests.Session()
-    taken = []
-    for nonce in range(now_ms(), now_ms() + 100):
-        signature = sign_l1_action(trader.wallet, action, None, nonce, None, False)
-        body = json.dumps({"action": action, "nonce": nonce, "signature": signature})
-        start = time.perf_counter()
-        answer = session.post(f"{venue.url}/exchange", data=body, timeout=5)
-        taken.append(time.perf_counter() - start)
-        assert "resting" in statuses(answer.json())[0]
-    assert statistics.median(taken) < 0.005
