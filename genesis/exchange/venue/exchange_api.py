@@ -11,6 +11,7 @@ from genesis.exchange.venue import wire
 from genesis.exchange.venue.core import MalformedAction, VenueCore
 from genesis.exchange.venue.faults import FaultPlan
 from genesis.exchange.venue.limits import LimitProfile, batch_size
+from genesis.exchange.venue.meta_change import orders_of, refused
 from genesis.exchange.venue.request_ledger import RequestLedger
 from genesis.exchange.venue.signing import (
     USER_SIGNED,
@@ -65,6 +66,7 @@ class ExchangeApi:
         self._requests = requests
         self._faults = faults
         self._mainnet = mainnet
+        self._coins = {spec.asset: spec.coin for spec in core.meta.instruments()}
 
     def answer(self, body: Any) -> Answer:
         """Answer one request.
@@ -147,6 +149,10 @@ class ExchangeApi:
 
     def _carry_out(self, given: wire.Envelope, account: str, now_ms: int) -> Answer:
         action = given.action
+        changed = self._faults.states("meta_change", now_ms)
+        told = refused(action, changed, self._coins) if changed else None
+        if told is not None:
+            return told
         if action["type"] not in self._core.action_types:
             return refusal(f"{action['type']} means nothing on this local venue.")
         vault = None if given.vaultAddress is None else given.vaultAddress.lower()
@@ -166,11 +172,4 @@ def refusal(text: str) -> Answer:
 
 
 def _is_post_only(action: Mapping[str, Any]) -> bool:
-    rows: list[Mapping[str, Any]] = []
-    if action["type"] == "order":
-        rows = action["orders"]
-    elif action["type"] == "modify":
-        rows = [action["order"]]
-    elif action["type"] == "batchModify":
-        rows = [row["order"] for row in action["modifies"]]
-    return all((row["t"].get("limit") or {}).get("tif") == "Alo" for row in rows)
+    return all((row["t"].get("limit") or {}).get("tif") == "Alo" for row in orders_of(action))

@@ -35,6 +35,7 @@ STATE_KINDS = {
     "clock_skew": "nonces, expiry and the time of reads are off by skew_ms",
     "maintenance": "every request is answered with status (502), websockets are closed",
     "post_only": "only post-only orders are taken, as after a network upgrade",
+    "meta_change": "a market's sizes have sz_decimals, its leverage is at most max_leverage",
     "ws_freeze": "open websockets send nothing at all, and stay open",
     "ws_refuse": "new websockets are refused",
     "ws_flap": "websockets are cut when they are delay_ms old",
@@ -79,6 +80,8 @@ class FaultRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     skew_ms: int = 0
     status: int = 502
     times: int = 2
+    sz_decimals: int | None = None
+    max_leverage: int | None = None
     text: str = ""
     id: str = ""
 
@@ -201,6 +204,13 @@ class FaultPlan:
             if armed.rule.kind == kind and armed.is_on(now_ms):
                 return armed.rule
         return None
+
+    def states(self, kind: str, now_ms: int) -> list[FaultRule]:
+        """Every rule of a kind that is on now."""
+        if not self._armed:
+            return []
+        rules = [armed for armed in self._armed.values() if armed.rule.kind == kind]
+        return [armed.rule for armed in rules if armed.is_on(now_ms)]
 
     def begun(self, kind: str, now_ms: int) -> list[FaultRule]:
         """Rules of a kind that strike once and have not done so yet."""

@@ -9,7 +9,9 @@ from typing import Any
 
 from genesis.exchange.venue.absent import NOBODY_HAS
 from genesis.exchange.venue.core import VenueCore
+from genesis.exchange.venue.faults import FaultPlan
 from genesis.exchange.venue.limits import AddressBudget
+from genesis.exchange.venue.meta_change import patched
 from genesis.exchange.venue.subscriptions import INTERVALS_MS, is_address
 from genesis.exchange.venue.units import MONEY_DECIMALS, show
 from genesis.exchange.venue.wire import BadShape
@@ -30,10 +32,15 @@ class InfoApi:
         Requests that each account has made.
     volume : callable
         Dollars that an account has traded.
+    faults : FaultPlan
     """
 
     def __init__(
-        self, core: VenueCore, budget: AddressBudget, volume: Callable[[str], Decimal]
+        self,
+        core: VenueCore,
+        budget: AddressBudget,
+        volume: Callable[[str], Decimal],
+        faults: FaultPlan,
     ) -> None:
         self._core = core
         self._market = core.market_info
@@ -41,6 +48,7 @@ class InfoApi:
         self._history = core.user_history
         self._budget = budget
         self._volume = volume
+        self._faults = faults
         self.coins: dict[str, int] = {spec.coin: spec.asset for spec in core.meta.instruments()}
         self._readers: dict[str, Reader] = {
             **self._of_markets(),
@@ -67,9 +75,9 @@ class InfoApi:
     def _of_markets(self) -> dict[str, Reader]:
         market = self._market
         return {
-            "meta": lambda b: _main_dex(b, market.meta),
-            "allPerpMetas": lambda _: [market.meta()],
-            "metaAndAssetCtxs": lambda b: _main_dex(b, lambda: [market.meta(), market.contexts()]),
+            "meta": lambda b: _main_dex(b, self._meta),
+            "allPerpMetas": lambda _: [self._meta()],
+            "metaAndAssetCtxs": lambda b: _main_dex(b, lambda: [self._meta(), market.contexts()]),
             "spotMeta": lambda _: market.spot_meta(),
             "spotMetaAndAssetCtxs": lambda _: [market.spot_meta(), market.spot_contexts()],
             "perpDexs": lambda _: [None],
@@ -159,7 +167,7 @@ class InfoApi:
             "agentAddress": None,
             "agentValidUntil": None,
             "cumLedger": "0.0",
-            "meta": market.meta(),
+            "meta": self._meta(),
             "assetCtxs": market.contexts(),
             "serverTime": self._core.now_ms,
             "isVault": False,
@@ -168,6 +176,10 @@ class InfoApi:
             "spotState": self._user.spot_state(user),
             "spotAssetCtxs": market.spot_contexts(),
         }
+
+    def _meta(self) -> dict[str, Any]:
+        changed = self._faults.states("meta_change", self._core.now_ms)
+        return patched(self._market.meta(), changed)
 
     def _book(self, body: Body) -> Any:
         figures, mantissa = _optional(body, "nSigFigs"), _optional(body, "mantissa")

@@ -54,7 +54,7 @@ class Venue:
         self.exchange = ExchangeApi(
             core, clock, self.limits, self.requests, self.faults, mainnet=mainnet
         )
-        self.info = InfoApi(core, self.requests.budget, self.exchange.volume)
+        self.info = InfoApi(core, self.requests.budget, self.exchange.volume, self.faults)
         coins = self.info.coins
         self.hub = Hub(clock, self.limits, coins)
         self.streams = Streams(core.market_info, self.info.answer, clock.now_ms)

@@ -139,6 +139,21 @@ def test_check_38_a_quota_used_up(venue: Rig) -> None:
     assert bid(trader)["response"].startswith("Too many cumulative requests sent (10002 > 10000)")
 
 
+def test_check_38_markets_whose_rules_change(venue: Rig) -> None:
+    trader = venue.trader()
+    venue.fault("meta_change", where={"coin": "BTC"}, sz_decimals=3, max_leverage=10)
+    told = {entry["name"]: entry for entry in venue.info.meta()["universe"]}
+    assert (told["BTC"]["szDecimals"], told["BTC"]["maxLeverage"]) == (3, 10)
+    assert told["ETH"]["szDecimals"] == 4
+    old = statuses(trader.order("BTC", True, 0.0015, 50_000, GTC))
+    assert old == [{"error": "Order has invalid size."}]
+    resting(bid(trader))
+    assert trader.update_leverage(20, "BTC")["status"] == "err"
+    assert trader.update_leverage(10, "BTC")["status"] == "ok"
+    venue.heal()
+    resting(trader.order("BTC", True, 0.0015, 50_000, GTC))
+
+
 def test_check_38_clock_skew(venue: Rig) -> None:
     trader = venue.trader()
     venue.fault("clock_skew", skew_ms=120_000)
