@@ -2,39 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from pathlib import Path
 
 import pytest
 
 from genesis.exchange.hyperliquid.settings import StreamSettings
-from genesis.exchange.venue.clock import VenueClock
 from genesis.exchange.venue.core import VenueProfile
 from genesis.trading.gateway import OrderKind, Side, Tif
 from genesis.trading.orders import OrderState
 from genesis.trading.payloads import AccountSnapshot, ConnectionChanged, InputQuarantined
 from tests.integration.hyperliquid.live_rig import COIN, MASTER, LiveRig, live_rig, of, order, until
+from tests.integration.hyperliquid.stream_faults import FastWaits, campaign
 from tests.integration.hyperliquid.trader_rig import Trader
 
 QUIET = VenueProfile(step_ms=0)
-FASTER = 20.0
-
-
-class FastWaits:
-    """Time of sockets that runs faster than that of the machine; the calendar is the venue's."""
-
-    def __init__(self, clock: VenueClock) -> None:
-        self._clock = clock
-
-    def now_ms(self) -> int:
-        return self._clock.now_ms()
-
-    def monotonic(self) -> float:
-        return time.monotonic() * FASTER
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds / FASTER)
 
 
 def _agree(rig: LiveRig, trader: Trader) -> None:
@@ -159,3 +140,17 @@ def test_frames_that_come_twice_late_or_in_another_order_change_nothing(
         trader.run_until(lambda: not trader.orders.open_orders())
         _agree(rig, trader)
         assert (rests.state, rests.filled) == (OrderState.FILLED, rests.size)
+
+
+def test_fills_agree_through_cuts_and_stalls(tmp_path: Path) -> None:
+    report = campaign(tmp_path, 120, seed=3)
+    assert report.disagree == []
+    assert report.faults >= 2
+    assert report.longest_s <= 40.0
+
+
+@pytest.mark.slow
+def test_a_thousand_fills_agree_through_cuts_and_stalls(tmp_path: Path) -> None:
+    report = campaign(tmp_path, 1_000, seed=43)
+    assert report.disagree == []
+    assert report.longest_s <= 40.0

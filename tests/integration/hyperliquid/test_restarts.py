@@ -1,0 +1,94 @@
+"""A process that dies around a request: the next one finds the truth (check 46, within a process).
+
+What a death at each point leaves is what was stored until then: the order manager's state of that
+moment, and nothing of what the gateway told afterwards.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from genesis.exchange.venue.core import VenueProfile
+from genesis.trading.events import Event
+from genesis.trading.gateway import OrderKind, Side, Tif
+from genesis.trading.orders import OrderState
+from genesis.trading.payloads import OrderFilled, OrderSubmit, RunResumed
+from tests.integration.hyperliquid.live_rig import ACCOUNT, COIN, LiveRig, live_rig, order
+from tests.integration.hyperliquid.trader_rig import Trader
+
+POINTS = ("stored, not sent", "sent", "answered, nothing stored", "answered, a part stored")
+SHAPES: dict[str, tuple[Any, ...]] = {
+    "taken": (OrderKind.MARKET, None, Tif.IOC, OrderState.FILLED),
+    "rests": (OrderKind.LIMIT, "95", Tif.GTC, OrderState.RESTING),
+    "crosses": (OrderKind.LIMIT, "101", Tif.GTC, OrderState.FILLED),
+    "refused": (OrderKind.LIMIT, "101", Tif.ALO, OrderState.REJECTED),
+}
+
+
+def _dies(rig: LiveRig, trader: Trader, shape: str, point: str) -> tuple[str, dict[str, Any]]:
+    """Send an order and die; returns its id and what was stored."""
+    kind, price, tif, _ = SHAPES[shape]
+    request = order(Side.BUY, "0.5", kind, price, tif=tif, expires_ms=trader.now + 5_000)
+    command = OrderSubmit("DEP", "TPL", "entry", request)
+    event = Event(command, trader.now, seq=1, recorded_ms=trader.now)
+    trader._follow(trader.orders.submit(command, event))
+    gateway = trader.gateway
+    assert gateway is not None
+    if point != "stored, not sent":
+        gateway.submit(request)
+    if point.startswith("answered"):
+        assert gateway.settle()
+    if point.endswith("a part stored"):
+        del trader._waiting[1:]
+        trader.pump()
+    stored = trader.orders.plain()
+    gateway.close()
+    return request.order_id, stored
+
+
+def _goes_on(rig: LiveRig, stored: dict[str, Any]) -> Trader:
+    """A new process with what was stored: what was in flight is in doubt, the account is read."""
+    trader = Trader(rig)
+    trader.gateway = rig.gateway(trader.sink)
+    trader.orders.restore(stored)
+    resumed = Event(RunResumed("test"), trader.now, seq=10, recorded_ms=trader.now)
+    for change in trader.orders.on_resumed(resumed):
+        trader._follow(change)
+    for fill in trader.gateway.account_state(ACCOUNT, 0).fills:
+        trader._handle(trader._number(Event(OrderFilled(fill), fill.ts_ms)))
+    return trader
+
+
+@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_check_46_the_next_process_finds_what_became_of_an_order(
+    tmp_path: Path, shape: str, point: str
+) -> None:
+    with live_rig(tmp_path, profile=VenueProfile(step_ms=0)) as rig:
+        rig.price(100.0)
+        first = Trader(rig)
+        first.gateway = rig.gateway(first.sink)
+        order_id, stored = _dies(rig, first, shape, point)
+        trader = _goes_on(rig, stored)
+        placed = trader.orders.get(order_id)
+        assert placed is not None
+        waiting = (OrderState.UNKNOWN, OrderState.SUBMITTED)
+        trader.run_until(lambda: placed.state not in waiting)
+        unsent = point == "stored, not sent" or (
+            point == "sent" and not rig.info("historicalOrders")
+        )
+        if unsent:
+            assert placed.state is OrderState.EXPIRED
+        elif shape == "refused":  # the venue need not remember what it refused
+            assert placed.state in (OrderState.REJECTED, OrderState.EXPIRED)
+        else:
+            assert placed.state is SHAPES[shape][3]
+        there = [row for row in rig.info("historicalOrders") if row["status"] != "rejected"]
+        assert len({row["order"]["oid"] for row in there}) <= 1  # nothing was sent twice
+        assert sum((Decimal(row["sz"]) for row in rig.fills()), Decimal(0)) == placed.filled
+        assert rig.position(COIN) == placed.filled
+        assert len(set(trader.booked)) == len(trader.booked)
