@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Context, Decimal, getcontext, setcontext
 from typing import Any
 
 from genesis.domain.canonical import content_hash
@@ -41,6 +41,9 @@ from genesis.trading.tables import Row
 from genesis.trading.worker import SLICE, ExecutionWorker
 
 Handler = Callable[[Event], None]
+
+_ARITHMETIC = Context(prec=28, rounding=ROUND_HALF_EVEN)
+"""Of every Decimal in the fold: a replay in another process must round like the run."""
 
 
 class TradingCore:
@@ -93,8 +96,14 @@ class TradingCore:
         """
         self.desk.begin(event)
         handler = self._handlers.get(type(event.data))
-        if handler is not None:
+        if handler is None:
+            return
+        outside = getcontext()
+        setcontext(_ARITHMETIC)  # whatever precision the caller's thread is set to
+        try:
             handler(event)
+        finally:
+            setcontext(outside)
 
     @property
     def emitted(self) -> list[Event]:
