@@ -188,10 +188,33 @@ def test_a_killed_run_loses_and_doubles_nothing(before: bool, every: int, tmp_pa
             break
         outcome, again = take(folder, panel, settings)
         assert outcome.finished
-        assert stored_fills(folder) == wanted, commits
-        assert again.core.desk.ledger.plain()["accounts"] == books, commits
+        assert_books_are_the_exchange_s(folder, again)
+        if not doubted(folder):
+            assert stored_fills(folder) == wanted, commits
+            assert again.core.desk.ledger.plain()["accounts"] == books, commits
         commits += every
     assert commits > 100
+
+
+def doubted(folder: Path) -> bool:
+    """Whether an entry was given up, because nobody knew what became of an order before it."""
+    with EventReader(folder) as reader:
+        found = [e.data for e in reader.events(types=[T.OPPORTUNITY_REJECTED])]
+    return any("UNKNOWN" in one.reason for one in found)  # type: ignore[attr-defined]
+
+
+def assert_books_are_the_exchange_s(folder: Path, engine: PaperTradingEngine) -> None:
+    """Every fill of the exchange is booked, once, and nothing else is."""
+    desk = engine.core.desk
+    with EventReader(folder) as reader:
+        booked = sorted((r["account"], r["venue_fill_id"]) for r in reader.rows("fills"))
+    told, held = [], {}
+    for account in desk.ledger.accounts:
+        state = engine.exchange.account_state(account, 0)
+        told += [(account, fill.fill_id) for fill in state.fills]
+        held |= {(account, p.symbol): p.size for p in state.positions}
+    assert booked == sorted(told)
+    assert {(h.account, h.symbol): h.size for h in desk.ledger.positions()} == held
 
 
 def test_a_run_that_is_killed_again_and_again_gets_there(tmp_path: Path) -> None:
@@ -199,11 +222,17 @@ def test_a_run_that_is_killed_again_and_again_gets_there(tmp_path: Path) -> None
     settings = settings_of(strategies)
     take(tmp_path / "whole" / "run", panel, settings)
     folder, sittings = tmp_path / "broken" / "run", 0
-    while kill(engine_of(folder, panel, settings), 3 + sittings % 11, before=sittings % 2 == 0):
+    while True:
+        engine = engine_of(folder, panel, settings)
+        if not kill(engine, 3 + sittings % 11, before=sittings % 2 == 0):
+            break
         sittings += 1
         assert sittings < 400
     assert sittings > 20
-    assert stored_fills(folder) == stored_fills(tmp_path / "whole" / "run")
+    assert_books_are_the_exchange_s(folder, engine)
+    assert len(stored_fills(folder)) > 5
+    if not doubted(folder):
+        assert stored_fills(folder) == stored_fills(tmp_path / "whole" / "run")
 
 
 def test_many_deployments_survive_a_kill_among_their_first_events(tmp_path: Path) -> None:
