@@ -12,6 +12,7 @@ from genesis.exchange.venue.market import Market
 from genesis.exchange.venue.orders import Order
 from genesis.exchange.venue.path import FixedPath
 from genesis.exchange.venue.recorded import BarPath, BarSeries
+from genesis.exchange.venue.schedule import Schedule
 from tests.unit.exchange.venue.venue_rig import ALICE, META, T0
 
 MINUTE = 60_000
@@ -109,3 +110,25 @@ def test_a_venue_plays_bars_with_history_before_its_start():
     core.advance(T0 + 60_000)
     oracle = Decimal(core.market_info.context("SOL")["oraclePx"])
     assert float(oracle) == pytest.approx(path.price("SOL", T0 + 60_000) / 1e6, rel=1e-4)
+
+
+def test_what_is_due_at_one_instant_runs_by_kind_prices_first():
+    schedule = Schedule()
+    for at_ms, kind, key in (
+        (5, "margin", "b"),
+        (5, "funding", ""),
+        (5, "twap", "b"),
+        (5, "twap", "a"),
+        (5, "step", ""),
+        (1, "cancel", "x"),
+        (9, "step", ""),
+    ):
+        schedule.add(at_ms, kind, key)
+    again = Schedule()
+    again.restore(schedule.plain())
+    for plan in (schedule, again):
+        due = []
+        while (row := plan.next(5)) is not None:
+            due.append(row[1] + row[2])
+        assert due == ["cancelx", "step", "funding", "twapa", "twapb", "marginb"]
+        assert plan.next(9) == (9, "step", "")
