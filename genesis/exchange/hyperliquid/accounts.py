@@ -244,6 +244,19 @@ class AccountReader:
                 why=f"{type(error).__name__}: {error}",
             ) from None
 
+    async def time_ms(self, bound: BoundAccount) -> int:
+        """Time of the exchange.
+
+        Raises
+        ------
+        InfrastructureError
+        """
+        state = await self.ask("clearinghouseState", bound)
+        try:
+            return int(state["time"])
+        except UNREADABLE as error:
+            raise InfrastructureError("the time cannot be read", why=str(error)) from None
+
     async def refresh_budget(self, bound: BoundAccount) -> None:
         """Take over what the exchange says of an account's requests.
 

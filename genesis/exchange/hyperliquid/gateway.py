@@ -301,6 +301,7 @@ class HyperliquidGateway:
     async def _start(self) -> None:
         await self.parts.markets.refresh()
         await self.parts.checks.agent(self.parts.signer.address, self.parts.accounts)
+        await self.parts.check_clock()
         for bound in self.parts.accounts.values():
             self.reports[bound.name] = await self.parts.checks.account(bound)
             await self._listen(bound)
@@ -309,7 +310,7 @@ class HyperliquidGateway:
         self._spawn(self.parts.maintain())
 
     async def _listen(self, bound: BoundAccount) -> None:
-        state = await self.parts.reader.ask("clearinghouseState", bound)
+        started_ms = await self.parts.reader.time_ms(bound)
         settings = self.settings
         listener = AccountListener(
             bound,
@@ -321,7 +322,7 @@ class HyperliquidGateway:
             self.parts.teller,
             self.parts.status,
             self.parts.reader,
-            started_ms=int(state["time"]),
+            started_ms=started_ms,
             overlap_ms=settings.overlap_ms,
             spawn=self._spawn,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
@@ -12,6 +13,8 @@ from genesis.exchange.hyperliquid.rules import MarketRule, changes, rules_from_m
 from genesis.exchange.hyperliquid.shapes import UNREADABLE, number
 from genesis.exchange.hyperliquid.transport import Transport
 from genesis.exchange.hyperliquid.waits import Waits
+
+_DOUBT_S = 5.0
 
 
 class Markets:
@@ -40,7 +43,7 @@ class Markets:
         self._changed = changed
         self.rules: dict[str, MarketRule] = {}
         self._mids: dict[str, Decimal] = {}
-        self._mids_s = -1e9
+        self._mids_s = self._doubted_s = -1e9
 
     async def refresh(self) -> None:
         """Read the rules anew.
@@ -54,6 +57,15 @@ class Markets:
         self.rules = fresh
         if lines:
             self._changed(lines)
+
+    async def doubt(self) -> None:
+        """An order was refused that the rules allow: read them anew, but not again and again."""
+        now = self._waits.monotonic()
+        if now - self._doubted_s < _DOUBT_S:
+            return
+        self._doubted_s = now
+        with suppress(InfrastructureError):
+            await self.refresh()
 
     def on_mids(self, data: Any) -> None:
         """Take in the stream's middle prices; one that is none is left out."""

@@ -22,6 +22,8 @@ from genesis.exchange.hyperliquid.waits import Waits
 from genesis.trading.gateway import OrderKind, OrderRequest, Side, Tif
 from genesis.trading.payloads import OrderCanceled
 
+_RULES = ("tick", "invalid_size", "invalid_price", "min_notional")
+"""Refusals that our own rules should have foreseen."""
 _TIFS = {Tif.GTC: "Gtc", Tif.IOC: "Ioc", Tif.ALO: "Alo"}
 
 
@@ -127,6 +129,8 @@ class OrderDesk:
             self._nothing_matched(ticket)
         elif one.kind == "error":
             self._teller.refused(ticket, one.reason, one.text)
+            if one.reason in _RULES:
+                await self._markets.doubt()
         elif one.kind == "resting":
             self._teller.accepted(ticket, one.oid)
         elif one.kind == "filled":

@@ -76,6 +76,7 @@ class Parts:
         self.nonces = NonceStore(folder, key.address, waits)
         self.spelling = Spelling(folder / "spelling.jsonl")
         self.listeners: dict[str, AccountListener] = {}
+        self._skewed = False
         self.transport = self._transport()
         self.markets = Markets(self.transport, waits, settings.mid_age_s, self._rules_changed)
         self.tickets = Tickets()
@@ -157,10 +158,30 @@ class Parts:
                     await self.markets.refresh()
                 if now >= rates_s:
                     rates_s = now + settings.rate_check_s
+                    await self.check_clock()
                     for bound in self.accounts.values():
                         await self.reader.refresh_budget(bound)
             except GenesisError as error:
                 self.teller.alert("warning", "rules or limits cannot be refreshed", str(error))
+
+    async def check_clock(self) -> None:
+        """Compare our clock with the exchange's: expiries mean nothing where they differ.
+
+        Raises
+        ------
+        InfrastructureError
+        """
+        bound = next(iter(self.accounts.values()))
+        asked = self.waits.now_ms()
+        there = await self.reader.time_ms(bound)
+        # The answer was made some time between question and now.
+        ahead = max(there - self.waits.now_ms(), asked - there, 0)
+        skewed = ahead > self.settings.max_skew_ms
+        if skewed != self._skewed:
+            self._skewed = skewed
+            source = f"{self.settings.name}:clock"
+            why = f"our clock and the exchange's differ by {ahead} ms"
+            self.delivery.tell(ConnectionChanged(source, not skewed, why), source)
 
     def _breaker_changed(self, opened: bool, why: str) -> None:
         source = f"{self.settings.name}:orders"

@@ -122,6 +122,8 @@ class HyperliquidSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
         Weight a minute; what only cancels and reductions may use; what reads leave to orders.
     address_reserve : int
         Requests of an account's budget that only cancels and reductions may use.
+    max_skew_ms : int
+        Largest difference of our clock and the exchange's with which new risk is taken.
     breaker_failures : int
     breaker_first_s, breaker_longest_s : float
         Failures in a row that open the breaker, and the waits before it is probed.
@@ -151,6 +153,7 @@ class HyperliquidSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
     cancel_reserve: int = 100
     order_reserve: int = 200
     address_reserve: int = 500
+    max_skew_ms: int = 2_500
     rate_check_s: float = 60.0
     meta_refresh_s: float = 300.0
     breaker_failures: int = 3

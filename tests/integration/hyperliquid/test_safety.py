@@ -20,6 +20,7 @@ from genesis.exchange.venue.limits import LimitProfile
 from genesis.trading.events import Event
 from genesis.trading.gateway import OrderKind, Side, Tif
 from genesis.trading.payloads import (
+    AlertRaised,
     ConnectionChanged,
     OrderAccepted,
     OrderCanceled,
@@ -293,3 +294,31 @@ def test_no_secret_is_in_events_files_or_texts(tmp_path: Path) -> None:
                 texts.append(raw.decode(errors="replace"))
         assert all(secret not in text.lower() for text in texts)
         assert json.dumps(secret) not in repr(gateway.settings)
+
+
+def test_rules_that_changed_are_read_anew_after_the_first_refusal(tmp_path: Path) -> None:
+    with live_rig(tmp_path, profile=QUIET) as rig:
+        rig.price(100.0)
+        events: list[Event] = []
+        gateway = rig.gateway(events.append)
+        rig.fault("meta_change", where={"coin": COIN}, sz_decimals=1)
+        for _ in range(2):
+            gateway.submit(order(Side.BUY, "0.55", OrderKind.LIMIT, "90"))
+            assert gateway.settle()
+        (refused,) = of(events, OrderRejected)
+        assert refused.reason == "invalid_size"
+        (row,) = rig.info("openOrders")
+        assert row["sz"] == "0.5"
+        assert any("changed its rules" in alert.title for alert in of(events, AlertRaised))
+
+
+def test_a_clock_that_differs_from_the_exchange_halts_new_risk(tmp_path: Path) -> None:
+    with live_rig(tmp_path, profile=QUIET) as rig:
+        events: list[Event] = []
+        rig.fault("clock_skew", skew_ms=120_000)
+        gateway = rig.gateway(events.append, rate_check_s=0.1)
+        until(lambda: len(of(events, ConnectionChanged)) == 1)
+        (skewed,) = of(events, ConnectionChanged)
+        assert (skewed.source, skewed.connected) == ("hyperliquid:clock", False)
+        assert "120000 ms" in skewed.why
+        assert gateway.settle()
