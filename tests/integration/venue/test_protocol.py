@@ -85,20 +85,21 @@ def test_check_04_ccxt_without_its_sandbox_signs_for_the_main_chain(venue: Rig) 
 
 def test_check_05_nonces_have_exact_texts_and_belong_to_the_signer(venue: Rig) -> None:
     trader = venue.trader()
-    now = now_ms()
+    _, key = trader.approve_agent("second")
+    agent = venue.exchange(Account.from_key(key), account_address=trader.wallet.address)
+    # The client's own nonces are the time: those of this test lie ahead of it.
+    now = now_ms() + 60_000
     assert trader.noop(now) == OK
     duplicate = f"Invalid nonce: duplicate nonce {now}"
     assert trader.noop(now) == {"status": "err", "response": duplicate}
-    old = trader.noop(now - 2 * DAY - 60_000)["response"]
-    assert old.startswith(f"Invalid nonce: nonce too low {now - 2 * DAY - 60_000} < ")
+    old = trader.noop(now - 2 * DAY - 120_000)["response"]
+    assert old.startswith(f"Invalid nonce: nonce too low {now - 2 * DAY - 120_000} < ")
     ahead = trader.noop(now + DAY + 60_000)["response"]
     assert ahead.startswith(f"Invalid nonce: nonce too high {now + DAY + 60_000} > ")
     for nonce in range(now + 1, now + 101):
         assert trader.noop(nonce) == OK
     low = trader.noop(now - 5)["response"]
     assert low == f"Invalid nonce: nonce too low {now - 5} < {now + 1}"
-    _, key = trader.approve_agent("second")
-    agent = venue.exchange(Account.from_key(key), account_address=trader.wallet.address)
     assert agent.noop(now) == OK, "the agent has nonces of its own"
 
 
@@ -107,7 +108,7 @@ def test_check_06_an_expired_action_costs_five_requests(venue: Rig) -> None:
     user = trader.wallet.address
     before = venue.info.user_rate_limit(user)["nRequestsUsed"]
     trader.set_expires_after(now_ms() - 1)
-    nonce = now_ms()
+    nonce = now_ms() + 60_000
     assert trader.noop(nonce) == {"status": "err", "response": "Action already expired"}
     assert venue.info.user_rate_limit(user)["nRequestsUsed"] == before + 5
     trader.set_expires_after(None)
@@ -165,10 +166,11 @@ def test_check_30_a_user_without_volume_runs_out_of_requests() -> None:
     limits = LimitProfile(ip_weight=10**9, address_start=20)
     with rig(limits=limits) as venue:
         trader = venue.trader()
-        for nonce in range(now_ms(), now_ms() + 20):
+        ahead = now_ms() + 60_000
+        for nonce in range(ahead, ahead + 20):
             assert trader.noop(nonce) == OK
-        assert trader.noop(now_ms() + 40) == OK, "one request in ten seconds"
-        text = trader.noop(now_ms() + 41)["response"]
+        assert trader.noop(ahead + 40) == OK, "one request in ten seconds"
+        text = trader.noop(ahead + 41)["response"]
         assert text == (
             "Too many cumulative requests sent (22 > 20) for cumulative volume traded $0.00. "
             "Place taker orders to free up 1 request per USDC traded."
