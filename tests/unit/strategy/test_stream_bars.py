@@ -100,7 +100,8 @@ def test_constants_fields_and_repeated_nodes_are_answered(
 
 
 def test_equal_operands_of_a_minimum_keep_their_sign() -> None:
-    nodes = [minimum(0.0, M.close), minimum(M.close, 0.0), maximum(0.0, M.close), maximum(M.close, M.open)]
+    nodes = [minimum(0.0, M.close), minimum(M.close, 0.0)]
+    nodes += [maximum(0.0, M.close), maximum(M.close, M.open)]
     bars = [(0.0, -0.0), (-0.0, 0.0), (0.0, 0.0), (-0.0, -0.0)]
     runner, blocks = BlockRunner(nodes), BlockRunner(nodes)
     for bar in bars:
