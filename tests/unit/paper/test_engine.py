@@ -181,7 +181,7 @@ def test_a_killed_run_loses_and_doubles_nothing(before: bool, every: int, tmp_pa
     wanted = stored_fills(tmp_path / "whole" / "run")
     books = engine.core.desk.ledger.plain()["accounts"]
     assert len(wanted) > 5
-    commits = 1
+    commits, doubts = 1, 0
     while True:
         folder = tmp_path / str(commits) / "run"
         if not kill(engine_of(folder, panel, settings), commits, before=before):
@@ -189,18 +189,19 @@ def test_a_killed_run_loses_and_doubles_nothing(before: bool, every: int, tmp_pa
         outcome, again = take(folder, panel, settings)
         assert outcome.finished
         assert_books_are_the_exchange_s(folder, again)
+        doubts += doubted(folder)
         if not doubted(folder):
             assert stored_fills(folder) == wanted, commits
             assert again.core.desk.ledger.plain()["accounts"] == books, commits
         commits += every
     assert commits > 100
+    assert doubts < 0.05 * commits
 
 
 def doubted(folder: Path) -> bool:
     """Whether an entry was given up, because nobody knew what became of an order before it."""
     with EventReader(folder) as reader:
-        found = [e.data for e in reader.events(types=[T.OPPORTUNITY_REJECTED])]
-    return any("UNKNOWN" in one.reason for one in found)  # type: ignore[attr-defined]
+        return any("UNKNOWN" in row["text"] for row in reader.rows("journal"))
 
 
 def assert_books_are_the_exchange_s(folder: Path, engine: PaperTradingEngine) -> None:
