@@ -123,5 +123,7 @@ def _judge(rig: LiveRig, trader: Trader, out: Outcome) -> None:
             out.ghosts += 1
     if sorted(trader.booked) != sorted(str(row["tid"]) for row in fills):
         out.disagree.append("the fills are not those of the exchange")
+    # What was doubted was doubted at once: nothing was told that had to be taken back.
+    out.disagree += [alert.title for alert in trader.alerts if "although" in alert.title]
     if trader.position[COIN] != rig.position():
         out.disagree.append(f"position {trader.position[COIN]} here, {rig.position()} there")
