@@ -45,6 +45,13 @@ class AccountListener:
         Exchange's time at start: what happened before is told by `account_state` only.
     overlap_ms : int
         How far before the last fill that was told a reconciliation looks.
+
+    Attributes
+    ----------
+    down : bool
+        Whether the stream was lost and not everything since is known yet.
+    reconciled : int
+        Comparisons with the account that were told.
     """
 
     def __init__(
@@ -76,7 +83,8 @@ class AccountListener:
         self._overlap_ms = overlap_ms
         self._spawn = spawn
         self._busy = asyncio.Lock()
-        self._planned = self._down = False
+        self._planned = False
+        self.down = False
         self.ready = asyncio.Event()
         self.reconciled = 0
 
@@ -131,15 +139,15 @@ class AccountListener:
         """Every subscription stands: what happened meanwhile is asked for."""
         if self.ready.is_set():
             await self.reconcile()
-        if self._down:
-            self._down = False
+        if self.down:
+            self.down = False
             self._delivery.tell(ConnectionChanged(self._name, True, "reconciled"), self._name)
         self.ready.set()
 
     def on_down(self, why: str) -> None:
         """The stream is lost."""
-        if not self._down:
-            self._down = True
+        if not self.down:
+            self.down = True
             self._delivery.tell(ConnectionChanged(self._name, False, why), self._name)
 
     # ---- the truth -------------------------------------------------------------------------

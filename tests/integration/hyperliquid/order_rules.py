@@ -38,9 +38,13 @@ def campaign(folder: Path, orders: int, seed: int) -> Tally:
         rig.act("fund", MASTER, "1000000000")
         events: list[Event] = []
         gateway = rig.gateway(events.append, weight_limit=10**8, mid_age_s=3_600.0)
-        mids = {coin: float(px) for coin, px in rig.info("allMids").items()}
+        meta, contexts = rig.info("metaAndAssetCtxs")
+        marks = {
+            row["name"]: float(context["markPx"])
+            for row, context in zip(meta["universe"], contexts, strict=True)
+        }
         live = [coin for coin, rule in gateway.parts.markets.rules.items() if not rule.delisted]
-        wanted = [_order(rng, rig, coin, mids[coin]) for coin in rng.choices(live, k=orders)]
+        wanted = [_order(rng, rig, coin, marks[coin]) for coin in rng.choices(live, k=orders)]
         began = time.perf_counter()
         for start in range(0, orders, _BATCH):
             for request in wanted[start : start + _BATCH]:
@@ -58,18 +62,18 @@ def campaign(folder: Path, orders: int, seed: int) -> Tally:
     return tally
 
 
-def _order(rng: random.Random, rig: LiveRig, coin: str, mid: float) -> OrderRequest:
+def _order(rng: random.Random, rig: LiveRig, coin: str, mark: float) -> OrderRequest:
     """An order with the digits that arithmetic of floats leaves in prices and sizes."""
     side = rng.choice((Side.BUY, Side.SELL))
-    price = mid * (1.0 + rng.uniform(-0.3, 0.3)) * (1.0 + rng.choice((0.0, 1e-16, 1e-12)))
+    price = mark * (1.0 + rng.uniform(-0.3, 0.3)) * (1.0 + rng.choice((0.0, 1e-16, 1e-12)))
     kind = rng.choice((OrderKind.LIMIT, OrderKind.LIMIT, OrderKind.MARKET, OrderKind.STOP))
     decimals = rig.venue.core.meta.perps
     rule = next(perp for perp in decimals if perp.coin == coin)
-    if kind is OrderKind.STOP:  # a buy stop waits above the market, a sell stop below
-        side = Side.BUY if price > mid else Side.SELL
+    if kind is OrderKind.STOP:  # a buy stop waits above the mark price, a sell stop below
+        side = Side.BUY if price > mark else Side.SELL
     if kind is OrderKind.LIMIT:  # a limit has no more decimals than its market
         price = round(price, 6 - rule.sz_decimals)
-    least = Decimal(11) / Decimal(repr(min(price, mid)))
+    least = Decimal(11) / Decimal(repr(min(price, mark)))
     size = float(least) * 10 ** rng.uniform(0.0, 2.0) + 10.0**-rule.sz_decimals
     return order(
         side,
