@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Trade strategies on paper and judge the outcome.")
 
+QUOTES = 8
+"""Prices inside a bar where the loop watches stops itself: it acts on nothing else."""
+
 MODES = ("replay", "simulation", "testnet", "backtest-validation")
 
 
@@ -91,7 +94,17 @@ def run(
         chosen = _strategies(workspace, strategies, mode)
         origins = {"news": _file(news), "schedule": _file(schedule)}
         market = _market(
-            workspace, mode, dataset, funding, chosen, symbols, interval, bars, seed, open_sealed
+            workspace,
+            mode,
+            dataset,
+            funding,
+            chosen,
+            symbols,
+            interval,
+            bars,
+            seed,
+            open_sealed,
+            QUOTES if stops == "loop" else 0,
         )
         settings = _settings(
             mode, chosen, market, capital, leverage, algorithm, slices, stops, origins, seed
@@ -219,6 +232,7 @@ def _market(
     bars: int,
     seed: int,
     open_sealed: bool,
+    quotes: int,
 ) -> PaperMarket:
     from genesis.cli.backtest import _honour_seals
     from genesis.domain.errors import InputError
@@ -232,7 +246,13 @@ def _market(
             )
         names = [name.strip() for name in symbols.split(",") if name.strip()]
         return simulated_market(
-            {"symbols": names, "interval": interval, "bars": bars, "seed": seed}
+            {
+                "symbols": names,
+                "interval": interval,
+                "bars": bars,
+                "seed": seed,
+                "quotes": quotes,
+            }
         )
     if dataset is None:
         raise InputError(
@@ -249,7 +269,7 @@ def _market(
                 render.console(stderr=True).print(f"note: {notice}", markup=False)
         return panel
 
-    market = dataset_market(workspace, dataset, funding, honour)
+    market = dataset_market(workspace, dataset, funding, honour, quotes)
     if market.panel is not None:
         from genesis.evolution.trial_count import register_backtest
 

@@ -27,6 +27,7 @@ from genesis.trading.events import Event, EventType
 from genesis.trading.feed import DataFeed, resume_after
 from genesis.trading.inbox import Inbox
 from genesis.trading.lockstep import FeedClock, LockStep
+from genesis.trading.loop import WHOLE_PHASE
 from genesis.trading.outlet import Outlet
 from genesis.trading.payloads import (
     AccountSnapshot,
@@ -112,8 +113,8 @@ class ExchangeWitness:
 
     def see(self, event: Event, *, acts: bool) -> None:
         """Show an event of the log that is being folded again; answers are in the log already."""
-        if event.data.type in FEED_TYPES:
-            self._exchange.on_market(event)
+        if event.data.type in FEED_TYPES or event.data.type is EventType.TIMER_FIRED:
+            self._exchange.on_market(event)  # of a timer it takes the time
             return
         data = event.data
         if not acts:
@@ -177,7 +178,9 @@ class PaperTradingEngine:
         wall: Clock | None = None,
     ) -> None:
         if settings.mode is PaperMode.TESTNET:
-            raise testnet_refusal()
+            raise RefusedError(
+                "a replayed market is not traded on a testnet", fix="use LivePaperEngine for it"
+            )
         self._settings = settings
         self._feed = feed
         self._instruments = tuple(instruments)
@@ -205,6 +208,7 @@ class PaperTradingEngine:
             build=build,
             synchronous=synchronous,
             witness=witness,
+            batch=WHOLE_PHASE,
         )
         self._last_feed = self.session.last_event(FEED_TYPES) if self.session.resumed else None
         self._clock.advance(max(feed.anchor_ms, self.session.store.recorded_ms))
@@ -347,15 +351,6 @@ class PaperTradingEngine:
                 snapshot = AccountSnapshot(state, adopt=adopt)
                 self._bus.publish(Event(snapshot, self._clock.now_ms(), account))
                 driver.settle()
-
-
-def testnet_refusal() -> RefusedError:
-    """Why a paper run on a test network is refused."""
-    return RefusedError(
-        "paper trading on a testnet is not possible",
-        why="this version has no gateway to Hyperliquid",
-        fix="use --mode replay or --mode simulation",
-    )
 
 
 def trading_build() -> str:

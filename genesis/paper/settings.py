@@ -81,11 +81,15 @@ class PaperSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def core(self, run: str, recorders: Sequence[TradeRecorder] = ()) -> TradingCore:
         """Fresh core of such a run."""
         limits = HardLimits.from_plain(dict(self.limits))
-        return TradingCore(run, limits, orders=ORDERS, recorders=recorders)
+        orders = LIVE_ORDERS if self.mode is PaperMode.TESTNET else ORDERS
+        return TradingCore(run, limits, orders=orders, recorders=recorders)
 
 
 ORDERS = OrderSettings(ack_ms=0)
 """The paper exchange answers within the call: no order waits for an answer that may be lost."""
+
+LIVE_ORDERS = OrderSettings()
+"""Over a network answers are lost: after ten seconds the exchange is asked."""
 
 
 def write_settings(folder: Path, settings: PaperSettings, facts: Mapping[str, Any]) -> None:

@@ -49,6 +49,26 @@ class PaperMarket:
 
 
 @dataclass(frozen=True, slots=True)
+class TradedMarket:
+    """What a report needs to know of the market that a run traded.
+
+    Attributes
+    ----------
+    symbols : tuple of str
+    interval_ms : int
+    panel : Panel or None
+        None where its bars are in the log alone.
+    facts : mapping
+        What the settings say of it.
+    """
+
+    symbols: tuple[str, ...]
+    interval_ms: int
+    panel: Panel | None
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class PaperRun:
     """A paper run that was taken as far as it went.
 
@@ -115,7 +135,11 @@ def new_run_id(workspace: Workspace, mode: str, wanted: str | None) -> str:
 
 
 def dataset_market(
-    workspace: Workspace, dataset: str, funding: str, honour: Callable[[Any, Any], Any]
+    workspace: Workspace,
+    dataset: str,
+    funding: str,
+    honour: Callable[[Any, Any], Any],
+    quotes: int = 0,
 ) -> PaperMarket:
     """Market of a stored dataset.
 
@@ -125,6 +149,8 @@ def dataset_market(
         As in `genesis.market.dataset.parse`.
     honour : callable
         Takes panel and spec and gives the panel that may be used: sealed bars are cut off.
+    quotes : int
+        Prices inside each bar, along a path that has its open, high, low and close.
 
     Raises
     ------
@@ -139,13 +165,14 @@ def dataset_market(
 
     spec = datasets.parse(dataset, funding=funding)
     panel = honour(datasets.load(BarStore(workspace.data), spec), spec)
-    feed = PanelFeed(panel)
+    feed = PanelFeed(panel, quotes)
     facts = {
         "dataset": panel.name,
         "funding": funding,
         "dataset_hash": panel.dataset_hash,
         "from_ms": int(panel.ts_ms[0]),
         "bars": panel.bars,
+        "quotes": quotes,
     }
     return PaperMarket(feed, feed.instruments, panel, facts)
 
@@ -169,7 +196,25 @@ def stored_market(workspace: Workspace, facts: Mapping[str, Any]) -> PaperMarket
             )
         return panel.sliced(0, int(facts["bars"]))
 
-    return dataset_market(workspace, facts["dataset"], facts["funding"], same_bars)
+    quotes = int(facts.get("quotes", 0))
+    return dataset_market(workspace, facts["dataset"], facts["funding"], same_bars, quotes)
+
+
+def traded_market(workspace: Workspace, settings: PaperSettings) -> TradedMarket:
+    """Market of a run, for its report.
+
+    Raises
+    ------
+    InputError
+        If the stored bars are not those any more.
+    """
+    from genesis.domain.timeline import interval_ms
+
+    facts = settings.market
+    if settings.mode == "testnet":
+        return TradedMarket(tuple(facts["symbols"]), interval_ms(facts["interval"]), None, facts)
+    market = stored_market(workspace, facts)
+    return TradedMarket(tuple(market.feed.symbols), market.feed.interval_ms, market.panel, facts)
 
 
 def simulated_market(facts: Mapping[str, Any]) -> PaperMarket:
@@ -182,7 +227,7 @@ def simulated_market(facts: Mapping[str, Any]) -> PaperMarket:
         seed=int(facts["seed"]),
         bars=int(facts["bars"]),
     )
-    feed = SyntheticFeed(law)
+    feed = SyntheticFeed(law, int(facts.get("quotes", 0)))
     return PaperMarket(feed, feed.instruments, None, dict(facts))
 
 
@@ -324,7 +369,7 @@ def report_paper(
     folder = find_run(workspace, name)
     settings, _ = read_settings(folder)
     result = result_of(folder)
-    market = stored_market(workspace, settings.market)
+    market = traded_market(workspace, settings)
     report = build_report(workspace, folder, settings, market, result)
     return report, write_paper_report(report, page or folder / PAGE)
 

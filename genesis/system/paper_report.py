@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from genesis.paper.report import PaperReport, StrategyEntry
     from genesis.paper.settings import PaperSettings
     from genesis.strategy.strategy import Strategy
-    from genesis.system.paper import PaperMarket
+    from genesis.system.paper import TradedMarket
     from genesis.trading.store import EventReader
 
 
@@ -26,7 +26,7 @@ def build_report(
     workspace: Workspace,
     folder: Path,
     settings: PaperSettings,
-    market: PaperMarket,
+    market: TradedMarket,
     result: dict[str, Any],
 ) -> PaperReport:
     """Everything that a report of a finished run shows.
@@ -51,7 +51,9 @@ def build_report(
         risk = risk_impact(reader, profile)
     _feed_back(workspace, entries, provenance)
     warnings = []
-    if panel is None:
+    if settings.mode == "testnet":
+        warnings.append("bars of a live run are not stored as a dataset: fidelity was not measured")
+    elif panel is None:
         warnings.append("a simulated market has no shadow backtest: fidelity was not measured")
     plain = {"mode": settings.mode.value, **settings.market, "leverage": settings.leverage}
     plain |= {"capital": settings.capital, "costs": settings.costs}
@@ -67,20 +69,27 @@ def _provenance(
         run_id=folder.name,
         mode=settings.mode.value,
         build=str(result["build"]),
-        dataset=str(settings.market.get("dataset", "simulated")),
+        dataset=_market_name(settings),
         dataset_hash=str(settings.market.get("dataset_hash", "")),
         state_hash=str(result["state_hash"]),
         span_ms=(int(grid.ts_ms[0]), int(grid.ts_ms[-1]) + grid.interval_ms),
     )
 
 
-def _grid(panel: Panel | None, reader: EventReader, market: PaperMarket) -> Grid:
+def _market_name(settings: PaperSettings) -> str:
+    market = settings.market
+    if "venue" in market:
+        return f"{market['venue']}-{market['network']}:{','.join(market['symbols'])}"
+    return str(market.get("dataset", "simulated"))
+
+
+def _grid(panel: Panel | None, reader: EventReader, market: TradedMarket) -> Grid:
     from genesis.paper.books import Grid
 
     if panel is not None:
         known = {s.symbol: _known(s.close, s.valid) for s in panel.symbols}
         return Grid(panel.ts_ms, panel.interval_ms, known)
-    return _grid_of_log(reader, market)
+    return _grid_of_log(reader, market, int(market.facts.get("trade_from_ms", 0)))
 
 
 def _known(close: np.ndarray[Any, Any], valid: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -88,13 +97,17 @@ def _known(close: np.ndarray[Any, Any], valid: np.ndarray[Any, Any]) -> np.ndarr
     return np.where(place >= 0, close[np.maximum(place, 0)], np.nan)
 
 
-def _grid_of_log(reader: EventReader, market: PaperMarket) -> Grid:
-    """Bars of a simulated market from the log itself."""
+def _grid_of_log(reader: EventReader, market: TradedMarket, since_ms: int) -> Grid:
+    """Bars of a simulated or live market from the log itself.
+
+    Those that ended before ``since_ms`` only warmed up; the last of them stands where there are
+    no others.
+    """
     from genesis.paper.books import Grid
     from genesis.trading.events import EventType
     from genesis.trading.payloads import BarClosed
 
-    closes: dict[str, dict[int, float]] = {name: {} for name in market.feed.symbols}
+    closes: dict[str, dict[int, float]] = {name: {} for name in market.symbols}
     for event in reader.events(types=(EventType.BAR_CLOSED,)):
         data = event.data
         assert isinstance(data, BarClosed)
@@ -102,18 +115,20 @@ def _grid_of_log(reader: EventReader, market: PaperMarket) -> Grid:
     stamps = sorted({ts for series in closes.values() for ts in series})
     if not stamps:
         raise InputError("the run holds no bar", fix="begin it again with a longer market")
+    length = market.interval_ms
+    stamps = [ts for ts in stamps if ts + length > since_ms] or stamps[-1:]
     known = {}
     for name, series in closes.items():
         values = np.array([series.get(ts, np.nan) for ts in stamps])
         known[name] = _known(values, ~np.isnan(values))
-    return Grid(np.array(stamps, dtype=np.int64), market.feed.interval_ms, known)
+    return Grid(np.array(stamps, dtype=np.int64), market.interval_ms, known)
 
 
 def _entry(
     reader: EventReader,
     strategy: Strategy,
     settings: PaperSettings,
-    market: PaperMarket,
+    market: TradedMarket,
     panel: Panel | None,
     grid: Grid,
 ) -> StrategyEntry:
@@ -123,7 +138,7 @@ def _entry(
     from genesis.paper.report import StrategyEntry
     from genesis.strategy.explain import sentence
 
-    symbols = tuple(market.feed.symbols)
+    symbols = tuple(market.symbols)
     paper = paper_symbols(reader, strategy.id, symbols, grid)
     equity = np.nansum([one.equity for one in paper], axis=0)
     owners = {f"{strategy.id}/{name}": strategy.id for name in symbols}

@@ -96,6 +96,7 @@ class EventBus:
         self._consumer = 0  # the thread that drains
         self._reserve = reserve
         self._archive = archive
+        self._episodes = 0
         self._writers: list[threading.Thread] = []
         wanted = capacity or {}
         self._queues = tuple(_Queue(x, wanted.get(x, CAPACITY), self._lock) for x in Lane)
@@ -399,7 +400,8 @@ class EventBus:
         now_ms, now = self._clock.now_ms(), self._now()
         path = ""
         if self._archive is not None:
-            name = f"overflow-{queue.lane.name.lower()}-{now_ms}.parquet"
+            self._episodes += 1
+            name = f"overflow-{queue.lane.name.lower()}-{now_ms}-{self._episodes}.parquet"
             target = self._archive / name
             path = str(target)
             # Copies, since a waiting quote may still change; the disk is not waited for here.

@@ -178,6 +178,10 @@ class TradingCore:
     def _on_added(self, event: Event) -> None:
         data = event.data
         assert isinstance(data, DeploymentAdded)
+        if not data.capital > 0.0:
+            text = f"{data.deployment}: its capital is {data.capital}, it must be positive"
+            self.desk.emit(AlertRaised("critical", "deployment", "refused", text))
+            return
         owner = self.desk.owners.get((data.account, data.symbol))
         if owner is not None or data.deployment in self.desk.deployments:
             held = owner.id if owner is not None else data.deployment
@@ -212,7 +216,11 @@ class TradingCore:
     def _on_submit(self, event: Event) -> None:
         data, desk = event.data, self.desk
         assert isinstance(data, OrderSubmit)
-        change = desk.orders.submit(data, event)
+        why = "" if data.order.reduce_only else self._forbidden(data)
+        if why:
+            change = desk.orders.expire(data.order.order_id, event, why)
+        else:
+            change = desk.orders.submit(data, event)
         order = change.order
         if order is not None and change.send:
             desk.ledger.record_order(order, event, desk.rows)
@@ -221,6 +229,11 @@ class TradingCore:
         else:
             self._fills.settle(event, change)
         desk.acts = change.send
+
+    def _forbidden(self, data: OrderSubmit) -> str:
+        """Why an order that adds risk may not leave any more, though it was decided."""
+        deployment = self.desk.deployments.get(data.deployment)
+        return self.desk.halted(deployment) if deployment is not None else ""
 
     def _on_command(self, event: Event) -> None:
         if isinstance(event.data, TimerSet):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from decimal import Decimal
@@ -184,10 +183,6 @@ class Deployment:
     def bar_of(self, ts_ms: int) -> int:
         """Number of the bar that an instant lies in, counted from the anchor."""
         return (ts_ms - self.anchor_ms) // self.interval_ms
-
-    def level(self, value: float) -> float:
-        """A protective level of the policy state, 0 where there is none."""
-        return value if math.isfinite(value) else 0.0
 
     def plain(self) -> dict[str, Any]:
         """Everything that its next decision depends on."""

@@ -116,14 +116,22 @@ class RiskGuard:
         )
 
     def _exposed(self, account: str) -> Iterator[Decimal]:
-        """Notional of position and working entries of each symbol of an account."""
+        """Notional of position and working entries of each symbol, whoever they belong to.
+
+        A position without a price counts at what it cost.
+        """
         desk = self._desk
-        for deployment in desk.by_account.get(account, ()):
-            symbol = deployment.symbol
+        held = {one.symbol: one for one in desk.ledger.positions(account)}
+        symbols = {d.symbol for d in desk.by_account.get(account, ())} | held.keys()
+        for symbol in sorted(symbols):
             working = desk.orders.exposure(account, symbol)
-            size = abs(desk.ledger.position(account, symbol))
-            size += max(working.buy, working.sell)
-            yield size * exact(desk.market.prices.get(symbol, 0.0))
+            position = held.get(symbol)
+            size = max(working.buy, working.sell)
+            price = exact(desk.market.prices.get(symbol, 0.0))
+            if position is not None:
+                size += abs(position.size)
+                price = price or position.entry
+            yield size * price
 
     def equity(self, account: str) -> Decimal:
         """Cash of an account and its positions at the last prices, quote units."""

@@ -243,7 +243,7 @@ class StrategyLedger:
         """Book funding once per account, symbol and instant; False for a repetition."""
         key = (data.account, data.symbol)
         funded = self._funded.setdefault(key, [])
-        if event.ts_ms in funded:
+        if self.funded(data.account, data.symbol, event.ts_ms):
             return False
         funded.append(event.ts_ms)
         del funded[:-_FUNDING_KEPT]

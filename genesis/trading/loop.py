@@ -24,6 +24,9 @@ from genesis.trading.tables import Row
 
 BATCH = 256
 """Most events of one commit."""
+WHOLE_PHASE = 1 << 20
+"""Batch of a loop in lock-step: the log must hold a phase before what the phase leads to, since the
+exchange saw all of it before."""
 
 
 class Log(Protocol):
@@ -92,6 +95,8 @@ class TradingLoop:
         Called with the name of each crash point as it is passed; for tests of recovery.
     rows : list of Row, optional
         Rows of what was handled before and are not stored yet.
+    batch : int
+        Most events of one commit.
 
     Attributes
     ----------
@@ -109,6 +114,7 @@ class TradingLoop:
         probe: Callable[[str], None] = _no_probe,
         *,
         rows: list[Row] | None = None,
+        batch: int = BATCH,
     ) -> None:
         self._bus = bus
         self._log = log
@@ -118,6 +124,7 @@ class TradingLoop:
         self._held: list[Event] = []
         self._inside = False
         self._rows = rows or []
+        self._batch = batch
         self.flow = Flow()
         self.fault: HandlerFault | None = None
 
@@ -163,7 +170,7 @@ class TradingLoop:
             )
         batch = self._held
         if not batch:
-            batch = self._bus.drain(BATCH)
+            batch = self._bus.drain(self._batch)
             if not batch:
                 return 0
             self.flow.took(batch)

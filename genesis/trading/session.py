@@ -19,7 +19,7 @@ from genesis.trading import journal, ledger
 from genesis.trading.bus import EventBus
 from genesis.trading.core import TradingCore
 from genesis.trading.events import Event, EventType
-from genesis.trading.loop import TradingLoop
+from genesis.trading.loop import BATCH, TradingLoop
 from genesis.trading.outlet import Outlet
 from genesis.trading.payloads import RunResumed
 from genesis.trading.quarantine import quarantined
@@ -78,6 +78,8 @@ class TradingSession:
         Crash points, for tests.
     witness : Witness, optional
         Brought back together with the core.
+    batch : int
+        Most events of one commit, see `TradingLoop`.
 
     Attributes
     ----------
@@ -111,6 +113,7 @@ class TradingSession:
         snapshot_events: int = SNAPSHOT_EVENTS,
         probe: Callable[[str], None] = _no_probe,
         witness: Witness | None = None,
+        batch: int = BATCH,
     ) -> None:
         self._core = core
         self._witness = witness
@@ -133,7 +136,7 @@ class TradingSession:
             self.store.close()
             raise
         self.resumed = self.store.head.seq > 0
-        self.loop = TradingLoop(bus, self.store, core, outlet, probe, rows=rows)
+        self.loop = TradingLoop(bus, self.store, core, outlet, probe, rows=rows, batch=batch)
         if self.resumed:  # before what is still to be sent: that is not in doubt
             now = max(clock.now_ms(), self.store.recorded_ms)
             bus.publish(Event(RunResumed(build), now))

@@ -64,6 +64,9 @@ class ExecutionWorker:
             desk.journal.on_intent_expired(expired, event, desk.rows, intent.causality)
             desk.emit(expired, deployment.id, event.correlation)
             if intent.scope == CLOSE:  # with it goes the entry that would have followed
+                if not intent.causality.signal_ids:  # no next bar decides it again
+                    text = f"{intent.reason} of {deployment.id} was {late} ms too late: not closed"
+                    self.alarm("critical", "a close was not sent", text, deployment.id)
                 deployment.closing = ""
                 deployment.waiting = None
             return
@@ -163,8 +166,12 @@ class ExecutionWorker:
         deployment.waiting = None
         if deployment.work is not None and deployment.work.scope == NEW:
             deployment.work = None
-        for order in self._resting(deployment, ENTRY):
-            self.cancel(order.order_id, "no entry is wanted any more")
+        orders = self._desk.orders.open_orders(deployment.account, deployment.symbol)
+        for order in orders:
+            unsent = order.state is OrderState.INTENT
+            mine = order.deployment == deployment.id and order.purpose == ENTRY
+            if mine and (unsent or order.request.kind is OrderKind.LIMIT):
+                self.cancel(order.order_id, "no entry is wanted any more")
 
     def give_way(self, deployment: Deployment) -> bool:
         """Whether the position may be closed at once; a close that takes its time is given up."""

@@ -296,7 +296,7 @@ class Desk:
             price=exact(price),
             fee=exact(fee),
             maker=maker,
-            ts_ms=self.now_ms - self.before_ms + latency,
+            ts_ms=self.now_ms - self.before_ms,  # its bar; how late it was known is the latency
             reference=exact(reference),
             cause=cause,
             latency_ms=latency,

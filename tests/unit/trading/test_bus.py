@@ -177,7 +177,7 @@ def test_what_waited_is_copied_to_a_readable_file_and_stays_in_the_lane(tmp_path
     sent = [normal(0), quote("BTC", 5.0, 7), quote("ETH", 2.0, 8), normal(1)]
     b.emit(sent)
     b.close()  # joins the writer
-    path = tmp_path / "overflow" / "overflow-normal-1234.parquet"
+    path = tmp_path / "overflow" / "overflow-normal-1234-1.parquet"
     events = b.drain()
     assert overflows(events) == [QueueOverflowed("NORMAL", 4, str(path))]
     assert len([e for e in events if e.lane is Lane.NORMAL]) == 4
