@@ -15,9 +15,21 @@ from genesis.trading.desk import Desk
 from genesis.trading.events import Event
 from genesis.trading.gateway import Gateway
 from genesis.trading.payloads import AccountSnapshot
+from genesis.trading.reconcile import HALT
 
 OVERLAP_MS = HOUR_MS
 """How far before the latest fill an exchange is asked for more: fills are not told in order."""
+
+
+def asked_since(desk: Desk, account: str) -> int:
+    """Instant from which an exchange is to be asked for fills of an account.
+
+    From the beginning where the last comparison left a difference: the fill that explains it may be
+    older than any overlap, lost in an outage that later fills came after.
+    """
+    if desk.halts.get(f"account:{account}", "").startswith(HALT):
+        return 0
+    return max(desk.orders.last_fill_ms(account) - OVERLAP_MS, 0)
 
 
 def ask_accounts(desk: Desk, gateway: Gateway, now_ms: int) -> Iterator[Event]:
@@ -37,6 +49,5 @@ def ask_accounts(desk: Desk, gateway: Gateway, now_ms: int) -> Iterator[Event]:
         If the exchange does not answer.
     """
     for account in sorted(desk.ledger.accounts):
-        since = max(desk.orders.last_fill_ms(account) - OVERLAP_MS, 0)
-        state = gateway.account_state(account, since)
+        state = gateway.account_state(account, asked_since(desk, account))
         yield Event(AccountSnapshot(state), now_ms, account)

@@ -16,6 +16,7 @@ from genesis.trading.events import Event, EventType
 from genesis.trading.gateway import AccountState
 from genesis.trading.outlet import Outlet
 from genesis.trading.payloads import AccountSnapshot, OrderSubmit, TimerFired
+from genesis.trading.recovery import asked_since
 from genesis.trading.schedule import TimerWheel
 from genesis.trading.session import TradingSession
 from genesis.trading.store import EventReader
@@ -183,6 +184,7 @@ class Trader:
     def poll(self, account: str, since_ms: int, *, adopt: bool = False) -> None:
         """Ask for the state of an account, and for its funding again."""
         gateway, bus = self.gateway, self.bus
+        since_ms = min(since_ms, asked_since(self.core.desk, account))
 
         def tell(state: AccountState) -> None:
             for event in self._venue.fundings[account][-8:]:
