@@ -18,6 +18,7 @@ from genesis.cli import (
     doctor,
     events,
     evolve,
+    keys,
     paper,
     reconcile,
     render,
@@ -104,6 +105,7 @@ app.add_typer(events.app, name="events")
 app.add_typer(audit.app, name="audit")
 app.add_typer(paper.app, name="paper")
 app.add_typer(venue.app, name="venue")
+app.add_typer(keys.app, name="keys")
 
 
 def run() -> None:

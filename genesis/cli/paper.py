@@ -1,7 +1,8 @@
-"""`genesis paper`: strategies on the trading loop against a simulated exchange."""
+"""`genesis paper`: strategies on the trading loop against a simulated or a test exchange."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from genesis.strategy.strategy import Strategy
     from genesis.system.paper import PaperMarket, PaperRun
     from genesis.system.workspace import Workspace
+    from genesis.trading.deployment import DeploymentOptions
 
 app = typer.Typer(no_args_is_help=True, help="Trade strategies on paper and judge the outcome.")
 
@@ -55,12 +57,39 @@ def run(
     ] = "venue",
     news: Annotated[Path | None, typer.Option(help="File of news items.")] = None,
     schedule: Annotated[Path | None, typer.Option(help="File of schedules.")] = None,
-    symbols: Annotated[str, typer.Option(help="Simulation: names of its symbols.")] = "SYN1,SYN2",
-    interval: Annotated[str, typer.Option(help="Simulation: length of a bar.")] = "1h",
+    symbols: Annotated[
+        str, typer.Option(help="Simulation: names of its symbols; testnet: coins to trade.")
+    ] = "SYN1,SYN2",
+    interval: Annotated[str, typer.Option(help="Simulation and testnet: length of a bar.")] = "1h",
     bars: Annotated[int, typer.Option(help="Simulation: bars of the market.", min=10)] = 8_760,
     seed: Annotated[int, typer.Option(help="Simulation, slippage and latency.", min=0)] = 1,
     open_sealed: Annotated[
         bool, typer.Option("--open-sealed", help="Use sealed bars too; it is recorded.")
+    ] = False,
+    url: Annotated[
+        str, typer.Option(help="Testnet: another server, such as http://127.0.0.1:3001.")
+    ] = "",
+    accounts: Annotated[
+        list[str] | None,
+        typer.Option("--account", metavar="0x…", help="Testnet: address; one for each strategy."),
+    ] = None,
+    key_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Testnet: encrypted key of the agent.")
+    ] = None,
+    passphrase_fd: Annotated[
+        int, typer.Option(metavar="N", help="Descriptor with its passphrase; else it is asked for.")
+    ] = -1,
+    key_fd: Annotated[
+        int, typer.Option(metavar="N", help="Testnet: descriptor that the key is read from.")
+    ] = -1,
+    keyring: Annotated[
+        str, typer.Option(metavar="SERVICE/USER", help="Testnet: entry of the system's keyring.")
+    ] = "",
+    duration: Annotated[
+        str, typer.Option("--for", metavar="2h", help="Testnet: close everything and end then.")
+    ] = "",
+    flatten: Annotated[
+        bool, typer.Option("--flatten-on-exit", help="Testnet: Ctrl-C closes positions too.")
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -69,6 +98,10 @@ def run(
     Every state change is stored before it acts, so a run can be stopped (Ctrl-C saves) or killed
     at any moment and continued with --resume. At the end performance, fidelity to the backtest of
     the same bars and a feedback score are reported; the score is written to each stored strategy.
+
+    Mode testnet trades in real time on Hyperliquid's testnet, or on a local exchange. Ctrl-C takes
+    back resting entries, leaves stops and targets at the exchange, and saves; --resume compares
+    the account with the exchange before it trades on. The key is an agent's, never the account's.
 
     Examples:
 
@@ -79,15 +112,38 @@ def run(
         genesis paper run breakout.json --mode simulation --symbols SYN1,SYN2 --bars 5000
 
         genesis paper run --resume replay-20250131-120000
+
+        genesis paper run strat_3fa9 -m testnet --symbols BTC,SOL --interval 1m --for 2h
+        --account 0x… --key-file agent.json --url http://127.0.0.1:3001
     """
+    from genesis.cli import paper_testnet
     from genesis.cli.paper_progress import PaperProgress
     from genesis.system.paper import new_run_id, resume_paper, start_paper
     from genesis.system.workspace import Workspace
 
     workspace = Workspace(home_of(ctx))
     out = render.console(stderr=as_json)
+    live = paper_testnet.Options(
+        accounts or [], url, key_file, passphrase_fd, key_fd, keyring, duration, flatten=flatten
+    )
+    on_testnet = mode == "testnet"
     if resume is not None:
-        _refuse_with_resume(ctx)
+        on_testnet = paper_testnet.is_live(workspace, resume)
+        _refuse_with_resume(ctx, paper_testnet.OF_A_SITTING if on_testnet else ())
+    paper_testnet.refuse_options(ctx, on_testnet=on_testnet)
+    if on_testnet:
+        if resume is not None:
+            going = paper_testnet.resume(workspace, resume, live, out)
+        else:
+            options = _options(algorithm, slices, stops, interval)
+            chosen = _strategies(workspace, strategies, mode)
+            going = paper_testnet.start(
+                workspace, chosen, live, symbols, interval, capital, options, run_id, out
+            )
+        paper_testnet.say_what_remains(going, out)
+        _show(going.run, as_json=as_json, note=going.note)
+        return
+    if resume is not None:
         with PaperProgress(out) as progress:
             done = resume_paper(workspace, resume, stopped=progress.stopped, told=progress.told)
     else:
@@ -174,15 +230,11 @@ def list_runs(ctx: typer.Context, as_json: Json = False) -> None:
     render.console().print(render.table(columns, body))
 
 
-def _refuse_with_resume(ctx: typer.Context) -> None:
+def _refuse_with_resume(ctx: typer.Context, allowed: Sequence[str]) -> None:
+    from genesis.cli.paper_testnet import given_options
     from genesis.domain.errors import InputError
 
-    given = [
-        name
-        for name in ctx.params
-        if name not in ("resume", "as_json")
-        and getattr(ctx.get_parameter_source(name), "name", "") == "COMMANDLINE"
-    ]
+    given = [name for name in given_options(ctx) if name not in ("resume", "as_json", *allowed)]
     if given:
         words = ", ".join("--" + name.replace("_", "-") for name in given)
         raise InputError(
@@ -195,14 +247,11 @@ def _refuse_with_resume(ctx: typer.Context) -> None:
 def _strategies(workspace: Workspace, names: list[str] | None, mode: str) -> list[Strategy]:
     from genesis.cli.backtest import find_strategy
     from genesis.domain.errors import InputError, did_you_mean
-    from genesis.paper.engine import testnet_refusal
 
     if mode not in MODES:
         raise InputError(
             f"unknown mode '{mode}'{did_you_mean(mode, MODES)}", fix=f"use {', '.join(MODES)}"
         )
-    if mode == "testnet":
-        raise testnet_refusal()
     if not names:
         raise InputError(
             "no strategy given", fix="genesis strategies list shows them; then genesis paper run ID"
@@ -294,7 +343,6 @@ def _settings(
     from genesis.costs.execution import ExecutionModel
     from genesis.paper.settings import PaperMode, PaperSettings
     from genesis.strategy.text import dump_strategy
-    from genesis.trading.deployment import read_options
 
     setup = EvaluationSetup(capital=capital, leverage=leverage)
     setup.require_margin(market.instruments)
@@ -302,10 +350,7 @@ def _settings(
     if mode != "backtest-validation":
         share = capital / len(market.instruments)
         execution = ExecutionModel(seed=seed, capital=share).plain()
-    spacing = market.feed.interval_ms if algorithm == "twap" else 0
-    options = read_options(
-        {"algorithm": algorithm, "slices": slices, "spacing_ms": spacing, "stops": stops}
-    )
+    options = _options(algorithm, slices, stops, market.feed.interval_ms)
     return PaperSettings(
         mode=PaperMode(mode),
         strategies=tuple(dump_strategy(strategy) for strategy in chosen),
@@ -320,14 +365,25 @@ def _settings(
     )
 
 
-def _show(done: PaperRun, *, as_json: bool) -> None:
+def _options(algorithm: str, slices: int, stops: str, interval: int | str) -> DeploymentOptions:
+    from genesis.domain.timeline import interval_ms
+    from genesis.trading.deployment import read_options
+
+    length = interval if isinstance(interval, int) else interval_ms(interval)
+    spacing = length if algorithm == "twap" else 0
+    return read_options(
+        {"algorithm": algorithm, "slices": slices, "spacing_ms": spacing, "stops": stops}
+    )
+
+
+def _show(done: PaperRun, *, as_json: bool, note: str = "") -> None:
     outcome = done.outcome
     if not outcome.finished:
         from genesis.domain.errors import InterruptedRun
 
         raise InterruptedRun(
             f"the paper run {done.run_id} was stopped; everything is saved",
-            why=f"{outcome.events:,} events are in its log",
+            why=f"{outcome.events:,} events are in its log" + (f"; {note}" if note else ""),
             fix=whole(f"genesis paper run --resume {done.run_id}"),
         )
     assert done.report is not None

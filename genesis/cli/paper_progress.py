@@ -29,6 +29,8 @@ class PaperProgress:
         Phases of the market.
     """
 
+    stopping = "stopping at the next step of the market; everything is saved"
+
     def __init__(self, out: Console, total: int | None = None) -> None:
         self._out = out
         self._total = total
@@ -60,7 +62,7 @@ class PaperProgress:
         if self._asked:
             raise KeyboardInterrupt
         self._asked = True
-        self._out.print("stopping at the next step of the market; everything is saved")
+        self._out.print(self.stopping, markup=False)
 
     def begin(self, run_id: str, strategies: int, feed: DataFeed) -> None:
         """Say which run begins."""

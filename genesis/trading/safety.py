@@ -166,7 +166,7 @@ class Safety:
     # ---- operator --------------------------------------------------------------------------
 
     def on_command(self, event: Event) -> None:
-        """Carry out a person's command: halt, resume, flatten, stop, cancel_all."""
+        """Carry out a person's command: halt, resume, flatten, stop, cancel_all, cancel_entries."""
         data = event.data
         assert isinstance(data, OperatorCommand)
         desk = self._desk
@@ -177,7 +177,7 @@ class Safety:
             self.halt(scope, f"{data.who}: {data.reason}")
         elif data.command == "resume":
             self.resume(scope, f"{data.who}: {data.reason}")
-        elif data.command in ("flatten", "stop", "cancel_all"):
+        elif data.command in ("flatten", "stop", "cancel_all", "cancel_entries"):
             for deployment in list(self._desk.deployments.values()):
                 if name in ("", deployment.id):
                     self._carry_out(event, deployment, data)
@@ -194,6 +194,8 @@ class Safety:
             self._stop(event, deployment, f"stopped by {data.who}: {data.reason}", flatten=False)
             return
         self._worker.call_off(deployment)
+        if data.command == "cancel_entries":
+            return
         if deployment.position != 0.0 and self._worker.give_way(deployment):
             origin = Origin("operator", data.command_id, event.seq)
             self._planning.leave(event, deployment, "manual", origin)

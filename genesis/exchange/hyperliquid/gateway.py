@@ -150,6 +150,16 @@ class HyperliquidGateway:
         """
         return self._await(self.parts.reader.funds(self._bound(account)), _PATIENCE_S)
 
+    def info(self, body: dict[str, Any]) -> Any:
+        """Answer of the exchange to a question that concerns no account of ours; blocks.
+
+        Raises
+        ------
+        InfrastructureError
+            If the exchange does not answer.
+        """
+        return self._await(self.parts.transport.info(body), _PATIENCE_S)
+
     def follow(self, symbols: Sequence[str], interval: str, **options: Any) -> MarketFeed:
         """Begin to deliver bars and quotes of some coins to the same sink; blocks until it does.
 

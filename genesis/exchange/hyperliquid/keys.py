@@ -106,14 +106,14 @@ def load_key(source: KeySource) -> AgentKey:
         If others can read the file.
     """
     if source.kind is KeyKind.DESCRIPTOR:
-        return AgentKey(_read_descriptor(_number(source.place)))
+        return AgentKey(read_descriptor(_number(source.place)))
     if source.kind is KeyKind.KEYRING:
         return _from_keyring(source.place)
     if source.passphrase_fd < 0:
         raise ConfigError(
             "the key file needs its passphrase", fix="give the number of a descriptor that has it"
         )
-    return read_key_file(Path(source.place), _read_descriptor(source.passphrase_fd))
+    return read_key_file(Path(source.place), read_descriptor(source.passphrase_fd))
 
 
 def read_key_file(path: Path, passphrase: str) -> AgentKey:
@@ -177,7 +177,7 @@ def _number(place: str) -> int:
     return int(place)
 
 
-def _read_descriptor(number: int) -> str:
+def read_descriptor(number: int) -> str:
     """Read a secret from a descriptor and close it, so that no child inherits it."""
     try:
         with os.fdopen(number, "rb") as pipe:

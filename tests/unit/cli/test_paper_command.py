@@ -154,9 +154,29 @@ def test_news_and_schedules_are_part_of_a_run(own: Home, tmp_path: Path) -> None
 # ---- what is refused -------------------------------------------------------------------------
 
 
-def test_a_testnet_is_refused_by_its_code(paper_home: Home) -> None:
-    answer = paper_home.run("net", "--mode", "testnet", "--json")
-    refused(answer, 3, "testnet", "--mode replay")
+ADDRESS = "0x" + "a1" * 20
+NET = ("--mode", "testnet", "--symbols", "BTC", "--account", ADDRESS, "--key-fd", "99")
+NOT_ON_A_TESTNET = [
+    ((*NET, "--url", "https://api.hyperliquid.xyz"), 3, ("mainnet", "venue serve")),
+    (("--mode", "testnet", "--account", ADDRESS, "--key-fd", "99"), 2, ("--symbols",)),
+    (("--mode", "testnet", "--symbols", "BTC", "--key-fd", "99"), 2, ("--account",)),
+    (("--mode", "testnet", "--symbols", "BTC", "--account", ADDRESS), 2, ("--key-file",)),
+    ((*NET, "--keyring", "a/b"), 2, ("several keys",)),
+    (NET, 2, ("descriptor 99",)),
+    ((*NET, "--leverage", "2"), 2, ("--leverage", "testnet")),
+    ((*NET, "--capital", "-5"), 2, ("capital",)),
+    ((*NET, "--interval", "7s"), 2, ("7s",)),
+    (("--url", "http://127.0.0.1:1"), 2, ("--url", "testnet")),
+    ((*NET[:-2], "--key-file", "/nowhere/agent.json"), 2, ("passphrase",)),
+]
+
+
+@pytest.mark.parametrize(("words", "code", "told"), NOT_ON_A_TESTNET)
+def test_what_a_testnet_needs_is_said(
+    paper_home: Home, words: tuple[str, ...], code: int, told: tuple[str, ...]
+) -> None:
+    line = ("paper", "run", paper_home.file("trend"), "--run", "net", *words, "--json")
+    refused(paper_home.call(*line), code, *told)
     assert not (paper_home.home / "trading" / "net").exists()
 
 

@@ -293,7 +293,7 @@ def test_a_build_that_decides_otherwise_is_refused(
 # ---- modes and options -----------------------------------------------------------------------
 
 
-def test_a_testnet_is_refused(tmp_path: Path) -> None:
+def test_a_testnet_is_not_for_the_replaying_engine(tmp_path: Path) -> None:
     settings = settings_of(wild_strategies(1, 1), mode=PaperMode.TESTNET)
     feed = PanelFeed(wild_market(1, 20))
     with pytest.raises(RefusedError):

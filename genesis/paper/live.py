@@ -1,0 +1,414 @@
+"""LivePaperEngine: the trading loop in real time on an exchange's test network.
+
+One thread owns the loop; who called waits, hears how it goes, and says when to stop. A run that is
+stopped takes back its resting entries, leaves the protective orders at the exchange, and is saved;
+one whose time is over closes its positions and ends.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from itertools import islice
+from pathlib import Path
+from secrets import token_hex
+
+from genesis.domain.clock import Clock
+from genesis.domain.errors import InfrastructureError, RefusedError
+from genesis.domain.instrument import Instrument
+from genesis.domain.timeline import interval_ms
+from genesis.exchange.hyperliquid.gateway import HyperliquidGateway
+from genesis.exchange.hyperliquid.history import (
+    Candles,
+    instrument_of,
+    past_bars,
+    stored_candles,
+)
+from genesis.paper.engine import PaperOutcome
+from genesis.paper.live_facts import LiveFacts
+from genesis.paper.settings import PaperMode, PaperSettings
+from genesis.strategy.text import load_strategy
+from genesis.trading.bus import EventBus
+from genesis.trading.deployment import deployment_added
+from genesis.trading.events import Event
+from genesis.trading.inbox import Inbox
+from genesis.trading.live import LiveDriver, MarketGate
+from genesis.trading.outlet import Outlet
+from genesis.trading.payloads import (
+    AccountSnapshot,
+    ConnectionChanged,
+    OperatorCommand,
+    RunFinished,
+    RunStarted,
+)
+from genesis.trading.progress import StageMonitor
+from genesis.trading.recovery import OVERLAP_MS
+from genesis.trading.schedule import TimerWheel
+from genesis.trading.session import TradingSession
+from genesis.trading.stages import in_order, inbox_stage, loop_stages
+from genesis.trading.status import FAILED, FINISHED, STOPPED
+from genesis.trading.watchdog import RunAlerts, Watchdog
+from genesis.trading.worker import ENTRY
+
+LOOK_S = 1.0
+"""Time between two looks into the inbox."""
+ANSWER_S = 5.0
+"""How long answers are waited for before an account is read."""
+CALL_OFF_S, FLATTEN_S, AGAIN_S = 15.0, 60.0, 10.0
+"""How long entries are called off, positions closed, and when closing is asked for again."""
+CATCH_UP = "catch-up"
+_CHUNK = 256
+
+
+class LivePaperEngine:
+    """Runs strategies on live bars through a gateway.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the run; its name is the run's id. It is there already where the run goes on.
+    settings : PaperSettings
+    gateway : HyperliquidGateway
+        Not connected; `run` connects and closes it.
+    gate : MarketGate
+        What the gateway tells goes through it.
+    bus : EventBus
+        Behind the gate.
+    clock : Clock
+        Real time.
+    build : str
+    duration_ms : int
+        The run ends by itself after so long; 0 for never.
+    flatten : bool
+        Whether positions are closed when somebody stops it.
+    grace_ms : int
+        How long after its end a bar is waited for.
+
+    Attributes
+    ----------
+    note : str
+        What a person should know of how it ended.
+    story : str
+        One line on how it stands, replaced about once a second.
+
+    Raises
+    ------
+    RefusedError
+        If another process writes the run.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        settings: PaperSettings,
+        gateway: HyperliquidGateway,
+        gate: MarketGate,
+        bus: EventBus,
+        clock: Clock,
+        *,
+        build: str,
+        duration_ms: int = 0,
+        flatten: bool = False,
+        grace_ms: int = 2_000,
+    ) -> None:
+        self._settings, self._facts = settings, LiveFacts.of(settings)
+        self._gateway, self._gate, self._bus, self._clock = gateway, gate, bus, clock
+        self._build = build
+        self._duration_ms, self._flatten, self._grace_ms = duration_ms, flatten, grace_ms
+        self._timers = TimerWheel()
+        self._outlet = Outlet(gateway, self._timers)
+        self.core = settings.core(folder.name)
+        self.session = TradingSession(
+            folder, self.core, bus, self._outlet, clock, build=build, synchronous="FULL"
+        )
+        self._driver = LiveDriver(clock, bus, self.session.loop, self._timers, self._answered)
+        self._inbox = Inbox(folder)
+        self._wanted = threading.Event()
+        self._ready = False
+        self._failure: BaseException | None = None
+        self._finished = False
+        self._thread = threading.Thread(target=self._guarded, name="trading-loop", daemon=True)
+        self.note = self.story = ""
+
+    def knows(self, client_id: str) -> bool:
+        """Whether a resting order is one of this run."""
+        return self.core.desk.orders.by_client(client_id) is not None
+
+    def run(
+        self, connect: Callable[[], None], stopped: Callable[[], bool], told: Callable[[str], None]
+    ) -> PaperOutcome:
+        """Trade until the time is over or somebody stops it.
+
+        Parameters
+        ----------
+        connect : callable
+            Connects the gateway to the gate, where that has not been done.
+        stopped : callable
+            Asked several times a second.
+        told : callable
+            Called as often, with one line on how it stands.
+
+        Raises
+        ------
+        GenesisError
+            As the gateway and `TradingLoop.step`; the log is whole.
+        """
+        watch, state = self._watch(), FAILED
+        try:
+            connect()
+            watch.start()
+            self._thread.start()
+            while self._thread.is_alive():
+                self._thread.join(0.1)
+                told(self.story)
+                if stopped():
+                    self._wanted.set()
+            if self._failure is not None:
+                raise self._failure
+            state = FINISHED if self._finished else STOPPED
+        finally:
+            self._bus.close()
+            try:
+                self._gateway.close()
+                self.session.close()
+            finally:
+                watch.stop(state)
+        return PaperOutcome(
+            finished=self._finished,
+            events=self.session.head_seq,
+            phases=self._gate.bars,
+            recovered=self.session.recovered,
+            state_hash=self.core.state_hash,
+        )
+
+    def _watch(self) -> Watchdog:
+        def alive() -> bool:
+            return not self._ready or self._thread.is_alive()
+
+        loop = self.session.loop
+        stages = [*loop_stages(self._bus, loop, alive=alive), inbox_stage(self._inbox)]
+        monitor = StageMonitor(in_order(stages), self._clock, warming=lambda: not self._ready)
+        self._outlet.guard(monitor)
+        folder = self.session.store.folder
+        return Watchdog(
+            monitor,
+            self._clock,
+            folder,
+            run=self.core.desk.run,
+            build=self._build,
+            mode=PaperMode.TESTNET.value,
+            loop=loop,
+            bus=self._bus,
+            sink=RunAlerts(folder),
+            publish=True,
+        )
+
+    def _answered(self) -> bool:
+        """Whether the exchange has said everything; one that is away has not."""
+        try:
+            return self._gateway.settle(ANSWER_S)
+        except InfrastructureError:
+            return False
+
+    # ---- the thread of the loop ------------------------------------------------------------
+
+    def _guarded(self) -> None:
+        try:
+            self._trade()
+        except BaseException as error:
+            self._failure = error
+
+    def _trade(self) -> None:
+        desk, driver = self.core.desk, self._driver
+        for timer, due in desk.timers.items():
+            self._timers.set(timer, due)
+        began = self._clock.now_ms()
+        driver.settle()
+        if self.session.resumed:
+            for account in sorted(desk.ledger.accounts):
+                self._compare(account)
+        self._begin()
+        self._ready = True
+        looked = self._clock.monotonic()
+        while not self._wanted.is_set():
+            if self._duration_ms and self._clock.now_ms() >= began + self._duration_ms:
+                self._finish()
+                return
+            driver.turn()
+            if self._clock.monotonic() - looked >= LOOK_S:
+                self._take_commands()
+                self.session.maybe_snapshot()
+                self.story = self._tell()
+                looked = self._clock.monotonic()
+        self._wind_down(flatten=self._flatten)
+        driver.settle()
+
+    def _begin(self) -> None:
+        """Tell what the run is, and what the market did until now; then let live bars in."""
+        facts, gateway, desk = self._facts, self._gateway, self.core.desk
+        gateway.follow(facts.symbols, facts.interval, grace_ms=self._grace_ms)
+        self._answered()
+        length = interval_ms(facts.interval)
+        first = self._gate.first_ms()
+        now = self._clock.now_ms()
+        until = now - now % length if first is None else first
+        seen = [bar.open_ms for bar in desk.market.bars.values()]
+        since = min(seen, default=facts.anchor_ms)
+        candles = stored_candles(gateway, facts.symbols, facts.interval, since, until)
+        self._introduce(candles)
+        self._gate.remember(desk.market)
+        behind = self.session.resumed and bool(seen)
+        if behind:  # bars of the time in which nobody was here open nothing
+            self._publish(ConnectionChanged(CATCH_UP, False, "bars are fetched"))
+        past = past_bars(candles, facts.interval, since, until)
+        while chunk := list(islice(past, _CHUNK)):
+            for event in chunk:
+                if not self._gate.known(event):
+                    self._bus.publish(event)
+            self.session.loop.run_until_idle()
+        if behind:
+            self._publish(ConnectionChanged(CATCH_UP, True, "bars are complete"))
+        self._gate.open()
+
+    def _introduce(self, candles: Mapping[str, Candles]) -> None:
+        settings, facts = self._settings, self._facts
+        plain = {"mode": settings.mode.value, "market": settings.market, "limits": settings.limits}
+        plain |= {"costs": settings.costs, "execution": settings.execution}
+        run = RunStarted(self.core.desk.run, self._build, settings.mode.value, plain)
+        if not self.session.resumed:
+            self._bus.publish(Event(run, facts.anchor_ms))
+        share = settings.capital / len(facts.symbols)
+        for strategy in map(load_strategy, settings.strategies):
+            for symbol in facts.symbols:
+                if f"{strategy.id}/{symbol}" in self.core.desk.deployments:
+                    continue
+                added = deployment_added(
+                    f"{strategy.id}/{symbol}",
+                    strategy,
+                    f"paper/{strategy.id}",
+                    self._instrument(symbol, candles[symbol]),
+                    capital=share,
+                    interval_ms=interval_ms(facts.interval),
+                    anchor_ms=facts.anchor_ms,
+                    options=settings.options,
+                )
+                self._bus.publish(Event(added, facts.anchor_ms, added.deployment))
+        self.session.loop.run_until_idle()
+
+    def _instrument(self, symbol: str, candles: Candles) -> Instrument:
+        price = candles[max(candles)][3] if candles else 0.0
+        rule = self._gateway.parts.markets.rules[symbol]
+        return instrument_of(rule, price, self._gateway.settings.min_notional)
+
+    # ---- accounts and operators ------------------------------------------------------------
+
+    def _compare(self, account: str, *, adopt: bool = False) -> None:
+        """Read an account and let the core compare it, with the fills since the run began.
+
+        Raises
+        ------
+        InfrastructureError
+            If the exchange does not answer.
+        """
+        desk = self.core.desk
+        self._driver.settle()
+        since = max(desk.orders.last_fill_ms(account) - OVERLAP_MS, self._facts.trade_from_ms)
+        state = self._gateway.account_state(account, since)
+        self._driver.settle()  # what it tells may have been told by the stream meanwhile
+        self._publish(AccountSnapshot(state, adopt=adopt), account)
+
+    def _take_commands(self) -> None:
+        for command in self._inbox.pending():
+            if not self.session.knows_command(command.command_id):
+                self._publish(command, command.command_id)
+            if command.command == "reconcile":
+                wanted = str(command.arguments.get("account", ""))
+                try:
+                    for account in sorted(self.core.desk.ledger.accounts):
+                        if wanted in ("", account):
+                            self._compare(account, adopt=bool(command.arguments.get("adopt")))
+                except InfrastructureError:
+                    return  # it stays in the inbox, and is carried out once there is an answer
+            self._inbox.consumed(command.command_id)
+
+    def _publish(
+        self, data: AccountSnapshot | OperatorCommand | ConnectionChanged, about: str = ""
+    ) -> None:
+        self._bus.publish(Event(data, self._clock.now_ms(), about))
+        self.session.loop.run_until_idle()
+
+    # ---- the end ---------------------------------------------------------------------------
+
+    def _finish(self) -> None:
+        """The time is over: close everything, and end if that went well."""
+        self._wind_down(flatten=True)
+        self._finished = not self._open_positions()
+        if self._finished:
+            self._bus.publish(Event(RunFinished("its time was over"), self._clock.now_ms()))
+        self._driver.settle()
+
+    def _wind_down(self, *, flatten: bool) -> None:
+        """Take back entries; close positions if asked; protective stops stay where they are."""
+        self._gate.shut()
+        self._order("cancel_entries")
+        self._driver.until(lambda: not self._entries(), CALL_OFF_S)
+        left = FLATTEN_S if flatten else 0.0
+        while left > 0.0 and (self._open_positions() or self._working()):
+            if self._open_positions():
+                self._order("flatten")
+            self._driver.until(lambda: not (self._open_positions() or self._working()), AGAIN_S)
+            left -= AGAIN_S
+        self.note = self._remains()
+
+    def _order(self, command: str) -> None:
+        data = OperatorCommand(f"CMD_{token_hex(8)}", command, "the run is being ended", "genesis")
+        self._publish(data, data.command_id)
+
+    def _entries(self) -> bool:
+        return any(one.purpose == ENTRY for one in self.core.desk.orders.open_orders())
+
+    def _working(self) -> int:
+        return len(self.core.desk.orders.open_orders())
+
+    def _open_positions(self) -> list[str]:
+        ledger = self.core.desk.ledger
+        return [
+            f"{held.symbol} {held.size}"
+            for account in sorted(ledger.accounts)
+            for held in ledger.positions(account)
+            if held.size
+        ]
+
+    def _remains(self) -> str:
+        held, orders = self._open_positions(), self._working()
+        if not held and not orders:
+            return "nothing is left at the exchange"
+        positions = f"positions {', '.join(held)}" if held else "no position"
+        return f"left at the exchange: {positions}; {orders} resting orders (stops, targets)"
+
+    def _tell(self) -> str:
+        desk = self.core.desk
+        halts = f"; HALTED: {'; '.join(desk.halts.values())}" if desk.halts else ""
+        held = ", ".join(self._open_positions()) or "flat"
+        return f"{self._gate.bars} bars, {held}, {self._working()} orders{halts}"
+
+
+def require_empty(gateway: HyperliquidGateway, accounts: Mapping[str, str], now_ms: int) -> None:
+    """Refuse to begin in an account that somebody trades already.
+
+    Raises
+    ------
+    RefusedError
+        If it has positions or resting orders.
+    InfrastructureError
+    """
+    for name, address in accounts.items():
+        state = gateway.account_state(name, now_ms)
+        held = [f"{one.symbol} {one.size}" for one in state.positions]
+        held += [f"an order on {one.symbol}" for one in state.orders]
+        if held:
+            raise RefusedError(
+                f"the account {address} is in use",
+                why=f"it has {', '.join(held[:5])}",
+                fix="close them, or use a (sub-)account of its own for the run",
+            )

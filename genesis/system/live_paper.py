@@ -1,0 +1,339 @@
+"""Paper runs on a test network: key, gateway and engine put together, for a start and a resume."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from genesis.domain.errors import InputError, RefusedError
+from genesis.system.clock import SystemClock
+from genesis.system.paper import RESULT, PaperRun, find_run, report_paper, runs_folder
+from genesis.system.workspace import Workspace
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from genesis.domain.clock import Clock
+    from genesis.exchange.hyperliquid.gateway import HyperliquidGateway
+    from genesis.exchange.hyperliquid.keys import AgentKey
+    from genesis.exchange.hyperliquid.settings import HyperliquidSettings
+    from genesis.paper.live import LivePaperEngine
+    from genesis.paper.settings import PaperSettings
+    from genesis.strategy.strategy import Strategy
+    from genesis.trading.bus import EventBus
+    from genesis.trading.live import MarketGate
+
+GATEWAY = "gateway"
+"""Folder of a workspace with what gateways remember: nonces, by the address of the key."""
+
+HISTORY, MOST_HISTORY = 200, 4_000
+"""Bars that warm the kernels up: at least so many, and at most."""
+
+_MAINNET = ("api.hyperliquid.xyz", "api2.hyperliquid.xyz", "app.hyperliquid.xyz", "hyperliquid.xyz")
+
+
+@dataclass(frozen=True, slots=True)
+class LiveWay:
+    """How a sitting of a live run is taken.
+
+    Attributes
+    ----------
+    stopped : callable
+        Asked several times a second whether somebody wants to stop.
+    told : callable
+        Called with one line on how it stands.
+    begun : callable
+        Called with the run's id once the exchange has accepted key and accounts.
+    duration_ms : int
+        The run ends by itself after so long; 0 for never.
+    flatten : bool
+        Whether positions are closed when somebody stops it.
+    clock : Clock
+    gateway : mapping
+        Settings of the gateway besides address, accounts and folder.
+    grace_ms : int
+    """
+
+    stopped: Callable[[], bool]
+    told: Callable[[str], None]
+    begun: Callable[[str], None] = lambda _: None
+    duration_ms: int = 0
+    flatten: bool = False
+    clock: Clock = field(default_factory=SystemClock)
+    gateway: dict[str, Any] | None = None
+    grace_ms: int = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class LiveRun:
+    """A paper run and what is left of it at its exchange."""
+
+    run: PaperRun
+    note: str
+
+
+def network_of(url: str) -> tuple[str, str]:
+    """Network and address that ``--url`` means; the test network where it is empty.
+
+    Raises
+    ------
+    RefusedError
+        For the main network.
+    """
+    host = (urlsplit(url).hostname or "").lower()
+    if host in _MAINNET:
+        raise RefusedError(
+            "live trading on mainnet is not part of paper trading",
+            why=f"{host} trades real money",
+            fix="leave --url out for the testnet, or run genesis venue serve",
+        )
+    if host in ("127.0.0.1", "localhost", "::1"):
+        return "local", url.rstrip("/")
+    return "testnet", url.rstrip("/") or "https://api.hyperliquid-testnet.xyz"
+
+
+def live_settings(
+    strategies: Sequence[Strategy],
+    accounts: Sequence[str],
+    symbols: Sequence[str],
+    interval: str,
+    url: str,
+    capital: float,
+    options: Any,
+    clock: Clock,
+) -> PaperSettings:
+    """Settings of a new run.
+
+    Raises
+    ------
+    InputError
+        If there is not one account for each strategy, or no symbol.
+    RefusedError
+        For the main network.
+    """
+    import msgspec
+
+    from genesis.domain.timeline import interval_ms
+    from genesis.paper.live_facts import LiveFacts
+    from genesis.paper.settings import PaperMode, PaperSettings
+    from genesis.strategy.genome import warmup_bars
+    from genesis.strategy.text import dump_strategy
+
+    if len(accounts) != len(strategies):
+        raise InputError(
+            f"{len(strategies)} strategies and {len(accounts)} accounts were given",
+            why="each strategy trades an account (or sub-account) of its own: positions are netted",
+            fix="write --account 0x… once for each strategy, in their order",
+        )
+    if not symbols:
+        raise InputError("no market is named", fix="write --symbols BTC,ETH")
+    if not 10.0 <= capital < float("inf"):
+        raise InputError(f"a capital of {capital} is not possible", fix="write --capital 1000")
+    network, address = network_of(url)
+    length, now = interval_ms(interval), clock.now_ms()
+    bars = min(max(HISTORY, *(warmup_bars(one) + 10 for one in strategies)), MOST_HISTORY)
+    facts = LiveFacts(
+        venue="hyperliquid",
+        network=network,
+        url=address,
+        symbols=tuple(dict.fromkeys(symbols)),
+        interval=interval,
+        accounts={f"paper/{one.id}": at for one, at in zip(strategies, accounts, strict=True)},
+        anchor_ms=now - now % length - bars * length,
+        trade_from_ms=now,
+    )
+    return PaperSettings(
+        mode=PaperMode.TESTNET,
+        strategies=tuple(dump_strategy(strategy) for strategy in strategies),
+        market=msgspec.to_builtins(facts),
+        capital=capital,
+        options=msgspec.structs.replace(options, trade_from_ms=now),
+    )
+
+
+def gateway_settings(
+    workspace: Workspace, settings: PaperSettings, key: AgentKey, way: LiveWay
+) -> HyperliquidSettings:
+    """Settings of the gateway of a run.
+
+    Raises
+    ------
+    ConfigError
+        If an account is no address, or the server cannot be used.
+    """
+    from genesis.exchange.hyperliquid.settings import (
+        AccountBinding,
+        HyperliquidSettings,
+        Network,
+        private_folder,
+    )
+    from genesis.paper.live_facts import LiveFacts
+
+    facts = LiveFacts.of(settings)
+    folder = workspace.home / GATEWAY
+    found = HyperliquidSettings(
+        state_dir=str(folder / key.address),
+        accounts=tuple(AccountBinding(name, at) for name, at in facts.accounts.items()),
+        network=Network(facts.network),
+        base_url=facts.url,
+        symbols=facts.symbols,
+        **(way.gateway or {}),
+    )
+    private_folder(folder)
+    return found
+
+
+def start_live(
+    workspace: Workspace, settings: PaperSettings, run_id: str, key: AgentKey, way: LiveWay
+) -> LiveRun:
+    """Begin a run; nothing of it is written before the exchange has accepted key and accounts.
+
+    Raises
+    ------
+    GenesisError
+        As the gateway and `LivePaperEngine`.
+    """
+    from genesis.paper.live import require_empty
+    from genesis.paper.live_facts import LiveFacts
+    from genesis.paper.settings import write_settings
+
+    facts = LiveFacts.of(settings)
+    gateway, gate, bus = _connection(workspace, settings, key, way, lambda _: False)
+    folder = runs_folder(workspace) / run_id
+    try:
+        gateway.connect(gate.put)
+        _require_markets(gateway, facts.symbols)
+        require_empty(gateway, facts.accounts, way.clock.now_ms())
+        _require_funds(gateway, facts.accounts, settings.capital)
+        folder.mkdir(parents=True, mode=0o700)
+        write_settings(folder, settings, {"synchronous": "FULL"})
+        engine = _engine(folder, settings, gateway, gate, bus, way)
+    except BaseException:
+        gateway.close()
+        raise
+    return _take(workspace, folder, engine, way, lambda: None)
+
+
+def resume_live(workspace: Workspace, name: str, key: AgentKey, way: LiveWay) -> LiveRun:
+    """Go on with a run: its account is compared with the exchange before anything is traded.
+
+    Raises
+    ------
+    InputError
+        If there is no such run, or it is finished.
+    GenesisError
+        As `start_live`.
+    """
+    from genesis.paper.settings import read_settings
+
+    folder = find_run(workspace, name)
+    settings, _ = read_settings(folder)
+    if (folder / RESULT).is_file():
+        raise InputError(
+            f"the paper run {folder.name} is finished", fix=f"genesis paper report {folder.name}"
+        )
+    known: list[LivePaperEngine] = []
+    gateway, gate, bus = _connection(
+        workspace, settings, key, way, lambda client_id: known[0].knows(client_id)
+    )
+    try:
+        engine = _engine(folder, settings, gateway, gate, bus, way)
+        known.append(engine)
+    except BaseException:
+        gateway.close()
+        raise
+    return _take(workspace, folder, engine, way, lambda: gateway.connect(gate.put))
+
+
+def _connection(
+    workspace: Workspace,
+    settings: PaperSettings,
+    key: AgentKey,
+    way: LiveWay,
+    ours: Callable[[str], bool],
+) -> tuple[HyperliquidGateway, MarketGate, EventBus]:
+    from genesis.exchange.hyperliquid.gateway import HyperliquidGateway
+    from genesis.exchange.hyperliquid.waits import RealWaits
+    from genesis.trading.bus import EventBus
+    from genesis.trading.live import MarketGate
+
+    bus = EventBus(way.clock)
+    found = gateway_settings(workspace, settings, key, way)
+    gateway = HyperliquidGateway(found, key, RealWaits(way.clock), ours=ours)
+    return gateway, MarketGate(bus), bus
+
+
+def _engine(
+    folder: Path,
+    settings: PaperSettings,
+    gateway: HyperliquidGateway,
+    gate: MarketGate,
+    bus: EventBus,
+    way: LiveWay,
+) -> LivePaperEngine:
+    from genesis.paper.engine import trading_build
+    from genesis.paper.live import LivePaperEngine
+
+    return LivePaperEngine(
+        folder,
+        settings,
+        gateway,
+        gate,
+        bus,
+        way.clock,
+        build=trading_build(),
+        duration_ms=way.duration_ms,
+        flatten=way.flatten,
+        grace_ms=way.grace_ms,
+    )
+
+
+def _take(
+    workspace: Workspace,
+    folder: Path,
+    engine: LivePaperEngine,
+    way: LiveWay,
+    connect: Callable[[], None],
+) -> LiveRun:
+    from genesis.evolution.files import write_json
+    from genesis.paper.engine import trading_build
+
+    def connected() -> None:
+        connect()
+        way.begun(folder.name)
+
+    outcome = engine.run(connected, way.stopped, way.told)
+    done = PaperRun(folder.name, folder, outcome, None, None)
+    if not outcome.finished:
+        return LiveRun(done, engine.note)
+    write_json(
+        folder / RESULT,
+        {"state_hash": outcome.state_hash, "events": outcome.events, "build": trading_build()},
+    )
+    report, page = report_paper(workspace, folder.name)
+    return LiveRun(replace(done, report=report, page=page), engine.note)
+
+
+def _require_markets(gateway: HyperliquidGateway, symbols: Sequence[str]) -> None:
+    from genesis.domain.errors import DataError, did_you_mean
+
+    known = gateway.parts.markets.rules
+    for symbol in symbols:
+        if symbol not in known or known[symbol].delisted:
+            raise DataError(
+                f"the exchange lists no {symbol}{did_you_mean(symbol, known)}",
+                fix=f"use one of {', '.join(list(known)[:12])}",
+            )
+
+
+def _require_funds(gateway: HyperliquidGateway, accounts: Any, capital: float) -> None:
+    for name, address in accounts.items():
+        equity = gateway.funds(name).equity
+        if float(equity) < capital:
+            raise RefusedError(
+                f"the account {address} holds {equity:,.2f} dollars, less than its capital",
+                why=f"the strategy sizes its positions by {capital:,.2f}",
+                fix=f"write --capital {int(equity)}, or pay more in",
+            )
