@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import typer
 from rich.console import Console
 
+from genesis.cli.commands import whole
 from genesis.cli.paper_progress import PaperProgress
 
 if TYPE_CHECKING:
@@ -47,17 +48,19 @@ class LiveProgress(PaperProgress):
     """Says now and then how a live run stands; Ctrl-C asks it to stop."""
 
     stopping = "stopping: resting entries are taken back, protective stops stay; Ctrl-C again quits"
+    _halted = ""
 
     def begun(self, run_id: str) -> None:
         """The exchange took key and accounts."""
         self._out.print(f"run {run_id} trades; Ctrl-C stops and saves it", markup=False)
 
     def say(self, story: str) -> None:
-        """Show how it stands, twice a minute."""
+        """Show how it stands: twice a minute, and at once when new risk is halted or not."""
         now = time.monotonic()
-        if story and now - self._told >= _EVERY_S:
-            self._told = now
-            self._out.print(story, markup=False)
+        halted = story.partition("HALTED")[2]
+        if story and (now - self._told >= _EVERY_S or halted != self._halted):
+            self._told, self._halted = now, halted
+            self._out.print(whole(story), markup=False)
 
 
 def given_options(ctx: typer.Context) -> list[str]:

@@ -42,7 +42,7 @@ from genesis.trading.payloads import (
     RunStarted,
 )
 from genesis.trading.progress import StageMonitor
-from genesis.trading.recovery import OVERLAP_MS
+from genesis.trading.recovery import asked_since
 from genesis.trading.schedule import TimerWheel
 from genesis.trading.session import TradingSession
 from genesis.trading.stages import in_order, inbox_stage, loop_stages
@@ -167,7 +167,10 @@ class LivePaperEngine:
                 raise self._failure
             state = FINISHED if self._finished else STOPPED
         finally:
+            self._wanted.set()
             self._bus.close()
+            if self._thread.ident is not None:
+                self._thread.join(ANSWER_S)
             try:
                 self._gateway.close()
                 self.session.close()
@@ -228,6 +231,7 @@ class LivePaperEngine:
             for account in sorted(desk.ledger.accounts):
                 self._compare(account)
         self._begin()
+        self.story = self._tell()
         self._ready = True
         looked = self._clock.monotonic()
         while not self._wanted.is_set():
@@ -312,7 +316,7 @@ class LivePaperEngine:
         """
         desk = self.core.desk
         self._driver.settle()
-        since = max(desk.orders.last_fill_ms(account) - OVERLAP_MS, self._facts.trade_from_ms)
+        since = max(asked_since(desk, account), self._facts.trade_from_ms)
         state = self._gateway.account_state(account, since)
         self._driver.settle()  # what it tells may have been told by the stream meanwhile
         self._publish(AccountSnapshot(state, adopt=adopt), account)
@@ -388,7 +392,9 @@ class LivePaperEngine:
 
     def _tell(self) -> str:
         desk = self.core.desk
-        halts = f"; HALTED: {'; '.join(desk.halts.values())}" if desk.halts else ""
+        halts = f"; new risk is HALTED: {'; '.join(desk.halts.values())}" if desk.halts else ""
+        if any(scope.startswith("account:") for scope in desk.halts):
+            halts += f" (see genesis reconcile {desk.run})"
         held = ", ".join(self._open_positions()) or "flat"
         return f"{self._gate.bars} bars, {held}, {self._working()} orders{halts}"
 

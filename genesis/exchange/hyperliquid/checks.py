@@ -116,12 +116,17 @@ class StartChecks:
                 fix=f"bind it to {data['user']}",
             )
         if role == "missing":
-            raise RefusedError(f"the exchange knows no account {bound.address}")
+            raise RefusedError(
+                f"the exchange knows no account {bound.address}",
+                why="nothing was ever paid into it",
+                fix=f"check the address; {agent} is an agent of {master}",
+            )
         owner = str(data["master"]).lower() if role == "subAccount" else bound.address
         if role != "vault" and owner != master:
             raise RefusedError(
                 f"the agent does not act for '{bound.name}'",
                 why=f"{agent} was approved by {master}",
+                fix="use an agent that this account has approved, or the account of this one",
             )
         bound.vault = bound.address if role in ("subAccount", "vault") else None
 
