@@ -13,10 +13,11 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
-from benchmarks.crash.judge import Judge, Verdict
+from benchmarks.crash.judge import Judge, Truth, Verdict
 from benchmarks.crash.market import Scenario, exchange_config
 from benchmarks.crash.trader import SAVED, Plan, Report
 
@@ -79,6 +80,28 @@ class Tally:
         return [text for one in self.verdicts for text in one.complaints] + self.failures
 
 
+class Process(Protocol):
+    """An exchange that can be killed and started again.
+
+    Attributes
+    ----------
+    address : str
+    truth : Path
+        File of what it did.
+    """
+
+    address: str
+    truth: Path
+
+    def start(self) -> None:
+        """Start, or go on from the file; returns when it listens."""
+        ...
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        ...
+
+
 class Exchange:
     """The paper exchange as a process with its own truth file."""
 
@@ -116,9 +139,9 @@ class Exchange:
 class TraderProcess:
     """One process of the trader, and what it tells."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, module: str = "benchmarks.crash.trader") -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.crash.trader", msgspec.json.encode(plan).decode()],
+            [sys.executable, "-m", module, msgspec.json.encode(plan).decode()],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -175,8 +198,17 @@ class Campaign:
         self._run = folder / "run"
         self._scenario = scenario
         self._judged = judged
-        self._exchange = Exchange(folder, scenario)
+        self._exchange = self._open(folder)
         self.tally = Tally()
+
+    def _open(self, folder: Path) -> Process:
+        return Exchange(folder, self._scenario)
+
+    def _start(self, death: Death) -> TraderProcess:
+        plan = Plan(
+            str(self._run), self._exchange.address, self._scenario, death.point, death.passes
+        )
+        return TraderProcess(plan)
 
     def run(self, deaths: Iterator[Death]) -> Tally:
         """Start the trader until the feed ends; without a further death it lives to the end."""
@@ -191,10 +223,7 @@ class Campaign:
 
     def _sitting(self, death: Death) -> bool:
         """One process of the trader; whether the run is over."""
-        plan = Plan(
-            str(self._run), self._exchange.address, self._scenario, death.point, death.passes
-        )
-        trader = TraderProcess(plan)
+        trader = self._start(death)
         try:
             report = self._wait(trader, death, death.recovering)
             if report is not None:
@@ -244,5 +273,7 @@ class Campaign:
         return True
 
     def _judge(self, report: Report, *, over: bool) -> None:
-        judge = Judge(self._exchange.truth, self._run)
-        self.tally.verdicts.append(judge.judge(report.state_hash, over=over))
+        self.tally.verdicts.append(self._judge_of().judge(report.state_hash, over=over))
+
+    def _judge_of(self) -> Judge:
+        return Judge(Truth.of(self._exchange.truth), self._run)

@@ -46,7 +46,7 @@ class Truth:
         Payments as (account, symbol, amount).
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self) -> None:
         self.sent: Counter[str] = Counter()
         self.accepted: Counter[str] = Counter()
         self.state: dict[str, str] = {}
@@ -55,9 +55,15 @@ class Truth:
         self.fills: dict[tuple[str, str], dict[str, Any]] = {}
         self.funding: list[tuple[str, str, Decimal]] = []
         self.repeated: list[str] = []
+
+    @classmethod
+    def of(cls, path: Path) -> Truth:
+        """Read the file."""
+        truth = cls()
         whole, _, _ = path.read_bytes().rpartition(b"\n")
         for line in whole.splitlines()[1:]:
-            self._take(json.loads(line))
+            truth._take(json.loads(line))
+        return truth
 
     def _take(self, line: dict[str, Any]) -> None:
         body = line["body"]
@@ -149,13 +155,13 @@ class Judge:
 
     Parameters
     ----------
-    truth : Path
+    truth : Truth
     folder : Path
         Of the run; whoever writes it must be at rest.
     """
 
-    def __init__(self, truth: Path, folder: Path) -> None:
-        self._truth = Truth(truth)
+    def __init__(self, truth: Truth, folder: Path) -> None:
+        self._truth = truth
         self._folder = folder
         self._core: TradingCore = fresh_core(folder.name)
         self._verdict = Verdict(orders=len(self._truth.sent), fills=len(self._truth.fills))

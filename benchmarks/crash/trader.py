@@ -25,7 +25,7 @@ from genesis.trading.feed import resume_after
 from genesis.trading.feeds.panel import PanelFeed
 from genesis.trading.lockstep import FeedClock, LockStep
 from genesis.trading.outlet import Outlet
-from genesis.trading.payloads import RunFinished, RunStarted
+from genesis.trading.payloads import DeploymentAdded, RunFinished, RunStarted
 from genesis.trading.recovery import ask_accounts
 from genesis.trading.schedule import TimerWheel
 from genesis.trading.session import TradingSession
@@ -128,12 +128,16 @@ class Trader:
         if not self.session.resumed:
             run = RunStarted(self.core.desk.run, "crash", "paper", {})
             self.bus.publish(Event(run, self.feed.anchor_ms))
-            for added in deployments(self.feed):
+            for added in self.added():
                 self.bus.publish(Event(added, self.feed.anchor_ms, added.deployment))
         for timer, due in self.core.desk.timers.items():
             self.timers.set(timer, due)
         self.driver.settle()
         self.ask()
+
+    def added(self) -> list[DeploymentAdded]:
+        """Deployments of the run."""
+        return deployments(self.feed)
 
     def ask(self) -> None:
         """Compare every account with the exchange."""

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.crash.campaign import Campaign, Death, Tally
-from benchmarks.crash.judge import Judge, Verdict
+from benchmarks.crash.judge import Judge, Truth, Verdict
 from benchmarks.crash.market import Scenario, fresh_core
 from benchmarks.crash.schedule import at_points, at_random
 from genesis.trading.crash_points import CRASH_POINTS
@@ -96,7 +96,7 @@ def test_kills_at_crash_points_lose_and_double_nothing(tmp_path: Path) -> None:
         tamper(lines)
         truth = tmp_path / "tampered.jsonl"
         truth.write_text("".join(json.dumps(line) + "\n" for line in lines))
-        verdict = Judge(truth, tmp_path / "run").judge(hash_of_all, over=True)
+        verdict = Judge(Truth.of(truth), tmp_path / "run").judge(hash_of_all, over=True)
         assert found(verdict), name
 
 

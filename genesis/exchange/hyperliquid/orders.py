@@ -171,6 +171,12 @@ class OrderDesk:
             await self._modify(ticket, order, bound)
 
     async def _modify(self, ticket: Ticket, order: OrderRequest, bound: BoundAccount) -> None:
+        try:
+            if ticket.request is None:
+                await self._status.learn(bound, ticket)
+        except GenesisError as error:
+            self._teller.rejected(order.client_id, "modify", "no_answer", str(error))
+            return
         fitted = await self._fit(order)
         filled = ticket.filled
         rest = fitted.size - filled

@@ -142,6 +142,33 @@ class StatusDesk:
             ticket.leg(oid).ended = True
             ticket.over = ticket.over or oid == ticket.oid
 
+    async def learn(self, bound: BoundAccount, ticket: Ticket) -> None:
+        """Learn the number of an order of an earlier process, and what filled of it.
+
+        Without them the end of the leg that a modification replaces could not be told from news
+        of the leg that takes its place, and the rest of the order would be taken for the whole.
+
+        Raises
+        ------
+        InfrastructureError
+        """
+        found = await self.look(bound, ticket.client_id)
+        if found.row is None:
+            return
+        oid = shapes.oid(found.row)
+        self._tickets.name(ticket, oid)
+        ticket.accepted, ticket.oid = True, oid
+        since = self._waits.now_ms() - _LOOK_BACK_MS
+        filled: dict[str, Decimal] = {oid: found.filled}
+        told: dict[str, Decimal] = {}
+        for row in await self.tell_fills(bound, since, ticket.client_id):
+            leg = shapes.oid(row)
+            told[leg] = told.get(leg, Decimal(0)) + shapes.number(row["sz"])
+        for leg, size in told.items():
+            filled[leg] = max(size, filled.get(leg, Decimal(0)))
+        for leg, size in filled.items():
+            self._tickets.name(ticket, leg).filled = size
+
     async def look(self, bound: BoundAccount, client_id: str) -> Found:
         """Ask for an order, and before that for the time: the answer is at least as young.
 

@@ -132,7 +132,10 @@ class VenueServer:
             return web.Response(status=429, body=b"null", content_type="application/json")
         # Pings of the protocol are answered by hand, since a frozen connection answers nothing.
         socket = web.WebSocketResponse(autoping=False, compress=False, max_msg_size=_LARGEST_BODY)
-        await socket.prepare(request)
+        try:
+            await socket.prepare(request)
+        except ConnectionResetError:  # it hung up before it was answered
+            return web.Response(status=503)
         session = Session(socket, request.transport, ip, venue.clock)
         venue.hub.sessions.append(session)
         venue.freeze()

@@ -92,3 +92,41 @@ def test_check_46_the_next_process_finds_what_became_of_an_order(
         assert sum((Decimal(row["sz"]) for row in rig.fills()), Decimal(0)) == placed.filled
         assert rig.position(COIN) == placed.filled
         assert len(set(trader.booked)) == len(trader.booked)
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["reply first", "stream first"])
+def test_check_46_the_next_process_changes_an_order_and_keeps_it(
+    tmp_path: Path, late: bool
+) -> None:
+    """News of the leg that is replaced is no end of the order, and what filled of it counts."""
+    with live_rig(tmp_path, profile=VenueProfile(step_ms=0)) as rig:
+        rig.act("fund", rig.sub, "1000000")
+        rig.price(100.0)
+        first = Trader(rig)
+        first.gateway = rig.gateway(first.sink)
+        order_id = first.submit(order(Side.BUY, "0.5", OrderKind.LIMIT, "99.995")).order_id
+        first.settle()
+        _sold(rig, "0.2")
+        first.settle()
+        first.gateway.close()
+        trader = _goes_on(rig, first.orders.plain())
+        trader.settle()
+        placed = trader.orders.get(order_id)
+        assert placed is not None
+        assert placed.state is OrderState.PARTIAL
+        if late:
+            rig.fault("delay_after", where={"path": "exchange"}, delay_ms=300, count=1)
+        trader.modify(placed, "99.996", "0.6")
+        trader.settle()
+        (row,) = rig.info("openOrders")
+        assert (row["sz"], str(row["oid"])) == ("0.4", placed.venue_id)
+        assert placed.state is OrderState.PARTIAL
+        _sold(rig, "0.4")
+        trader.settle()
+        assert placed.state is OrderState.FILLED
+        assert rig.position(COIN) == placed.filled == Decimal("0.6")
+
+
+def _sold(rig: LiveRig, size: str) -> None:
+    row = {"a": 5, "b": False, "p": "99.9", "s": size, "r": False, "t": {"limit": {"tif": "Ioc"}}}
+    rig.submit(rig.sub, {"type": "order", "orders": [row], "grouping": "na"})
