@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from genesis.cli import render
-from genesis.cli.commands import whole
-from genesis.cli.options import Json, home_of
+from genesis.cli.options import Json, home_of, not_empty
+from genesis.cli.paper_show import show_outcome, show_report
 
 if TYPE_CHECKING:
-    from genesis.paper.report import PaperReport
     from genesis.paper.settings import PaperSettings
     from genesis.strategy.strategy import Strategy
-    from genesis.system.paper import PaperMarket, PaperRun
+    from genesis.system.paper import PaperMarket
     from genesis.system.workspace import Workspace
     from genesis.trading.deployment import DeploymentOptions
 
@@ -128,6 +127,7 @@ def run(
     )
     on_testnet = mode == "testnet"
     if resume is not None:
+        not_empty(resume)
         on_testnet = paper_testnet.is_live(workspace, resume)
         _refuse_with_resume(ctx, paper_testnet.OF_A_SITTING if on_testnet else ())
     paper_testnet.refuse_options(ctx, on_testnet=on_testnet)
@@ -141,13 +141,14 @@ def run(
                 workspace, chosen, live, symbols, interval, capital, options, run_id, out
             )
         paper_testnet.say_what_remains(going, out)
-        _show(going.run, as_json=as_json, note=going.note)
+        show_outcome(going.run, as_json=as_json, note=going.note)
         return
     if resume is not None:
         with PaperProgress(out) as progress:
             done = resume_paper(workspace, resume, stopped=progress.stopped, told=progress.told)
     else:
         chosen = _strategies(workspace, strategies, mode)
+        _check_execution(mode, algorithm, slices, capital)
         origins = {"news": _file(news), "schedule": _file(schedule)}
         market = _market(
             workspace,
@@ -172,7 +173,31 @@ def run(
             done = start_paper(
                 workspace, market, settings, name, stopped=progress.stopped, told=progress.told
             )
-    _show(done, as_json=as_json)
+    show_outcome(done, as_json=as_json)
+
+
+def _check_execution(mode: str, algorithm: str, slices: int, capital: float) -> None:
+    """Refuse options that would do nothing, or defeat the mode.
+
+    Raises
+    ------
+    InputError
+    """
+    from genesis.domain.errors import InputError
+
+    if algorithm in ("twap", "iceberg") and slices == 1:
+        raise InputError(
+            f"--algorithm {algorithm} with {slices} part is one order", fix="add --slices 3, say"
+        )
+    if algorithm == "single" and 1 < slices <= 100:
+        raise InputError("--slices goes with --algorithm twap or iceberg", fix="add one of them")
+    if mode == "backtest-validation" and algorithm != "single":
+        raise InputError(
+            f"--mode {mode} executes each order at once, as the backtest does",
+            fix="leave --algorithm out, or use --mode replay",
+        )
+    if not 1.0 <= capital <= 1e12:
+        raise InputError(f"--capital {capital:g} is not allowed", fix="give 1 to 1e12")
 
 
 @app.command("report")
@@ -374,70 +399,3 @@ def _options(algorithm: str, slices: int, stops: str, interval: int | str) -> De
     return read_options(
         {"algorithm": algorithm, "slices": slices, "spacing_ms": spacing, "stops": stops}
     )
-
-
-def _show(done: PaperRun, *, as_json: bool, note: str = "") -> None:
-    outcome = done.outcome
-    if not outcome.finished:
-        from genesis.domain.errors import InterruptedRun
-
-        raise InterruptedRun(
-            f"the paper run {done.run_id} was stopped; everything is saved",
-            why=f"{outcome.events:,} events are in its log" + (f"; {note}" if note else ""),
-            fix=whole(f"genesis paper run --resume {done.run_id}"),
-        )
-    assert done.report is not None
-    if as_json:
-        payload = done.report.to_plain()
-        render.emit({"paper": payload, "events": outcome.events, "page": str(done.page)})
-        return
-    show_report(done.report)
-    out = render.console()
-    out.print(f"{outcome.events:,} events   state {outcome.state_hash[:12]}", markup=False)
-    for label, text in (("run", done.run_id), ("page", str(done.page))):
-        out.print(f"{label:8} {text}", markup=False)
-    steps = (f"genesis replay {done.run_id} --verify", f"genesis trades {done.run_id}")
-    for place, step in enumerate(steps):
-        out.print(f"{'' if place else 'next':8} {whole(step)}", markup=False)
-
-
-def show_report(report: PaperReport) -> None:
-    """Print performance, fidelity and advice of a run."""
-    out = render.console()
-    columns = [
-        ("#", "right"),
-        ("strategy", "left"),
-        ("trades", "right"),
-        ("win rate", "right"),
-        ("return", "right"),
-        ("Sharpe", "right"),
-        ("drawdown", "right"),
-        ("slippage bp", "right"),
-        ("filled", "right"),
-        ("feedback", "right"),
-        ("fidelity", "left"),
-    ]
-    body = []
-    for one in report.strategies:
-        n, faithful = one.entry.numbers, one.entry.fidelity
-        body.append(
-            (
-                str(one.rank),
-                one.id,
-                str(n.trades),
-                render.percent(n.win_rate),
-                render.percent(n.return_on_capital),
-                render.number(n.sharpe),
-                render.percent(n.max_drawdown),
-                render.number(n.median_slippage_bp),
-                render.percent(n.success_rate),
-                render.number(one.feedback.score),
-                f"{faithful.verdict} ({faithful.position_match:.1%})" if faithful else "-",
-            )
-        )
-    out.print(render.table(columns, body, title="paper run (after costs)"))
-    for one in report.strategies:
-        for advice in one.recommendations:
-            out.print(f"{one.id}: {advice.text}", markup=False)
-    for warning in report.warnings:
-        out.print(f"note: {warning}", markup=False)

@@ -46,18 +46,24 @@ def reconcile(
 
         genesis reconcile paper_20250201 --adopt --reason "sold by hand on the venue"
     """
-    from genesis.domain.errors import RefusedError
+    from genesis.domain.errors import InputError, RefusedError
+    from genesis.system.paper import RESULT
     from genesis.trading.run_folders import find_run
     from genesis.trading.store.reader import EventReader
 
     folder = find_run(home_of(ctx), run)
+    if (folder / RESULT).is_file():
+        raise InputError(
+            f"the run {folder.name} is finished: no loop would take the command",
+            fix=f"genesis replay {folder.name} shows its last state",
+        )
     with EventReader(folder) as reader:
         name = _account(reader, account)
         if adopt:
             _confirm(name, confirm)
         before = reader.head.seq
         command_id = _send(folder, name, adopt=adopt, reason=reason)
-        verdict = _await(reader, name, before, wait)
+        verdict = _await(reader, name, command_id, before, wait)
     result: dict[str, Any] = {"run": folder.name, "account": name, "command": command_id}
     if verdict is None:
         result |= {"done": False}
@@ -140,19 +146,26 @@ def _send(folder: Path, account: str, *, adopt: bool, reason: str) -> str:
 
 
 def _await(
-    reader: EventReader, account: str, after: int, seconds: float
+    reader: EventReader, account: str, command_id: str, after: int, seconds: float
 ) -> tuple[list[str], bool] | None:
-    """Verdict of the loop on the account, None if none came in time."""
+    """Verdict that the command led to, None if none came in time.
+
+    A run that is just being resumed compares its accounts by itself, before it takes commands.
+    """
     import time
 
     from genesis.trading.events import EventType
-    from genesis.trading.payloads import Reconciled
+    from genesis.trading.payloads import OperatorCommand, Reconciled
 
     until = time.monotonic() + seconds
     while True:
-        for event in reader.events(after + 1, types=[EventType.RECONCILED]):
+        taken = False
+        kinds = [EventType.OPERATOR_COMMAND, EventType.RECONCILED]
+        for event in reader.events(after + 1, types=kinds):
             data = event.data
-            if isinstance(data, Reconciled) and data.account == account:
+            if isinstance(data, OperatorCommand):
+                taken = taken or data.command_id == command_id
+            if taken and isinstance(data, Reconciled) and data.account == account:
                 return list(data.differences), data.adopted
         if time.monotonic() >= until:
             return None

@@ -23,9 +23,9 @@ def console(*, stderr: bool = False) -> Console:
     """Return a console that wraps and colours only on a terminal (``NO_COLOR`` is respected)."""
     terminal = (sys.stderr if stderr else sys.stdout).isatty()
     if terminal:
-        return Console(stderr=stderr, highlight=False)
+        return Console(stderr=stderr, highlight=False, emoji=False)
     # Into a file or pipe nothing is folded: a table keeps one line a row.
-    return Console(stderr=stderr, highlight=False, soft_wrap=True, width=_PIPE_WIDTH)
+    return Console(stderr=stderr, highlight=False, emoji=False, soft_wrap=True, width=_PIPE_WIDTH)
 
 
 def plain(value: Any) -> Any:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genesis.domain.errors import InputError, StorageError
+from genesis.domain.errors import InputError, RefusedError, StorageError
 from genesis.system.clock import SystemClock
 from genesis.system.workspace import Workspace
 
@@ -251,8 +251,9 @@ def start_paper(
     from genesis.paper.settings import write_settings
 
     folder = runs_folder(workspace) / run_id
-    feed = with_origins(market.feed, settings)
+    feed = with_origins(market.feed, settings, Path.cwd())  # read before anything is made
     folder.mkdir(parents=True, mode=0o700)
+    settings = _with_copies(folder, settings)
     write_settings(folder, settings, {"synchronous": synchronous})
     return _take(workspace, folder, settings, market, feed, synchronous, stopped, told)
 
@@ -276,7 +277,7 @@ def resume_paper(
             f"the paper run {folder.name} is finished", fix=f"genesis paper report {folder.name}"
         )
     market = stored_market(workspace, settings.market)
-    feed = with_origins(market.feed, settings)
+    feed = with_origins(market.feed, settings, folder)
     return _take(workspace, folder, settings, market, feed, facts["synchronous"], stopped, told)
 
 
@@ -313,17 +314,33 @@ def _take(
     return PaperRun(folder.name, folder, outcome, report, page)
 
 
-def with_origins(feed: DataFeed, settings: PaperSettings) -> DataFeed:
-    """The feed, with news and schedules where the run has files of them."""
+def _with_copies(folder: Path, settings: PaperSettings) -> PaperSettings:
+    """Settings whose news and schedules are the run's own copies: a resume reads the same."""
+    import msgspec
+
+    copies = {}
+    for name in ("news", "schedule"):
+        source = Path(getattr(settings, name))
+        if getattr(settings, name):
+            copies[name] = name + source.suffix
+            (folder / copies[name]).write_bytes(source.read_bytes())
+    return msgspec.structs.replace(settings, **copies)
+
+
+def with_origins(feed: DataFeed, settings: PaperSettings, folder: Path) -> DataFeed:
+    """The feed, with news and schedules where the run has files of them.
+
+    A file without a folder of its own is a copy in the run's ``folder``.
+    """
     from genesis.trading.feeds.merged import MergedFeed
     from genesis.trading.feeds.origins import NewsProvider, OriginProvider, ScheduleProvider
     from genesis.trading.origin_actions import ACTIONS
 
     providers: list[OriginProvider] = []
     if settings.schedule:
-        providers.append(ScheduleProvider(Path(settings.schedule), feed.symbols, ACTIONS))
+        providers.append(ScheduleProvider(folder / settings.schedule, feed.symbols, ACTIONS))
     if settings.news:
-        providers.append(NewsProvider(Path(settings.news), feed.symbols, ACTIONS))
+        providers.append(NewsProvider(folder / settings.news, feed.symbols, ACTIONS))
     return MergedFeed(feed, providers) if providers else feed
 
 
@@ -365,10 +382,18 @@ def report_paper(
     from genesis.paper.report import write_paper_report
     from genesis.paper.settings import read_settings
     from genesis.system.paper_report import build_report
+    from genesis.trading.store import verify
 
     folder = find_run(workspace, name)
     settings, _ = read_settings(folder)
     result = result_of(folder)
+    damage = verify(folder).damage
+    if damage is not None:
+        raise RefusedError(
+            f"the log of {folder.name} is damaged: its numbers would be worth nothing",
+            why=f"event {damage.seq}: {damage.text}",
+            fix=f"restore its folder from a copy; genesis events verify {folder.name} tells more",
+        )
     market = traded_market(workspace, settings)
     report = build_report(workspace, folder, settings, market, result)
     return report, write_paper_report(report, page or folder / PAGE)

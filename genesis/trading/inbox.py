@@ -117,7 +117,8 @@ class Inbox:
     def _files(self) -> list[Path]:
         if not self.folder.is_dir():
             return []
-        return sorted(p for p in self.folder.glob("*.json") if not p.name.startswith("."))
+        found = (p for p in self.folder.glob("*.json") if not p.name.startswith("."))
+        return sorted(p for p in found if p.is_file())
 
     def _make(self) -> None:
         try:

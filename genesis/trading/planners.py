@@ -17,7 +17,7 @@ from genesis.trading.payloads import (
     TradeIntent,
 )
 
-NEW, MODIFY, CLOSE = "NEW", "MODIFY", "CLOSE"
+NEW, CLOSE = "NEW", "CLOSE"
 _NOISE, _GRAIN = Decimal("1e-9"), Decimal("1e-8")
 
 
