@@ -11,10 +11,9 @@ import threading
 from collections.abc import Callable, Mapping
 from itertools import islice
 from pathlib import Path
-from secrets import token_hex
 
 from genesis.domain.clock import Clock
-from genesis.domain.errors import InfrastructureError, RefusedError
+from genesis.domain.errors import InfrastructureError
 from genesis.domain.instrument import Instrument
 from genesis.domain.timeline import interval_ms
 from genesis.exchange.hyperliquid.gateway import HyperliquidGateway
@@ -25,6 +24,7 @@ from genesis.exchange.hyperliquid.history import (
     stored_candles,
 )
 from genesis.paper.engine import PaperOutcome
+from genesis.paper.live_end import WindDown
 from genesis.paper.live_facts import LiveFacts
 from genesis.paper.settings import PaperMode, PaperSettings
 from genesis.strategy.text import load_strategy
@@ -48,14 +48,11 @@ from genesis.trading.session import TradingSession
 from genesis.trading.stages import in_order, inbox_stage, loop_stages
 from genesis.trading.status import FAILED, FINISHED, STOPPED
 from genesis.trading.watchdog import RunAlerts, Watchdog
-from genesis.trading.worker import ENTRY
 
 LOOK_S = 1.0
 """Time between two looks into the inbox."""
 ANSWER_S = 5.0
 """How long answers are waited for before an account is read."""
-CALL_OFF_S, FLATTEN_S, AGAIN_S = 15.0, 60.0, 10.0
-"""How long entries are called off, positions closed, and when closing is asked for again."""
 CATCH_UP = "catch-up"
 _CHUNK = 256
 
@@ -122,6 +119,7 @@ class LivePaperEngine:
             folder, self.core, bus, self._outlet, clock, build=build, synchronous="FULL"
         )
         self._driver = LiveDriver(clock, bus, self.session.loop, self._timers, self._answered)
+        self._end = WindDown(self.core, self._driver, gate, self._publish)
         self._inbox = Inbox(folder)
         self._wanted = threading.Event()
         self._ready = False
@@ -244,7 +242,7 @@ class LivePaperEngine:
                 self.session.maybe_snapshot()
                 self.story = self._tell()
                 looked = self._clock.monotonic()
-        self._wind_down(flatten=self._flatten)
+        self.note = self._end.run(flatten=self._flatten)
         driver.settle()
 
     def _begin(self) -> None:
@@ -345,76 +343,16 @@ class LivePaperEngine:
 
     def _finish(self) -> None:
         """The time is over: close everything, and end if that went well."""
-        self._wind_down(flatten=True)
-        self._finished = not self._open_positions()
+        self.note = self._end.run(flatten=True)
+        self._finished = not self._end.positions()
         if self._finished:
             self._bus.publish(Event(RunFinished("its time was over"), self._clock.now_ms()))
         self._driver.settle()
-
-    def _wind_down(self, *, flatten: bool) -> None:
-        """Take back entries; close positions if asked; protective stops stay where they are."""
-        self._gate.shut()
-        self._order("cancel_entries")
-        self._driver.until(lambda: not self._entries(), CALL_OFF_S)
-        left = FLATTEN_S if flatten else 0.0
-        while left > 0.0 and (self._open_positions() or self._working()):
-            if self._open_positions():
-                self._order("flatten")
-            self._driver.until(lambda: not (self._open_positions() or self._working()), AGAIN_S)
-            left -= AGAIN_S
-        self.note = self._remains()
-
-    def _order(self, command: str) -> None:
-        data = OperatorCommand(f"CMD_{token_hex(8)}", command, "the run is being ended", "genesis")
-        self._publish(data, data.command_id)
-
-    def _entries(self) -> bool:
-        return any(one.purpose == ENTRY for one in self.core.desk.orders.open_orders())
-
-    def _working(self) -> int:
-        return len(self.core.desk.orders.open_orders())
-
-    def _open_positions(self) -> list[str]:
-        ledger = self.core.desk.ledger
-        return [
-            f"{held.symbol} {held.size}"
-            for account in sorted(ledger.accounts)
-            for held in ledger.positions(account)
-            if held.size
-        ]
-
-    def _remains(self) -> str:
-        held, orders = self._open_positions(), self._working()
-        if not held and not orders:
-            return "nothing is left at the exchange"
-        positions = f"positions {', '.join(held)}" if held else "no position"
-        return f"left at the exchange: {positions}; {orders} resting orders (stops, targets)"
 
     def _tell(self) -> str:
         desk = self.core.desk
         halts = f"; new risk is HALTED: {'; '.join(desk.halts.values())}" if desk.halts else ""
         if any(scope.startswith("account:") for scope in desk.halts):
             halts += f" (see genesis reconcile {desk.run})"
-        held = ", ".join(self._open_positions()) or "flat"
-        return f"{self._gate.bars} bars, {held}, {self._working()} orders{halts}"
-
-
-def require_empty(gateway: HyperliquidGateway, accounts: Mapping[str, str], now_ms: int) -> None:
-    """Refuse to begin in an account that somebody trades already.
-
-    Raises
-    ------
-    RefusedError
-        If it has positions or resting orders.
-    InfrastructureError
-    """
-    for name, address in accounts.items():
-        state = gateway.account_state(name, now_ms)
-        held = [f"{one.symbol} {one.size}" for one in state.positions]
-        held += [f"an order on {one.symbol}" for one in state.orders]
-        if held:
-            raise RefusedError(
-                f"the account {address} is in use",
-                why=f"it has {', '.join(held[:5])}",
-                fix="close them, or use a (sub-)account of its own for the run",
-            )
+        held = ", ".join(self._end.positions()) or "flat"
+        return f"{self._gate.bars} bars, {held}, {self._end.working()} orders{halts}"

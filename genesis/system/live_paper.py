@@ -195,7 +195,7 @@ def start_live(
     GenesisError
         As the gateway and `LivePaperEngine`.
     """
-    from genesis.paper.live import require_empty
+    from genesis.paper.live_checks import require_empty, require_funds, require_markets
     from genesis.paper.live_facts import LiveFacts
     from genesis.paper.settings import write_settings
 
@@ -204,9 +204,9 @@ def start_live(
     folder = runs_folder(workspace) / run_id
     try:
         gateway.connect(gate.put)
-        _require_markets(gateway, facts.symbols)
+        require_markets(gateway, facts.symbols)
         require_empty(gateway, facts.accounts, way.clock.now_ms())
-        _require_funds(gateway, facts.accounts, settings.capital)
+        require_funds(gateway, facts.accounts, settings.capital)
         folder.mkdir(parents=True, mode=0o700)
         write_settings(folder, settings, {"synchronous": "FULL"})
         engine = _engine(folder, settings, gateway, gate, bus, way)
@@ -314,26 +314,3 @@ def _take(
     )
     report, page = report_paper(workspace, folder.name)
     return LiveRun(replace(done, report=report, page=page), engine.note)
-
-
-def _require_markets(gateway: HyperliquidGateway, symbols: Sequence[str]) -> None:
-    from genesis.domain.errors import DataError, did_you_mean
-
-    known = gateway.parts.markets.rules
-    for symbol in symbols:
-        if symbol not in known or known[symbol].delisted:
-            raise DataError(
-                f"the exchange lists no {symbol}{did_you_mean(symbol, known)}",
-                fix=f"use one of {', '.join(list(known)[:12])}",
-            )
-
-
-def _require_funds(gateway: HyperliquidGateway, accounts: Any, capital: float) -> None:
-    for name, address in accounts.items():
-        equity = gateway.funds(name).equity
-        if float(equity) < capital:
-            raise RefusedError(
-                f"the account {address} holds {equity:,.2f} dollars, less than its capital",
-                why=f"the strategy sizes its positions by {capital:,.2f}",
-                fix=f"write --capital {int(equity)}, or pay more in",
-            )
