@@ -53,6 +53,9 @@ from genesis.trading.payloads import (
 
 __all__ = ["EXTERNAL", "FORCED", "TIMER", "Change", "Exposure", "OrderManager", "OrderSettings"]
 
+_UNHEARD = ("rate_limited", "unreachable", "expired", "address_budget")
+"""Refusals of a cancel that say nothing of its order: it is asked for again, however often."""
+
 
 class OrderManager(OrderMoves):
     """Keeper of order states.
@@ -236,6 +239,8 @@ class OrderManager(OrderMoves):
         change = Change(order, order.state)
         now = event.recorded_ms
         if data.what == "cancel":
+            if data.reason in _UNHEARD:
+                order.cancel_asks = max(order.cancel_asks - 1, 0)
             self._refused(change, Move.CANCEL_REFUSED, now)
         elif data.what == "modify":
             if order.venue_id in order.ended_legs:

@@ -257,6 +257,17 @@ def test_a_venue_that_never_cancels_is_not_asked_for_ever() -> None:
     assert asked == 2  # three in all
 
 
+def test_a_cancel_that_the_exchange_did_not_hear_is_asked_for_until_it_does() -> None:
+    one = resting()
+    one.manager.request_cancel(one.order.order_id, "enough", event(submit_of(one.order)))
+    for _ in range(20):
+        one.reject("cancel", "rate_limited")
+        change = one.status("open")
+        assert len(of_kind(change, OrderCancel)) == 1
+    one.canceled()
+    assert state(one) is OrderState.CANCELED
+
+
 # ---- modify ----------------------------------------------------------------------------------
 
 _NEWS = ("cancel old", "open new", "fill new")
