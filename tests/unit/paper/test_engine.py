@@ -198,6 +198,44 @@ def test_a_killed_run_loses_and_doubles_nothing(before: bool, every: int, tmp_pa
     assert doubts < 0.05 * commits
 
 
+def test_a_killed_run_of_parts_comes_back_as_itself(tmp_path: Path) -> None:
+    panel = wild_market(3, 45, scale=0.03)
+    options = DeploymentOptions(algorithm="twap", slices=3, spacing_ms=3_600_000)
+    settings = settings_of(wild_strategies(3, 3), options=options)
+    take(tmp_path / "whole" / "run", panel, settings)
+    wanted = stored_fills(tmp_path / "whole" / "run")
+    assert len(wanted) > 20
+    commits, same = 3, 0
+    while kill(engine_of(tmp_path / str(commits) / "run", panel, settings), commits, before=False):
+        folder = tmp_path / str(commits) / "run"
+        outcome, again = take(folder, panel, settings)
+        assert outcome.finished
+        assert_books_are_the_exchange_s(folder, again)
+        if not doubted(folder):
+            same += 1
+            assert stored_fills(folder) == wanted, commits
+        commits += 13
+    assert same > 2
+
+
+def test_a_phase_is_one_commit_however_many_events_it_has(tmp_path: Path) -> None:
+    # The exchange saw all of it at once: a log that holds its consequences before the rest of it
+    # would bring back another exchange.
+    panel = wild_market(5, 4, symbols=300, missing=0.0)
+    engine = engine_of(tmp_path / "run", panel, settings_of(wild_strategies(5, 1)))
+    sizes, commit = [], engine.session.store.commit
+
+    def counted(events, rows=()):  # type: ignore[no-untyped-def]
+        sizes.append(sum(event.type is T.BAR_OPENED for event in events))
+        commit(events, rows)
+
+    engine.session.store.commit = counted  # type: ignore[method-assign]
+    engine.run()
+    opened = [int(sum(s.valid[bar] for s in panel.symbols)) for bar in range(panel.bars)]
+    assert max(opened) > 256
+    assert [size for size in sizes if size] == [count for count in opened if count]
+
+
 def doubted(folder: Path) -> bool:
     """Whether an entry was given up, because nobody knew what became of an order before it."""
     with EventReader(folder) as reader:
