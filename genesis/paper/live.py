@@ -344,7 +344,7 @@ class LivePaperEngine:
     def _finish(self) -> None:
         """The time is over: close everything, and end if that went well."""
         self.note = self._end.run(flatten=True)
-        self._finished = not self._end.positions()
+        self._finished = not self._end.positions() and not self._end.working()
         if self._finished:
             self._bus.publish(Event(RunFinished("its time was over"), self._clock.now_ms()))
         self._driver.settle()

@@ -29,10 +29,10 @@ CAPITAL = 10_000.0
 STEP_MS = 5_000
 
 
-def follower() -> Strategy:
-    """Long above its average of three bars, out below it; the stop is far away."""
+def follower(window: int = 3) -> Strategy:
+    """Long above its average of some bars, out below it; the stop is far away."""
     m = Market()
-    average = sma(m.close, 3)
+    average = sma(m.close, window)
     return Strategy(
         Rules(long=m.close > average, exit_long=m.close < average),
         PolicyParams(size=0.5, stop_atr=5.0, atr_window=5),
@@ -124,8 +124,8 @@ class Sitting:
 
     # ---- what it holds ---------------------------------------------------------------------
 
-    def position(self, coin: str) -> Decimal:
-        (account,) = self.engine.core.desk.ledger.accounts
+    def position(self, coin: str, strategy: Strategy | None = None) -> Decimal:
+        account = f"paper/{(strategy or follower()).id}"
         return self.engine.core.desk.ledger.position(account, coin)
 
 
@@ -166,8 +166,10 @@ class Bench:
         }
         return live_settings(**(given | more))
 
-    def start(self, run: str = "net", **more: Any) -> Sitting:
-        settings = self.settings()
+    def start(
+        self, run: str = "net", settings: PaperSettings | None = None, **more: Any
+    ) -> Sitting:
+        settings = settings or self.settings()
 
         def take(way: LiveWay) -> LiveRun:
             return start_live(self.workspace, settings, run, self.rig.key, way)

@@ -17,7 +17,7 @@ from genesis.trading.events import EventType
 from genesis.trading.gateway import AccountState
 from genesis.trading.payloads import BarClosed, Reconciled, SignalGenerated
 from genesis.trading.store import EventReader
-from tests.integration.hyperliquid.live_paper_rig import Bench, Sitting, bench
+from tests.integration.hyperliquid.live_paper_rig import Bench, Sitting, bench, follower
 from tests.integration.hyperliquid.live_rig import KEY, MASTER, LiveRig, live_rig
 
 MINUTES = 60_000
@@ -96,6 +96,11 @@ def test_a_run_trades_is_stopped_goes_on_and_ends(tmp_path: Path) -> None:
         second.bars(1)
         bars = [bar.open_ms for bar in _events(second, EventType.BAR_CLOSED)]
         assert bars == sorted(set(bars)), "no bar is told twice"
+        asked = {"coin": "SOL", "interval": "1m", "startTime": 0, "endTime": 2**42}
+        there = {row["t"]: float(row["c"]) for row in rig.info("candleSnapshot", req=asked)}
+        for bar in _events(second, EventType.BAR_CLOSED):
+            assert isinstance(bar, BarClosed)
+            assert bar.close == there[bar.open_ms]
         late = bars[-6:]
         assert late == list(range(late[0], late[-1] + 1, MINUTES)), "no bar is missing"
         second.bars(2, 98.0)
@@ -143,7 +148,7 @@ def _trade_by_hand(rig: LiveRig) -> None:
     assert rig.position("BTC") == Decimal("0.01")
 
 
-@pytest.mark.parametrize("explained", [True, False])
+@pytest.mark.parametrize("explained", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_what_happened_in_a_pause_is_booked_or_halts_new_risk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, explained: bool
 ) -> None:
@@ -175,6 +180,21 @@ def test_what_happened_in_a_pause_is_booked_or_halts_new_risk(
         second.stop()
 
 
+@pytest.mark.slow
+def test_two_strategies_trade_accounts_of_their_own(tmp_path: Path) -> None:
+    with live_rig(tmp_path / "venue") as rig, bench(rig, tmp_path / "home") as desk:
+        _flat_history(rig)
+        rig.act("fund", rig.sub, "20000")
+        pair = [follower(), follower(4)]
+        settings = desk.settings(strategies=pair, accounts=[MASTER, rig.sub])
+        only = desk.start(settings=settings)
+        only.bars(2, 101.0)
+        held = [only.position("SOL", one) for one in pair]
+        assert min(held) > 0
+        assert held == [rig.position("SOL"), rig.position("SOL", rig.sub)]
+        only.stop()
+
+
 def test_flatten_on_exit_leaves_nothing(tmp_path: Path) -> None:
     with live_rig(tmp_path / "venue") as rig, bench(rig, tmp_path / "home") as desk:
         _flat_history(rig)
@@ -197,18 +217,3 @@ def test_an_account_in_use_is_refused_and_leaves_no_run(tmp_path: Path) -> None:
         with pytest.raises(RefusedError, match="orders rest"):
             desk.start("other")
         assert not (desk.workspace.home / "trading" / "other").exists()
-
-
-def test_bars_of_the_log_are_those_of_the_venue(tmp_path: Path) -> None:
-    with live_rig(tmp_path / "venue") as rig, bench(rig, tmp_path / "home") as desk:
-        _flat_history(rig)
-        only = desk.start()
-        only.bars(3)
-        only.stop()
-        asked = {"coin": "SOL", "interval": "1m", "startTime": 0, "endTime": 2**42}
-        there = {row["t"]: float(row["c"]) for row in rig.info("candleSnapshot", req=asked)}
-        bars = _events(only, EventType.BAR_CLOSED)
-        assert len(bars) > 5
-        for bar in bars:
-            assert isinstance(bar, BarClosed)
-            assert bar.close == there[bar.open_ms]
