@@ -112,8 +112,9 @@ def run(
 
         genesis paper run --resume replay-20250131-120000
 
-        genesis paper run strat_3fa9 -m testnet --symbols BTC,SOL --interval 1m --for 2h
-        --account 0x… --key-file agent.json --url http://127.0.0.1:3001
+        genesis paper run strat_3fa9 -m testnet --symbols BTC --account 0x… --key-file agent.json
+
+        genesis paper run ID -m testnet --url http://127.0.0.1:3001 --symbols SOL --interval 1m …
     """
     from genesis.cli import paper_testnet
     from genesis.cli.paper_progress import PaperProgress

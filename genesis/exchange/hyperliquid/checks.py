@@ -163,7 +163,7 @@ class StartChecks:
             raise RefusedError(
                 f"{len(foreign)} orders rest in '{bound.name}' that nobody here sent",
                 why=", ".join(names[:5]),
-                fix="cancel them, or set foreign to keep or cancel",
+                fix="cancel them there (the setting foreign of a gateway may keep or cancel them)",
             )
         canceled = 0
         if self._settings.foreign is ForeignPolicy.CANCEL:

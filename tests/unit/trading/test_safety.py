@@ -179,6 +179,15 @@ def test_cancel_all_takes_back_everything_and_a_stop_that_is_gone_is_no_surprise
     assert rig.position == Decimal(50)
 
 
+def test_entries_are_called_off_and_what_protects_a_position_stays() -> None:
+    rig, exchange = held()
+    rig.say(command("cancel_entries"))
+    assert exchange.canceled == []
+    assert rig.deployment.stop_order
+    assert rig.position == Decimal(50)
+    assert rig.deployment.stopped == "", "it may go on later"
+
+
 def test_a_command_that_nobody_knows_is_told() -> None:
     rig = Rig()
     (alert,) = of(rig.say(command("explode")), AlertRaised)
