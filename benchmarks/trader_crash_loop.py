@@ -35,7 +35,7 @@ from benchmarks.crash.venue_rig import Venue, VenueClient
 from benchmarks.crash.venue_trader import VenuePlan
 from genesis.trading.crash_points import CRASH_POINTS
 
-STARTING_S, TRADING_S = 2.5, 3.0
+STARTING_S, TRADING_S = 1.5, 1.5
 A_RUN = 12
 
 
