@@ -139,6 +139,8 @@ class TrialRegister:
             plain = {"schema": SCHEMA, **row}
             head = linked(head, canonical_json(plain))
             lines.append({**plain, "hash": head})
+        if not self._end.exists():  # from the first row on a missing end means a removed one
+            write_json(self._end, {"schema": SCHEMA, "size": 0, "head": GENESIS})
         append_lines(self.path, lines)
         self._catch_up()
         write_json(self._end, {"schema": SCHEMA, "size": self._size, "head": head})
@@ -208,6 +210,8 @@ class TrialRegister:
     def _noted_end(self) -> tuple[int, str]:
         """Rows, and the hash after them, that were noted last."""
         if not self._end.exists():
+            if self.path.exists() and b"\n" in self.path.read_bytes()[:65_536]:
+                raise self._damaged(f"{END} is missing")
             return 0, GENESIS
         try:
             end = read_json(self._end)
