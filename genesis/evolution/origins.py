@@ -137,8 +137,8 @@ def read_origins(document: Mapping[str, Any]) -> Origins | None:
         )
         # Files of earlier versions have neither.
         seals = msgspec.convert(body.get("seals", []), tuple[Seal, ...])
-        openings = msgspec.convert(body.get("openings", []), tuple[Opening, ...])
-        _ = [opening.p for opening in openings]
+        # As strictly as the register reads them, or it could not be read after taking them in.
+        openings = tuple(Opening.from_plain(one) for one in body.get("openings", []))
     except (*_MALFORMED, StorageError) as error:
         raise changed_origins(f"they cannot be read: {error}") from None
     if len({origin.folder for origin in studies}) < len(studies):
