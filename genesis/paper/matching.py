@@ -15,6 +15,7 @@ import numpy.typing as npt
 from genesis.backtest.detail import SymbolBacktest
 from genesis.backtest.portfolio import PortfolioBacktest
 from genesis.domain.errors import InputError
+from genesis.trading.money import exact
 
 Floats = npt.NDArray[np.float64]
 
@@ -90,7 +91,7 @@ def positions_of(fills: Iterable[PaperFill], bars: int) -> Floats:
     """
     steps: dict[int, Decimal] = {}
     for fill in fills:
-        steps[fill.bar] = steps.get(fill.bar, Decimal(0)) + Decimal(repr(float(fill.size)))
+        steps[fill.bar] = steps.get(fill.bar, Decimal(0)) + exact(fill.size)
     out, position, since = np.zeros(bars), Decimal(0), 0
     for bar in sorted(steps):
         out[since:bar] = float(position)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -18,6 +17,7 @@ from genesis.strategy.policy import PolicyState, new_state, policy_numbers
 from genesis.strategy.policy_inputs import policy_nodes
 from genesis.strategy.strategy import NEVER, Strategy
 from genesis.strategy.text import dump_strategy, load_strategy
+from genesis.trading.money import exact
 from genesis.trading.payloads import DeploymentAdded, Origin, TradeIntent
 
 ALGORITHMS = ("single", "twap", "iceberg")
@@ -155,7 +155,7 @@ class Deployment:
         self.account = added.account
         self.symbol = added.symbol
         self.instrument = Instrument(**added.instrument)
-        self.capital = Decimal(repr(float(added.capital)))
+        self.capital = exact(added.capital)
         self.interval_ms = added.interval_ms
         self.anchor_ms = added.anchor_ms
         self.options = read_options(added.options)

@@ -10,9 +10,8 @@ from genesis.domain.timeline import DAY_MS
 from genesis.risk.limits import MINUTE_MS, OrderFacts, RiskView, Verdict
 from genesis.trading.deployment import Deployment
 from genesis.trading.desk import Desk
-from genesis.trading.money import add
+from genesis.trading.money import add, exact
 from genesis.trading.payloads import RiskAssessed
-from genesis.trading.planners import exact
 
 
 class RiskPolicy(Protocol):

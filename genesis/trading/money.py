@@ -24,6 +24,11 @@ def by_side(side: Side, value: Decimal) -> Decimal:
     return value if side is Side.BUY else value.copy_negate()
 
 
+def exact(value: float) -> Decimal:
+    """Decimal with the shortest digits that give the float back."""
+    return Decimal(repr(float(value)))
+
+
 def divide(value: Decimal, by: Decimal) -> Decimal:
     """Quotient to 34 digits: exact for the price of a single fill."""
     return _SHARE.divide(value, by)

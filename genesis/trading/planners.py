@@ -7,6 +7,7 @@ from decimal import ROUND_DOWN, Decimal
 from genesis.domain.instrument import Instrument
 from genesis.trading.deployment import Deployment
 from genesis.trading.gateway import OrderKind, Side
+from genesis.trading.money import exact
 from genesis.trading.payloads import (
     Causality,
     EntryPlan,
@@ -21,11 +22,6 @@ NEW, CLOSE = "NEW", "CLOSE"
 _NOISE, _GRAIN = Decimal("1e-9"), Decimal("1e-8")
 
 
-def exact(value: float) -> Decimal:
-    """Decimal with the shortest digits that give the float back."""
-    return Decimal(repr(float(value)))
-
-
 def round_size(size: Decimal, instrument: Instrument) -> Decimal:
     """Size on the lot grid, rounded down; a size within a billionth of a step counts as on it.
 
@@ -37,14 +33,6 @@ def round_size(size: Decimal, instrument: Instrument) -> Decimal:
     lot = exact(instrument.lot)
     steps = (size / lot + _NOISE).to_integral_value(rounding=ROUND_DOWN)
     return steps * lot
-
-
-def round_price(price: float, instrument: Instrument) -> Decimal:
-    """Price on the tick grid: levels come rounded from the policy, this only cleans the float."""
-    if instrument.tick <= 0.0:
-        return exact(price)
-    tick = exact(instrument.tick)
-    return (exact(price) / tick).to_integral_value() * tick
 
 
 class EntryPlanner:

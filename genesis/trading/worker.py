@@ -11,6 +11,7 @@ from genesis.trading.desk import Desk
 from genesis.trading.events import Event
 from genesis.trading.gateway import OrderKind, OrderRequest, Side, Tif, signed
 from genesis.trading.guard import RiskGuard
+from genesis.trading.money import exact
 from genesis.trading.order_manager import Change
 from genesis.trading.orders import Order, OrderState
 from genesis.trading.payloads import (
@@ -22,7 +23,7 @@ from genesis.trading.payloads import (
     TimerSet,
     TradeIntent,
 )
-from genesis.trading.planners import CLOSE, NEW, exact
+from genesis.trading.planners import CLOSE, NEW
 
 SLICE = "slice:"
 """Beginning of the names of this component's timers."""

@@ -97,11 +97,6 @@ class Stream:
         self.connections = 0
         self.frames = 0
 
-    @property
-    def data_age_s(self) -> float:
-        """Seconds since the last frame that was more than an answer to a ping."""
-        return self._waits.monotonic() - self._data_s
-
     async def run(self) -> None:
         """Connect, and connect again, until it is cancelled."""
         try:
@@ -128,12 +123,6 @@ class Stream:
         self._pongs.append(heard)
         await self._ping(self._ws)
         await heard
-
-    def renew(self, why: str) -> None:
-        """Give the connection up, for a reason that the stream itself does not see."""
-        self._why = self._why or why
-        if self._ws is not None:
-            self._spawn(self._hang_up(self._ws))
 
     # ---- one connection --------------------------------------------------------------------
 

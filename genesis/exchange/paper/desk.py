@@ -15,9 +15,10 @@ from genesis.costs.margin import liquidation_level
 from genesis.costs.model import CostModel, fill_price, slippage_rate
 from genesis.domain.instrument import Instrument
 from genesis.exchange.paper.market import Market
-from genesis.exchange.paper.state import PaperBook, PaperOrder, exact
+from genesis.exchange.paper.state import PaperBook, PaperOrder
 from genesis.trading.events import Event, Payload
 from genesis.trading.gateway import OrderKind, Side, Sink, VenueFill, VenueFunding, signed
+from genesis.trading.money import exact
 from genesis.trading.orders import VenueStatus
 from genesis.trading.payloads import FundingPaid, OrderCanceled, OrderFilled, OrderRejected
 

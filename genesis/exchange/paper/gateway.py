@@ -17,7 +17,7 @@ from genesis.exchange.paper.admission import refusal
 from genesis.exchange.paper.desk import Desk, PartialFills, packed, unpacked
 from genesis.exchange.paper.market import Market
 from genesis.exchange.paper.matching import meet_arrival
-from genesis.exchange.paper.state import PaperBook, PaperOrder, exact
+from genesis.exchange.paper.state import PaperBook, PaperOrder
 from genesis.exchange.paper.tape import Tape
 from genesis.trading.events import Event
 from genesis.trading.gateway import (
@@ -28,6 +28,7 @@ from genesis.trading.gateway import (
     VenueFunding,
     VenuePosition,
 )
+from genesis.trading.money import exact
 from genesis.trading.orders import VenueStatus
 from genesis.trading.payloads import (
     OrderAccepted,

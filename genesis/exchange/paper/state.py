@@ -13,11 +13,6 @@ from genesis.trading.gateway import OpenOrder, OrderKind, OrderRequest, Side, Ti
 from genesis.trading.orders import VenueStatus
 
 
-def exact(value: float) -> Decimal:
-    """Decimal with the shortest digits that give the float back."""
-    return Decimal(repr(value))
-
-
 class PaperOrder:
     """An order that the exchange has seen, open or ended.
 

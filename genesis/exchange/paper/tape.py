@@ -9,8 +9,9 @@ import msgspec
 from genesis.exchange.paper.desk import Desk
 from genesis.exchange.paper.market import REPEATED, VOLATILITY_CLOSES, Market
 from genesis.exchange.paper.matching import meet_open, meet_quote, meet_range
-from genesis.exchange.paper.state import PaperBook, exact
+from genesis.exchange.paper.state import PaperBook
 from genesis.trading.events import Event
+from genesis.trading.money import exact
 from genesis.trading.payloads import (
     BarClosed,
     BarOpened,

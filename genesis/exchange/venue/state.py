@@ -11,7 +11,7 @@ from genesis.exchange.venue.market import Market
 from genesis.exchange.venue.meta import VenueMeta
 from genesis.exchange.venue.orders import Order
 from genesis.exchange.venue.profile import VenueProfile
-from genesis.exchange.venue.units import MICRO, show
+from genesis.exchange.venue.units import show
 
 # Takes over what a liquidation could not sell.
 BACKSTOP = "0x000000000000000000000000000000000000b0b0"
@@ -105,8 +105,3 @@ class VenueState:
 def usd(value: int) -> str:
     """Spell money exactly (eight decimals); see ``show_money`` for what is cut to millionths."""
     return show(value, 8)
-
-
-def whole_micro(value: int) -> int:
-    """Cut money to whole millionths of a dollar, towards zero."""
-    return value - value % MICRO if value >= 0 else -(-value - -value % MICRO)

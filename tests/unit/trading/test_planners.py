@@ -14,6 +14,7 @@ from genesis.domain.instrument import Instrument
 from genesis.strategy.strategy import PolicyParams
 from genesis.trading.deployment import Deployment, DeploymentOptions, deployment_added, read_options
 from genesis.trading.gateway import OrderKind, Side
+from genesis.trading.money import exact
 from genesis.trading.payloads import Causality, Origin, SignalGenerated
 from genesis.trading.planners import (
     EntryPlanner,
@@ -21,8 +22,6 @@ from genesis.trading.planners import (
     ExitPlanner,
     SizePlanner,
     StrategyPlanner,
-    exact,
-    round_price,
     round_size,
 )
 from tests.unit.trading.core_rig import COIN, HOUR, START, STEPPED, wishful
@@ -63,14 +62,6 @@ def signal(quantity: float, close: float = 100.0, reason: str = "none") -> Signa
 def test_sizes_are_rounded_down_to_the_lot(value: float, lot: float, size: str) -> None:
     rounded = round_size(exact(value), replace(COIN, lot=lot))
     assert rounded == Decimal(size)
-
-
-@pytest.mark.parametrize(
-    ("price", "tick", "rounded"),
-    [(98.00000000000001, 0.5, "98"), (97.49999999999999, 0.5, "97.5"), (1.23456, 0.0, "1.23456")],
-)
-def test_prices_lose_the_noise_of_floats(price: float, tick: float, rounded: str) -> None:
-    assert round_price(price, replace(COIN, tick=tick)) == Decimal(rounded)
 
 
 @given(st.floats(1e-9, 1e9), st.sampled_from([1e-5, 1e-3, 0.01, 0.1, 1.0, 5.0, 100.0]))
