@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
-import pytest
 from eth_account import Account
 from hyperliquid.exchange import Exchange
 from hyperliquid.utils.signing import sign_agent
 
-from tests.integration.venue.rig import GTC, Rig, now_ms, resting, rig
+from tests.integration.venue.rig import GTC, Rig, now_ms, resting
 
 OK = {"status": "ok", "response": {"type": "default"}}
-
-
-@pytest.fixture
-def venue() -> Iterator[Rig]:
-    with rig() as running:
-        yield running
 
 
 def agent_of(venue: Rig, trader: Exchange, name: str | None) -> Exchange:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import ccxt
@@ -11,15 +11,9 @@ import ccxt.pro
 import pytest
 from eth_account.signers.local import LocalAccount
 
-from tests.integration.venue.rig import GTC, Rig, rig
+from tests.integration.venue.rig import GTC, Rig
 
 BTC = "BTC/USDC:USDC"
-
-
-@pytest.fixture
-def venue() -> Iterator[Rig]:
-    with rig() as running:
-        yield running
 
 
 def settings(wallet: LocalAccount) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import aiohttp
@@ -17,12 +16,6 @@ from hyperliquid.utils.types import Cloid
 
 from tests.integration.venue.rig import ALO, GTC, IOC, Rig, now_ms, resting, rig, statuses
 from tests.integration.venue.test_websocket import Bare, bare, talk
-
-
-@pytest.fixture
-def venue() -> Iterator[Rig]:
-    with rig() as running:
-        yield running
 
 
 def open_orders(venue: Rig, trader: Exchange) -> int:

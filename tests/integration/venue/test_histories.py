@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import ccxt
-import pytest
 from eth_account import Account
 from hyperliquid.exchange import Exchange
 
@@ -29,22 +27,6 @@ from tests.integration.venue.rig import (
 from tests.integration.venue.test_orders import long_position, position, status_of, trigger
 
 HOUR = 3_600_000
-
-
-@pytest.fixture
-def venue() -> Iterator[Rig]:
-    with rig() as running:
-        yield running
-
-
-@pytest.fixture
-def maker(venue: Rig) -> Exchange:
-    return venue.trader("100000000")
-
-
-@pytest.fixture
-def taker(venue: Rig) -> Exchange:
-    return venue.trader()
 
 
 def test_check_22_funding_is_paid_each_hour_on_the_oracle_price(

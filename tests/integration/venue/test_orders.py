@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -25,22 +24,6 @@ from tests.integration.venue.rig import (
 )
 
 GONE = "Order was never placed, already canceled, or filled."
-
-
-@pytest.fixture
-def venue() -> Iterator[Rig]:
-    with rig() as running:
-        yield running
-
-
-@pytest.fixture
-def maker(venue: Rig) -> Exchange:
-    return venue.trader("10000000")
-
-
-@pytest.fixture
-def taker(venue: Rig) -> Exchange:
-    return venue.trader()
 
 
 def error(answer: Any) -> str:

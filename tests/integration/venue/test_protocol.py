@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Iterator
 from typing import Any
 
 import ccxt
@@ -22,12 +21,6 @@ from tests.integration.venue.rig import Rig, now_ms, rig, statuses
 DAY = 86_400_000
 NOOP: dict[str, Any] = {"type": "noop"}
 OK = {"status": "ok", "response": {"type": "default"}}
-
-
-@pytest.fixture
-def venue() -> Iterator[Rig]:
-    with rig() as running:
-        yield running
 
 
 def test_check_01_construction_asks_for_two_metas_and_nothing_else(

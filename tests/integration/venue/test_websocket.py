@@ -20,12 +20,6 @@ USER = "0x00000000000000000000000000000000000000aa"
 
 
 @pytest.fixture
-def venue() -> Iterator[Rig]:
-    with rig() as running:
-        yield running
-
-
-@pytest.fixture
 def listener(venue: Rig) -> Iterator[Info]:
     info = venue.info_with(skip_ws=False)
     yield info
