@@ -72,6 +72,33 @@ def append_lines(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
         raise storage_error(f"cannot append to {path}", error) from None
 
 
+def add_lines(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """`append_lines` of which a crash leaves all rows or none; the file ends with a whole line.
+
+    A crash while one row is appended leaves a torn line, which is none; several take the place of
+    the file with what it had.
+
+    Raises
+    ------
+    StorageError
+        If the rows cannot be written.
+    """
+    if len(rows) == 1:
+        append_lines(path, rows)
+        return
+    try:
+        before = path.read_bytes() if path.exists() else b""
+    except OSError as error:
+        raise storage_error(f"cannot read {path}", error) from None
+    text = _lines(rows).encode()
+
+    def write(file: BinaryIO) -> None:
+        file.write(before)
+        file.write(text)
+
+    write_atomic(path, write)
+
+
 def write_lines(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """`write_text` of rows as JSON lines."""
     write_text(path, _lines(rows))

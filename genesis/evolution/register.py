@@ -21,7 +21,7 @@ import msgspec
 
 from genesis.domain.canonical import canonical_json
 from genesis.domain.errors import RefusedError, StorageError
-from genesis.evolution.files import append_lines, cut_torn_tail, read_json, write_json
+from genesis.evolution.files import add_lines, cut_torn_tail, read_json, write_json
 from genesis.evolution.openings import Look, Opening, Seal
 from genesis.evolution.registration import STUDY, Key, Registration, study_registration
 from genesis.evolution.trials import GENESIS, TrialLedger, linked
@@ -116,6 +116,9 @@ class TrialRegister:
     def keep(self, seals: Iterable[Seal], openings: Iterable[Opening]) -> None:
         """Write the seals and looks that are not there yet; numbers that are known stay.
 
+        All are written or none: with half of what an earlier version had in `seals.json` the
+        other half would look added by hand.
+
         Raises
         ------
         StorageError
@@ -133,7 +136,7 @@ class TrialRegister:
                 self._append(new)
 
     def _append(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Write rows and move the end; the lock is held."""
+        """Write all rows or none and move the end; the lock is held."""
         head, lines = self._heads[-1], []
         for row in rows:
             plain = {"schema": SCHEMA, **row}
@@ -141,7 +144,7 @@ class TrialRegister:
             lines.append({**plain, "hash": head})
         if not self._end.exists():  # from the first row on a missing end means a removed one
             write_json(self._end, {"schema": SCHEMA, "size": 0, "head": GENESIS})
-        append_lines(self.path, lines)
+        add_lines(self.path, lines)
         self._catch_up()
         write_json(self._end, {"schema": SCHEMA, "size": self._size, "head": head})
 
@@ -184,6 +187,8 @@ class TrialRegister:
                     if not line.endswith(b"\n"):
                         break  # being written, or torn by a crash: the next writer cuts it off
                     self._take(line)
+        if self._size and not self._end.exists():  # it was there before the first row
+            raise self._damaged(f"{END} is missing")
         if not 0 <= size <= self._size or self._heads[size] != head:
             raise self._damaged("rows at its end are missing or were written anew")
 
@@ -210,8 +215,6 @@ class TrialRegister:
     def _noted_end(self) -> tuple[int, str]:
         """Rows, and the hash after them, that were noted last."""
         if not self._end.exists():
-            if self.path.exists() and b"\n" in self.path.read_bytes()[:65_536]:
-                raise self._damaged(f"{END} is missing")
             return 0, GENESIS
         try:
             end = read_json(self._end)

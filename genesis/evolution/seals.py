@@ -8,7 +8,8 @@ Who looks at a sealed span on purpose leaves a record of it beside the seals, un
 
 The trial register has all of this too, chained by hashes and written first. What is missing in
 `seals.json`, or the whole file, comes back from there; what the register does not know, or knows
-otherwise, was changed by hand and is refused. So no edit gives a spent budget back.
+otherwise, was changed by hand and is refused. So no edit gives a spent budget back. Only a register
+without any seal or look has nothing to say: the file of an earlier version is believed as it is.
 """
 
 from __future__ import annotations

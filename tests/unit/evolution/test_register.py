@@ -194,6 +194,31 @@ def test_a_register_without_its_end_is_refused(home: Home) -> None:
     assert f"{END} is missing" in caught.value.why
 
 
+def test_a_register_without_its_end_is_refused_however_long_its_first_row_is(home: Home) -> None:
+    many = tuple(f"COIN{n}" for n in range(9_000))
+    TrialRegister(home.path).add(replace(_row("one"), bases=many))
+    assert (home.path / REGISTER).stat().st_size > 65_536
+    (home.path / END).unlink()
+    with pytest.raises(RefusedError, match="changed or cut") as caught:
+        TrialRegister(home.path).rows()
+    assert f"{END} is missing" in caught.value.why
+
+
+def test_a_first_row_that_comes_while_somebody_looks_is_no_damage(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exists, waiting = Path.exists, [_row("one")]
+
+    def then_another_writes(path: Path) -> bool:
+        there = exists(path)
+        if path.name == END and waiting:
+            TrialRegister(home.path).add(waiting.pop())
+        return there
+
+    monkeypatch.setattr(Path, "exists", then_another_writes)
+    assert [row.run_id for row in TrialRegister(home.path).rows()] == ["one"]
+
+
 def test_a_register_that_is_cut_while_it_is_open_is_refused(home: Home) -> None:
     home.study("one", "ab")
     register = TrialRegister(home.path)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -14,6 +18,7 @@ from genesis.domain.errors import RefusedError
 from genesis.evolution.openings import Opening, Seal
 from genesis.evolution.register import END, REGISTER, TrialRegister
 from genesis.evolution.seals import SealRegistry
+from tests.conftest import REPOSITORY
 from tests.unit.evidence.small_study import StepClock
 
 BTC, TAIL = ["BTC"], (80, 100)
@@ -213,6 +218,37 @@ def test_looks_in_the_register_cannot_be_edited(sealed: Sealed) -> None:
 
 def test_a_workspace_of_an_earlier_version_is_taken_up(sealed: Sealed) -> None:
     sealed.forget_register()
+    assert sealed.looks() == LOOKS
+    sealed.registry.open_for_gate("strat_d", "d", BTC, TAIL, sealed.clock)
+    sealed.file.unlink()
+    assert sealed.looks() == [*LOOKS, ("strat_d", "gate", None)]
+
+
+# Dies by a signal when a file grows beyond a size: in the midst of a write, unable to tidy up.
+KILLED = """
+import resource, signal, sys
+from pathlib import Path
+from genesis.evolution.seals import SealRegistry
+registry = SealRegistry(Path(sys.argv[1]))
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
+signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+registry.adopt("one", "v:BTC:1h", ["BTC"], (80, 100))
+"""
+
+
+@pytest.mark.parametrize("rows", [0, 1, 3])
+def test_a_workspace_that_is_taken_up_by_half_loses_no_look(
+    sealed: Sealed, tmp_path: Path, rows: int
+) -> None:
+    sealed.forget_register()
+    shutil.copytree(sealed.home, tmp_path / "whole")
+    SealRegistry(tmp_path / "whole" / "seals.json").adopt("one", "v:BTC:1h", BTC, TAIL)
+    lines = (tmp_path / "whole" / REGISTER).read_bytes().splitlines(keepends=True)
+    assert len(lines) == 4
+    most = sum(len(line) for line in lines[:rows]) + len(lines[rows]) // 2
+    command = [sys.executable, "-c", KILLED, str(sealed.file), str(most)]
+    assert subprocess.run(command, cwd=REPOSITORY).returncode == -signal.SIGXFSZ
     assert sealed.looks() == LOOKS
     sealed.registry.open_for_gate("strat_d", "d", BTC, TAIL, sealed.clock)
     sealed.file.unlink()
