@@ -3,6 +3,9 @@
 A row's hash covers the row and the hash of the row before it, as in the trial ledger: a row that
 was changed, taken out or moved shows. Rows at the end may go; they are computed again, and a
 rerun has one outcome only.
+
+Rows of an earlier version have no hashes. Nothing vouches for what they say, so it is not believed:
+such a journal is put beside the new one, and its reruns are run again.
 """
 
 from __future__ import annotations
@@ -12,13 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from genesis.domain.canonical import canonical_json, content_hash
-from genesis.domain.errors import RefusedError
-from genesis.evolution.files import append_lines, cut_torn_tail
+from genesis.domain.errors import RefusedError, StorageError
+from genesis.evolution.files import append_lines, cut_torn_tail, read_lines
 from genesis.evolution.run import runs_folder
 from genesis.evolution.study_ledgers import origins_folder
 from genesis.evolution.trials import GENESIS, chained_rows, linked
+from genesis.market.atomic_file import storage_error
 
 JOURNAL = "surrogates.jsonl"
+UNCHAINED = "surrogates.unchained.jsonl"
 EVIDENCE = "evidence"
 
 
@@ -34,12 +39,15 @@ class SurrogateJournal:
         JSON lines file; made when missing, a torn last line is cut off.
     fingerprint : str
     look : bool
-        Only look: a torn last line is passed over. Nothing may be added then.
+        Only look: a torn last line is passed over, and so is a journal of an earlier version.
+        Nothing may be added then.
 
     Raises
     ------
     RefusedError
         If a row was changed, taken out or moved.
+    StorageError
+        If a journal of an earlier version cannot be put aside.
     """
 
     def __init__(self, path: Path, fingerprint: str, *, look: bool = False) -> None:
@@ -49,6 +57,10 @@ class SurrogateJournal:
         self._rows: dict[tuple[str, int], dict[str, Any]] = {}
         if not look:
             cut_torn_tail(path)
+        if _unchained(path):
+            if not look:
+                _put_aside(path)
+            return
         for row, _, link in chained_rows(path, self._changed):
             self._head = link
             if row.get("fingerprint") == fingerprint:
@@ -88,6 +100,22 @@ class SurrogateJournal:
             why=why,
             fix=f"delete {self._path} and validate again: the reruns are computed again",
         )
+
+
+def _unchained(path: Path) -> bool:
+    """Whether there are rows, and none of them has a link."""
+    try:
+        rows = list(read_lines(path))
+    except StorageError:
+        return False
+    return bool(rows) and all(isinstance(row, dict) and "hash" not in row for row in rows)
+
+
+def _put_aside(path: Path) -> None:
+    try:
+        path.replace(path.with_name(UNCHAINED))
+    except OSError as error:
+        raise storage_error(f"cannot rename {path}", error) from None
 
 
 def refuse_changed_reruns(home: Path, strategy: str, facts: Mapping[str, Any]) -> None:

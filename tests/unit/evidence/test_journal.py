@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from genesis.domain.errors import RefusedError
-from genesis.evidence.journal import JOURNAL, SurrogateJournal, refuse_changed_reruns
+from genesis.evidence.journal import JOURNAL, UNCHAINED, SurrogateJournal, refuse_changed_reruns
 
 DRAWS = 6
 Lines = list[str]
@@ -86,7 +86,25 @@ def no_row(lines: Lines) -> Lines:
     return [lines[0], "[1]", *lines[2:]]
 
 
-EDITS = [worse, worse_at_the_end, drop, drop_first, swap, repeat, without_links, damaged, no_row]
+def without_one_link(lines: Lines) -> Lines:
+    return [*without_links(lines[:1]), *lines[1:]]
+
+
+def without_other_links(lines: Lines) -> Lines:
+    return [*without_links(lines[:-1]), lines[-1]]
+
+
+def without_links_and_damaged(lines: Lines) -> Lines:
+    return damaged(without_links(lines))
+
+
+def without_links_and_no_row(lines: Lines) -> Lines:
+    return no_row(without_links(lines))
+
+
+EDITS = [worse, worse_at_the_end, drop, drop_first, swap, repeat, damaged, no_row]
+EDITS += [without_one_link, without_other_links]
+EDITS += [without_links_and_damaged, without_links_and_no_row]
 
 
 @pytest.mark.parametrize("edit", EDITS)
@@ -101,6 +119,22 @@ def test_an_edited_journal_is_refused(
     assert str(path) in caught.value.what
     assert caught.value.why
     assert caught.value.fix.startswith(f"delete {path} and validate again")
+
+
+def test_rows_of_an_earlier_version_are_never_believed(path: Path) -> None:
+    """They have no hashes: they are put aside, and their reruns are run again."""
+    chained = path.read_bytes()
+    old = "\n".join(without_links(path.read_text().splitlines())) + "\n"
+    path.write_text(old)
+    assert reread(path, look=True) == []
+    assert path.read_text() == old
+    journal = SurrogateJournal(path, "f")
+    assert journal.finished("sign", DRAWS) == 0
+    assert not path.exists()
+    assert path.with_name(UNCHAINED).read_text() == old
+    fill(path)
+    assert path.read_bytes() == chained
+    assert reread(path) == [index + 0.1 for index in range(DRAWS)]
 
 
 @pytest.mark.parametrize("rows", [1, 4, 8])
