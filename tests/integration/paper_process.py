@@ -7,12 +7,15 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from genesis.costs.model import CostModel
 from genesis.domain.instrument import Instrument
 from genesis.exchange.paper.config import paper_config
+from genesis.exchange.paper.truth import payload_of
+from genesis.trading.events import Event
 
 CONFIG = paper_config([Instrument("X", "X")], CostModel(), 3.0)
 
@@ -49,3 +52,12 @@ class PaperProcess:
         assert self.process is not None
         self.process.terminate()
         return self.process.wait()
+
+
+def told_events(path: Path) -> Iterator[tuple[int, Event]]:
+    """Everything that an exchange told, with its number, from its truth file: for a judge."""
+    whole, _, _ = path.read_bytes().rpartition(b"\n")
+    for line in whole.splitlines():
+        for told in json.loads(line).get("told", ()):
+            data = payload_of(told["type"], told["data"])
+            yield told["number"], Event(data, told["ts_ms"], told["aggregate"])

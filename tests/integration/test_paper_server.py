@@ -24,7 +24,7 @@ from genesis.exchange.paper.config import paper_config, paper_gateway
 from genesis.exchange.paper.protocol import Answer, Frames, decode_call, endpoint, frame
 from genesis.exchange.paper.remote import RemotePaperGateway
 from genesis.exchange.paper.server import PaperExchange, Server
-from genesis.exchange.paper.truth import TruthFile, told_events
+from genesis.exchange.paper.truth import TruthFile
 from genesis.system.clock import SystemClock
 from genesis.trading.events import Event
 from genesis.trading.gateway import OrderKind, OrderRequest, Side
@@ -40,7 +40,7 @@ from genesis.trading.payloads import (
     Quote,
 )
 from tests.contract.lockstep import LockStep
-from tests.integration.paper_process import CONFIG, PaperProcess
+from tests.integration.paper_process import CONFIG, PaperProcess, told_events
 from tests.oracle.wild_market import wild_panel, wild_strategy
 
 D = Decimal

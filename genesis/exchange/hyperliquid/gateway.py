@@ -29,7 +29,6 @@ from genesis.trading.gateway import AccountState, OrderRequest, Sink
 T = TypeVar("T")
 _PATIENCE_S = 60.0
 _CLOSING_S = 5.0
-_TICK_S = 0.5
 
 
 def _has_client_id(client_id: str) -> bool:

@@ -147,12 +147,3 @@ class TruthFile:
     def close(self) -> None:
         """Close the file."""
         os.close(self._file)
-
-
-def told_events(path: Path) -> Iterator[tuple[int, Event]]:
-    """Everything that an exchange told, with its number, from its truth file: for a judge."""
-    whole, _, _ = path.read_bytes().rpartition(b"\n")
-    for line in whole.splitlines():
-        for told in json.loads(line).get("told", ()):
-            data = payload_of(told["type"], told["data"])
-            yield told["number"], Event(data, told["ts_ms"], told["aggregate"])

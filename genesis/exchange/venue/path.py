@@ -1,14 +1,12 @@
-"""The reference price of each market: synthetic, or recorded bars."""
+"""The reference price of each market: fixed or synthetic; for recorded bars see ``BarPath``."""
 
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
-from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from genesis.exchange.venue.meta import VenueMeta
-from genesis.exchange.venue.units import POW10, parse
+from genesis.exchange.venue.units import parse
 
 _MASK = 2**64 - 1
 
@@ -106,45 +104,3 @@ class SyntheticPath:
 
 def _noise(key: int) -> float:
     return chance(key) - 0.5
-
-
-class RecordedPath:
-    """Recorded trades: the price is that of the last one, never one on the way to the next.
-
-    Before the first trade its price holds. For bars see ``BarPath``.
-
-    Parameters
-    ----------
-    meta : VenueMeta
-    series : mapping
-        Coin to times (rising) and prices as floats. A coin without a series has no price here
-        and may come from another path.
-    shift_ms : int
-        Added to recorded times, to play them at the venue's time.
-    fallback : PricePath, optional
-    """
-
-    def __init__(
-        self,
-        meta: VenueMeta,
-        series: Mapping[str, tuple[Sequence[int], Sequence[float]]],
-        *,
-        shift_ms: int = 0,
-        fallback: PricePath | None = None,
-    ) -> None:
-        self._specs = {spec.coin: spec for spec in meta.instruments()}
-        self._series = {
-            coin: (list(times), list(prices)) for coin, (times, prices) in series.items()
-        }
-        self._shift = shift_ms
-        self._fallback = fallback
-
-    def price(self, coin: str, ts_ms: int) -> int | None:
-        """Return the price on the market's grid."""
-        found = self._series.get(coin)
-        if found is None:
-            return self._fallback.price(coin, ts_ms) if self._fallback is not None else None
-        times, prices = found
-        at = ts_ms - self._shift
-        value = prices[max(bisect_right(times, at) - 1, 0)]
-        return max(1, round(value * POW10[self._specs[coin].px_decimals]))

@@ -10,8 +10,9 @@ import pytest
 
 from genesis.exchange.venue.candles import DAY_MS, INTERVALS, bucket, bucket_end
 from genesis.exchange.venue.core import VenueCore, VenueProfile
-from genesis.exchange.venue.path import FixedPath, RecordedPath, SyntheticPath
+from genesis.exchange.venue.path import FixedPath, SyntheticPath
 from genesis.exchange.venue.profile import STILL
+from genesis.exchange.venue.recorded import BarPath, BarSeries
 from genesis.exchange.venue.traders import maker_address
 from genesis.exchange.venue.units import MalformedAction, on_tick, parse, show, to_tick
 from tests.unit.exchange.venue.venue_rig import ALICE, BOB, META, T0, Rig, limit
@@ -208,7 +209,8 @@ def test_events_come_in_order_and_changes_of_a_book_once():
 
 def test_recorded_prices_are_played_at_the_venues_time():
     times, prices = [1000, 2000, 4000], [100.0, 110.0, 90.0]
-    path = RecordedPath(META, {"SOL": (times, prices)}, shift_ms=500, fallback=FixedPath(META))
+    flat = BarSeries(times, prices, prices, prices, prices)
+    path = BarPath(META, {"SOL": flat}, interval_ms=1000, shift_ms=500, fallback=FixedPath(META))
     seen = [path.price("SOL", t) for t in (0, 1500, 2000, 2500, 3500, 99_999)]
     assert [show(px, 6) for px in seen] == ["100.0", "100.0", "100.0", "110.0", "110.0", "90.0"]
     assert path.price("BTC", 0) == FixedPath(META).price("BTC", 0)
