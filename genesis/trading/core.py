@@ -33,7 +33,6 @@ from genesis.trading.payloads import (
     TimerFired,
     TimerSet,
 )
-from genesis.trading.planners import StrategyPlanner
 from genesis.trading.planning import Planning
 from genesis.trading.reconcile import Reconciler
 from genesis.trading.safety import Safety
@@ -56,7 +55,6 @@ class TradingCore:
         Judges every order.
     orders : OrderSettings, optional
         Times and bounds of the order manager.
-    planner : StrategyPlanner, optional
     recorders : sequence of TradeRecorder
         Told of each round trip; not part of the state.
 
@@ -72,13 +70,12 @@ class TradingCore:
         risk: RiskPolicy,
         *,
         orders: OrderSettings | None = None,
-        planner: StrategyPlanner | None = None,
         recorders: Sequence[TradeRecorder] = (),
     ) -> None:
         self.desk = Desk(run, orders)
         self._guard = RiskGuard(self.desk, risk)
         self._worker = ExecutionWorker(self.desk, self._guard)
-        self._planning = Planning(self.desk, self._guard, planner or StrategyPlanner())
+        self._planning = Planning(self.desk, self._guard)
         self._decisions = Decisions(self.desk, self._worker)
         self._fills = Fills(self.desk, self._worker, self._planning, tuple(recorders))
         self._safety = Safety(self.desk, self._worker, self._planning)

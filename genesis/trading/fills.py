@@ -18,7 +18,7 @@ from genesis.trading.desk import Desk
 from genesis.trading.events import Event
 from genesis.trading.gateway import VenueFill
 from genesis.trading.ledger import Booking
-from genesis.trading.order_manager import Change
+from genesis.trading.order_manager import EXTERNAL, FORCED, Change
 from genesis.trading.orders import TERMINAL, Order, OrderState
 from genesis.trading.payloads import (
     BarRange,
@@ -38,8 +38,6 @@ from genesis.trading.worker import ENTRY, STALE, STOP, TARGET, ExecutionWorker
 
 SCRATCH, BIG = Decimal("0.0005"), Decimal("0.01")
 """Net result over capital: below the first it is a scratch, from the second on it is big."""
-
-_FORCED = {"liquidation": "liquidation", "delisted": "delisted"}
 
 
 class TradeRecorder(Protocol):
@@ -197,7 +195,9 @@ class Fills:
         ended: Ended,
     ) -> None:
         desk, plan = self._desk, deployment.plan_id
-        reason = _FORCED.get(fill.cause) or (order.purpose if order is not None else "external")
+        reason = order.purpose if order is not None else EXTERNAL
+        if fill.cause in FORCED:
+            reason = fill.cause
         price = float(fill.price)
         why = exit_class(
             reason,

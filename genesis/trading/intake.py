@@ -8,15 +8,13 @@ behaviours is in ``docs/trading.md``, "Bad input".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from math import inf, isfinite, isinf
 from typing import Any
 
 from genesis.domain.errors import did_you_mean
 from genesis.domain.timeline import format_ts
 from genesis.trading.events import Event, Payload
-from genesis.trading.feed import Phase
-from genesis.trading.messages import Quarantine
 from genesis.trading.payloads import (
     BarClosed,
     BarCorrected,
@@ -26,6 +24,7 @@ from genesis.trading.payloads import (
     CandlesReady,
     ConnectionChanged,
     FundingDue,
+    InputQuarantined,
     NewsReceived,
     Quote,
     ScheduleDue,
@@ -104,7 +103,7 @@ class Intake:
         source: str = "feed",
     ) -> None:
         self.rules = rules or IntakeRules()
-        self._quarantine = Quarantine(source, self.rules.content)
+        self._source = source
         self._interval_ms = interval_ms
         self._anchor_ms = anchor_ms
         self._tracks = {symbol: _Track(self._new_level()) for symbol in symbols}
@@ -127,31 +126,14 @@ class Intake:
 
     def check(self, event: Event) -> list[Event]:
         """Events to publish for one that came: itself if it is good."""
-        found = self._verdict(event)
+        check = self._checks.get(type(event.data))
+        found = None if check is None else check(event, event.data)
         return [event] if found is None else found
-
-    def phase(self, phase: Phase) -> Phase | None:
-        """Check the events of a phase; the phase itself if all are good, None if none is left."""
-        out: list[Event] | None = None
-        verdict = self._verdict
-        for place, event in enumerate(phase.events):
-            found = verdict(event)
-            if out is not None:
-                out += [event] if found is None else found
-            elif found is not None:
-                out = [*phase.events[:place], *found]
-        if out is None:
-            return phase
-        return Phase(phase.ts_ms, tuple(out)) if out else None
 
     def confirm(self, symbol: str, price: float) -> bool:
         """Hear the price of a second source; return whether it confirms a level in doubt."""
         track = self._tracks.get(symbol)
         return track is not None and track.level.confirm(price)
-
-    def quarantined(self, symbol: str, why: str, content: str, ts_ms: int) -> Event:
-        """Event that keeps content which somebody else refused."""
-        return self._quarantine.event(symbol, why, content, ts_ms)
 
     def trade(self, symbol: str, ts_ms: int, price: float, size: float) -> list[Event]:
         """Check a trade before it is built in; no events if it is fine. It may be a late one."""
@@ -163,7 +145,7 @@ class Intake:
         if not why and not 0.0 <= size < inf:
             why = f"size {size!r} is no amount"
         if why:
-            return [self.quarantined(symbol, why, f"{event.data!r} of size {size!r}", ts_ms)]
+            return [self._quarantined(symbol, why, f"{event.data!r} of size {size!r}", ts_ms)]
         why = price_fault("price", price)
         if not why:
             late = ts_ms < track.quote_ms  # says nothing of where the price is now
@@ -245,10 +227,7 @@ class Intake:
         rules = self.rules
         return PriceLevel(rules.max_jump, rules.agree, rules.confirm_bars)
 
-    def _verdict(self, event: Event) -> list[Event] | None:
-        """None if the event is good, else what is published instead."""
-        check = self._checks.get(type(event.data))
-        return None if check is None else check(event, event.data)
+    # Each gives None if the event is good, else what is published instead.
 
     def _quote(self, event: Event, data: Quote) -> list[Event] | None:
         track = self._tracks.get(data.symbol)
@@ -450,7 +429,15 @@ class Intake:
         return [self._refused(event, symbol, why)]
 
     def _refused(self, event: Event, symbol: str, why: str) -> Event:
-        return self._quarantine.event(symbol, why, repr(event.data), event.ts_ms)
+        return self._quarantined(symbol, why, repr(event.data), event.ts_ms)
+
+    def _quarantined(self, symbol: str, why: str, content: str, ts_ms: int) -> Event:
+        """Event that keeps refused content."""
+        more = len(content) - self.rules.content
+        if more > 0:
+            content = f"{content[: self.rules.content]}… ({more} more characters)"
+        source = f"{self._source}:{symbol}" if symbol else self._source
+        return Event(InputQuarantined(source, why, content), ts_ms, symbol)
 
     def _distrusted(
         self, event: Event, symbol: str, track: _Track, why: str, cause: str
@@ -482,11 +469,3 @@ def _late(track: _Track) -> str:
 
 def _jump(price: float, level: PriceLevel) -> str:
     return f"price {price!r} is far from the last good one, {level.good!r}"
-
-
-def checked(intake: Intake, phases: Iterable[Phase]) -> Iterator[Phase]:
-    """Phases of a feed as they are after the check."""
-    for phase in phases:
-        found = intake.phase(phase)
-        if found is not None:
-            yield found

@@ -93,25 +93,13 @@ class ExecutionPlanner:
 
 
 class StrategyPlanner:
-    """Puts the plans together and hands causality on.
+    """Puts the plans of the four trade planners together and hands causality on."""
 
-    Parameters
-    ----------
-    entry, size, exit, execution
-        The four trade planners.
-    """
-
-    def __init__(
-        self,
-        entry: EntryPlanner | None = None,
-        size: SizePlanner | None = None,
-        exit_: ExitPlanner | None = None,
-        execution: ExecutionPlanner | None = None,
-    ) -> None:
-        self._entry = entry or EntryPlanner()
-        self._size = size or SizePlanner()
-        self._exit = exit_ or ExitPlanner()
-        self._execution = execution or ExecutionPlanner()
+    def __init__(self) -> None:
+        self._entry = EntryPlanner()
+        self._size = SizePlanner()
+        self._exit = ExitPlanner()
+        self._execution = ExecutionPlanner()
 
     def sized(self, deployment: Deployment, signal: SignalGenerated) -> SizePlan:
         """Size of the entry that a signal asks for."""

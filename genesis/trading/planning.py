@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from msgspec.structs import replace
+
 from genesis.trading.deployment import Deployment
 from genesis.trading.desk import Desk
 from genesis.trading.events import Event
@@ -28,13 +30,12 @@ class Planning:
     ----------
     desk : Desk
     guard : RiskGuard
-    planner : StrategyPlanner
     """
 
-    def __init__(self, desk: Desk, guard: RiskGuard, planner: StrategyPlanner) -> None:
+    def __init__(self, desk: Desk, guard: RiskGuard) -> None:
         self._desk = desk
         self._guard = guard
-        self._planner = planner
+        self._planner = StrategyPlanner()
 
     def on_signal(self, event: Event) -> None:
         """Plan what a signal asks for: a close, an entry, or a close and then an entry."""
@@ -139,26 +140,13 @@ class Planning:
                 intent.causality.plan_id,
             )
             return
-        causes = intent.causality
-        fresh = TradeIntent(
-            intent_id=intent.intent_id,
-            deployment=intent.deployment,
-            scope=intent.scope,
+        fresh = replace(
+            intent,
             reason="reversal",
-            causality=Causality(
-                causes.origin,
-                causes.signal_ids,
-                risk_ids,
-                causes.strategy_directive_id,
-                causes.plan_id,
-            ),
+            causality=replace(intent.causality, risk_ids=risk_ids),
             expires_ms=_decided_ms(event) + deployment.options.intent_ttl_ms,
-            entry=intent.entry,
-            size=intent.size,
-            exit=intent.exit,
-            execution=intent.execution,
         )
-        self._desk.emit(fresh, deployment.id, causes.plan_id)
+        self._desk.emit(fresh, deployment.id, intent.causality.plan_id)
 
     def _reject(
         self, deployment: Deployment, signal: SignalGenerated, why: str, risk_id: str = ""

@@ -31,8 +31,6 @@ class IntakeRules:
         How far the clock may step back unnoticed.
     silence_ms : int
         How long after its due close a bar may be missing before the symbol counts as silent.
-    unreadable : int
-        Messages in turn that could not be read after which a source counts as lost.
     content : int
         Characters of quarantined content that are kept.
     remembered : int
@@ -46,13 +44,12 @@ class IntakeRules:
     ahead_ms: int = 60_000
     back_ms: int = 1_000
     silence_ms: int = 30_000
-    unreadable: int = 10
     content: int = 4_000
     remembered: int = 16
 
     def __post_init__(self) -> None:
         factors = self.max_jump > 1.0 and 1.0 < self.agree <= self.max_jump
-        counts = min(self.confirm_bars, self.unreadable, self.content, self.remembered) >= 1
+        counts = min(self.confirm_bars, self.content, self.remembered) >= 1
         if not (factors and counts and min(self.ahead_ms, self.back_ms, self.silence_ms) >= 0):
             raise ConfigError(
                 "the limits of the input check are impossible",

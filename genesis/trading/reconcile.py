@@ -49,13 +49,6 @@ HALT = "reconcile: "
 _OPEN = (OrderState.RESTING, OrderState.PARTIAL, OrderState.TRIGGER_WAIT)
 
 
-class ForeignOrders(StrEnum):
-    """What adopting does with a resting order that nobody here sent."""
-
-    KEEP = "keep"
-    CANCEL = "cancel"
-
-
 class Kind(StrEnum):
     """Kinds of differences; the first four resolve themselves."""
 
@@ -224,15 +217,7 @@ def _order(order: Order, there: OpenOrder) -> list[Difference]:
 
 
 class Reconciler:
-    """Carries out what a snapshot of an account leads to; keeps no state.
-
-    Parameters
-    ----------
-    foreign : ForeignOrders
-    """
-
-    def __init__(self, foreign: ForeignOrders = ForeignOrders.KEEP) -> None:
-        self._foreign = foreign
+    """Carries out what a snapshot of an account leads to; keeps no state."""
 
     def on_snapshot(self, data: AccountSnapshot, event: Event, desk: Desk) -> Reconciliation:
         """Compare, put on record, emit, and halt or resume new risk on the account."""
@@ -285,7 +270,8 @@ class Reconciler:
             elif one.kind is Kind.ORDER_ABSENT:
                 changes.append(orders.doubt(one.order_id, "the exchange does not list it", event))
             elif one.kind is Kind.ORDER_KNOWN_AGAIN or (adopt and one.found is not None):
-                changes += self._adopt(_unbooked(one, found), event, orders, ids)
+                order_id = one.order_id or ids.new("ORD", event.ts_ms)
+                changes.append(orders.adopt(_unbooked(one, found), order_id, event))
             elif adopt and one.kind is Kind.POSITION_DIFFERS:
                 held = ledger.holding(state.account, one.symbol)
                 emit.extend(OrderFilled(fill) for fill in _explaining(one, held, state, event))
@@ -299,15 +285,6 @@ class Reconciler:
             text = "\n".join(one.text for one in left)
             emit.append(AlertRaised("critical", "reconcile", title, text))
         return Reconciliation(found, tuple(changes), tuple(emit), halt, adopted, stale)
-
-    def _adopt(self, one: Difference, event: Event, orders: OrderManager, ids: Ids) -> list[Change]:
-        assert one.found is not None
-        order_id = one.order_id or ids.new("ORD", event.ts_ms)
-        changes = [orders.adopt(one.found, order_id, event)]
-        foreign = one.kind is Kind.ORDER_FOREIGN
-        if foreign and self._foreign is ForeignOrders.CANCEL and one.found.client_id:
-            changes.append(orders.request_cancel(order_id, "foreign order", event))
-        return changes
 
 
 def _emit(desk: Desk, done: Reconciliation, account: str) -> None:
@@ -327,7 +304,7 @@ def _emit(desk: Desk, done: Reconciliation, account: str) -> None:
         desk.emit(payload, account)
 
 
-def _unbooked(one: Difference, found: Sequence[Difference]) -> Difference:
+def _unbooked(one: Difference, found: Sequence[Difference]) -> OpenOrder:
     """The order as it stood before the fills that are still to be booked, which will count."""
     assert one.found is not None
     there = one.found
@@ -336,8 +313,7 @@ def _unbooked(one: Difference, found: Sequence[Difference]) -> Difference:
         by_client = bool(there.client_id) and fill.client_id == there.client_id
         if by_client or (bool(there.venue_id) and fill.venue_id == there.venue_id):
             filled = subtract(filled, fill.size)
-    before = msgspec.structs.replace(there, filled=max(filled, ZERO))
-    return msgspec.structs.replace(one, found=before)
+    return msgspec.structs.replace(there, filled=max(filled, ZERO))
 
 
 def _explaining(

@@ -116,11 +116,6 @@ class Rule:
             weekday(self.offset_ms + k * self.every_ms) in self.weekdays for k in range(periods)
         )
 
-    @property
-    def endless(self) -> bool:
-        """Whether it recurs for ever."""
-        return self.until_ms is None and not self.instants
-
     def occurrences(self, start_ms: int) -> Iterator[int]:
         """Instants at or after ``start_ms``, ascending."""
         first = start_ms if self.from_ms is None else max(start_ms, self.from_ms)

@@ -27,7 +27,7 @@ from __future__ import annotations
 import hashlib
 import heapq
 from collections.abc import Collection, Iterator
-from itertools import repeat, takewhile
+from itertools import repeat
 from pathlib import Path
 from typing import Protocol
 
@@ -61,12 +61,6 @@ class OriginProvider(Protocol):
         ...
 
 
-def due_between(provider: OriginProvider, since_ms: int, until_ms: int) -> list[Event]:
-    """Events after ``since_ms`` up to ``until_ms``: what came due since a live loop last asked."""
-    later = provider.events(since_ms + 1)
-    return list(takewhile(lambda event: event.ts_ms <= until_ms, later))
-
-
 class ScheduleProvider:
     """Schedules of a file.
 
@@ -94,12 +88,8 @@ class ScheduleProvider:
         for entry in read_entries(path, "schedules"):
             entry.check_keys(_SCHEDULE_KEYS)
             name = _unique(entry, entry.required("id"), seen)
-            due = ScheduleDue(
-                name,
-                entry.text("name", name),
-                entry.one_of("symbols", symbols),
-                (entry.one_of("action", actions) and entry.text("action")) or "",
-            )
+            what = _asked(entry, symbols, actions)
+            due = ScheduleDue(name, entry.text("name", name), *what)
             self._rules.append((_rule(entry), due))
 
     def __len__(self) -> int:
@@ -147,12 +137,8 @@ class NewsProvider:
             assert ts_ms is not None
             headline = entry.required("headline")
             given = entry.text("id").strip() or _content_id(ts_ms, headline)
-            news = NewsReceived(
-                _unique(entry, given, seen),
-                headline,
-                entry.one_of("symbols", symbols),
-                (entry.one_of("action", actions) and entry.text("action")) or "",
-            )
+            what = _asked(entry, symbols, actions)
+            news = NewsReceived(_unique(entry, given, seen), headline, *what)
             items.append(Event(news, ts_ms, news.news_id))
         self._items = sorted(items, key=lambda event: event.ts_ms)
 
@@ -169,6 +155,14 @@ class NewsProvider:
 def _content_id(ts_ms: int, headline: str) -> str:
     text = f"{ts_ms}\x00{headline}".encode()
     return "news-" + hashlib.blake2b(text, digest_size=6).hexdigest()
+
+
+def _asked(
+    entry: Entry, symbols: Collection[str] | None, actions: Collection[str] | None
+) -> tuple[tuple[str, ...], str]:
+    """What an entry asks for: symbols (none for all) and an action (empty for none)."""
+    named = entry.one_of("symbols", symbols)
+    return named, (entry.one_of("action", actions) and entry.text("action")) or ""
 
 
 def _unique(entry: Entry, name: str, seen: set[str]) -> str:

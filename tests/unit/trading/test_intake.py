@@ -9,10 +9,8 @@ import pytest
 
 from genesis.domain.errors import ConfigError
 from genesis.trading.events import Event, Payload
-from genesis.trading.feed import Phase
 from genesis.trading.feeds.panel import PanelFeed
-from genesis.trading.intake import Intake, checked
-from genesis.trading.messages import MessageReader
+from genesis.trading.intake import Intake
 from genesis.trading.payloads import (
     BarClosed,
     BarCorrected,
@@ -84,9 +82,8 @@ def test_good_events_pass_as_the_very_same_objects() -> None:
     feed = PanelFeed(panel, 3)
     checker = Intake(feed.symbols, feed.interval_ms, feed.anchor_ms)
     for phase in feed.phases():
-        found = checker.phase(phase)
-        assert found is not None
-        passed = [e for e in found.events if not isinstance(e.data, BarsMissing)]
+        found = [out for event in phase.events for out in checker.check(event)]
+        passed = [e for e in found if not isinstance(e.data, BarsMissing)]
         assert all(a is b for a, b in zip(passed, phase.events, strict=True))
 
 
@@ -96,8 +93,9 @@ def test_gaps_of_a_panel_are_told_with_their_length() -> None:
     checker = Intake(feed.symbols, feed.interval_ms, feed.anchor_ms)
     told = [
         e.data
-        for phase in checked(checker, feed.phases())
-        for e in phase.events
+        for phase in feed.phases()
+        for event in phase.events
+        for e in checker.check(event)
         if isinstance(e.data, BarsMissing)
     ]
     missing = {gap.first_ms + k * gap.interval_ms for gap in told for k in range(gap.bars)}
@@ -438,18 +436,11 @@ def test_long_content_is_cut_and_says_so() -> None:
     assert content.content == f"{repr(event.data)[:20]}… ({length - 20} more characters)"
 
 
-def test_a_phase_is_filtered_in_its_order() -> None:
+def test_what_is_refused_gives_its_place_to_what_says_so() -> None:
     checker = intake()
     good, bad = bar(0)[0], bar(0, nan, symbol="ETH")[0]
-    found = checker.phase(Phase(0, (bad, good)))
-    assert found is not None
-    assert kinds([e.data for e in found.events]) == [
-        "InputQuarantined",
-        "StageStalled",
-        "BarOpened",
-    ]
-    lonely = Phase(STEP, (Event(CandlesReady(STEP, 0, ("ETH",)), STEP),))
-    assert checker.phase(lonely) is None
+    assert kinds(put(checker, [bad, good])) == ["InputQuarantined", "StageStalled", "BarOpened"]
+    assert put(checker, [Event(CandlesReady(STEP, 0, ("ETH",)), STEP)]) == []
 
 
 def test_stored_data_may_collapse() -> None:
@@ -463,32 +454,3 @@ def test_stored_data_may_collapse() -> None:
 def test_impossible_limits_are_refused(rules: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match="impossible"):
         IntakeRules(**rules)  # type: ignore[arg-type]
-
-
-def test_malformed_messages_are_kept_and_too_many_of_them_are_a_lost_source() -> None:
-    reader = MessageReader("venue", IntakeRules(unreadable=3))
-    for count, raw in enumerate([b"{", b"\xff\xfe", '{"a": NaN}'], start=1):
-        value, events = reader.decode("trades", raw, count)
-        assert value is None
-        first = events[0].data
-        assert isinstance(first, InputQuarantined)
-        assert first.source == "venue:trades"
-        assert first.why.startswith("unreadable message: ")
-        text = raw if isinstance(raw, str) else raw.decode("utf-8", "backslashreplace")
-        assert first.content == text
-        assert kinds([e.data for e in events[1:]]) == (["ConnectionChanged"] if count == 3 else [])
-    assert reader.decode("trades", "[", 4)[1][1:] == []  # told once
-    assert reader.decode("books", b"1", 5) == (1, [])  # another channel
-    value, events = reader.decode("trades", b'{"a": 1}', 6)
-    assert value == {"a": 1}
-    assert [e.data for e in events] == [
-        ConnectionChanged("venue:trades", True, "messages can be read again")
-    ]
-    assert reader.decode("trades", b"[]", 7) == ([], [])
-
-
-def test_nesting_without_end_is_unreadable() -> None:
-    reader = MessageReader("venue")
-    value, events = reader.decode("trades", "[" * 100_000, 1)
-    assert value is None
-    assert len(events) == 1

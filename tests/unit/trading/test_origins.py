@@ -17,7 +17,7 @@ from genesis.market.panel import Panel
 from genesis.trading.events import Event
 from genesis.trading.feed import Phase, resume_after
 from genesis.trading.feeds.merged import MergedFeed
-from genesis.trading.feeds.origins import NewsProvider, ScheduleProvider, due_between
+from genesis.trading.feeds.origins import NewsProvider, OriginProvider, ScheduleProvider
 from genesis.trading.feeds.panel import PanelFeed
 from genesis.trading.feeds.synthetic import SimulatedMarket, SyntheticFeed
 from genesis.trading.payloads import NewsReceived, ScheduleDue, encode
@@ -128,12 +128,17 @@ def test_json_lines_say_the_same_as_yaml(tmp_path: Path) -> None:
     ]
 
 
-def test_what_came_due_since_the_last_look(tmp_path: Path) -> None:
+def due_until(provider: OriginProvider, start_ms: int, end_ms: int) -> list[Event]:
+    later = provider.events(start_ms)
+    return list(takewhile(lambda event: event.ts_ms <= end_ms, later))
+
+
+def test_a_provider_begins_at_any_instant(tmp_path: Path) -> None:
     provider = ScheduleProvider(stored(tmp_path, SCHEDULES))
     half_past = START + HOUR // 2
-    assert [e.ts_ms for e in due_between(provider, START, half_past)] == [half_past]
-    assert due_between(provider, half_past, half_past + 2 * HOUR - 1) == []
-    assert len(due_between(provider, half_past, half_past + 4 * HOUR)) == 2
+    assert [e.ts_ms for e in due_until(provider, START + 1, half_past)] == [half_past]
+    assert due_until(provider, half_past + 1, half_past + 2 * HOUR - 1) == []
+    assert len(due_until(provider, half_past + 1, half_past + 4 * HOUR)) == 2
 
 
 @pytest.mark.parametrize(
@@ -231,8 +236,8 @@ def test_origins_come_before_the_bars_of_their_instant_and_bars_stay_as_they_are
         seen.add(phase.ts_ms)
     origins = [e for p in phases for e in p.events if is_origin(e)]
     end = bars().end_ms
-    wanted = due_between(ScheduleProvider(stored(tmp_path, SCHEDULES)), START - 1, end)
-    wanted += due_between(NewsProvider(stored(tmp_path, NEWS)), START - 1, end)
+    wanted = due_until(ScheduleProvider(stored(tmp_path, SCHEDULES)), START, end)
+    wanted += due_until(NewsProvider(stored(tmp_path, NEWS)), START, end)
     assert sorted((e.ts_ms, encode(e.data)) for e in origins) == sorted(
         (e.ts_ms, encode(e.data)) for e in wanted
     )

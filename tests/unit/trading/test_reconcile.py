@@ -18,7 +18,6 @@ from genesis.trading.gateway import (
 from genesis.trading.orders import OrderState
 from genesis.trading.payloads import (
     AccountSnapshot,
-    OrderCancel,
     OrderFilled,
     OrderQuery,
     Reconciled,
@@ -26,16 +25,16 @@ from genesis.trading.payloads import (
     TradingHalted,
     TradingResumed,
 )
-from genesis.trading.reconcile import ForeignOrders, Kind, Reconciler, Reconciliation
+from genesis.trading.reconcile import Kind, Reconciler, Reconciliation
 from tests.unit.trading.order_samples import ACCOUNT, SYMBOL, Talk, event, fill_of, request
 
 
 class Bench:
     """Books of one account, and an exchange that says what a test lets it say."""
 
-    def __init__(self, foreign: ForeignOrders = ForeignOrders.KEEP) -> None:
+    def __init__(self) -> None:
         self.desk = Desk("run")
-        self.reconciler = Reconciler(foreign)
+        self.reconciler = Reconciler()
         self.now = 10_000
 
     def begin(self, data: Payload) -> None:
@@ -211,12 +210,6 @@ def test_a_foreign_order_is_told_and_adopted_with_its_unbooked_fill_once() -> No
     assert bench.desk.orders.exposure(ACCOUNT, SYMBOL).sell == 6
     equal = bench.snapshot(positions={SYMBOL: ("-4", "100")}, orders=(there,))
     assert equal.differences == ()
-
-
-def test_a_foreign_order_is_canceled_where_the_policy_says_so() -> None:
-    bench = Bench(ForeignOrders.CANCEL)
-    bench.snapshot(orders=(rests(request(77)),), adopt=True)
-    assert [p for p in bench.emitted if isinstance(p, OrderCancel)]
 
 
 def test_a_snapshot_older_than_the_latest_fill_says_nothing_about_positions() -> None:

@@ -78,14 +78,11 @@ def test_span_includes_both_ends() -> None:
     wanted = [NEW_YEAR, NEW_YEAR + HOUR_MS, NEW_YEAR + 2 * HOUR_MS]
     assert list(rule.occurrences(0)) == wanted
     assert list(rule.occurrences(NEW_YEAR + 1)) == wanted[1:]
-    assert not rule.endless
-    assert Rule(every_ms=HOUR_MS).endless
 
 
 def test_dates_come_sorted_once_each() -> None:
     rule = Rule(instants=(30, 10, 20, 10))
     assert list(rule.occurrences(11)) == [20, 30]
-    assert not rule.endless
 
 
 @pytest.mark.parametrize(
