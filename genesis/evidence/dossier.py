@@ -2,7 +2,8 @@
 
 What the production gates said of a strategy lies in ``ID.json``, what a rehearsal said in
 ``ID.rehearsal.json``: neither takes the other's place. Where both are there, the first one says
-how the strategy stands.
+how the strategy stands. Earlier versions put a rehearsal into ``ID.json`` where nothing else was:
+it is read as the rehearsal that it is, and the next one takes its place.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ class Dossier:
 
     @property
     def file_name(self) -> str:
-        """Name of the only file in which it counts."""
+        """Name of the file that it is written to."""
         return self.strategy + (_PRACTICE if self.rehearsal else _COUNTS)
 
     @property
@@ -139,7 +140,20 @@ def write_dossier(home: Path, dossier: Dossier) -> Path:
     except OSError as error:
         raise StorageError(f"cannot make {path.parent}", why=str(error)) from None
     write_json(path, dossier.to_plain())
+    if dossier.rehearsal:
+        _remove_rehearsal(path.with_name(dossier.strategy + _COUNTS))
     return path
+
+
+def _remove_rehearsal(path: Path) -> None:
+    """Remove what an earlier version wrote, and nothing but a rehearsal's dossier."""
+    try:
+        if stored_dossier(path).rehearsal:
+            path.unlink(missing_ok=True)
+    except RefusedError:
+        return
+    except OSError as error:
+        raise StorageError(f"cannot remove {path}", why=str(error)) from None
 
 
 def _command(file_name: str) -> str:
@@ -183,11 +197,11 @@ def stored_dossier(path: Path) -> Dossier:
     Raises
     ------
     RefusedError
-        As `read_dossier`, and if it is another strategy's or another kind than its file's name
-        says.
+        As `read_dossier`, and if it is another strategy's, or no rehearsal's where its file's name
+        says so.
     """
     dossier = read_dossier(path)
-    if path.name == dossier.file_name:
+    if path.name in (dossier.file_name, dossier.strategy + _COUNTS):
         return dossier
     if not path.name.startswith(f"{dossier.strategy}."):
         raise RefusedError(
@@ -195,9 +209,8 @@ def stored_dossier(path: Path) -> Dossier:
             why=f"it names {dossier.strategy}",
             fix=f"make it again: {_command(path.name)}",
         )
-    kind = "a rehearsal's" if dossier.rehearsal else "no rehearsal's"
     raise RefusedError(
-        f"the dossier {path.name} is {kind}, which its name denies",
+        f"the dossier {path.name} is no rehearsal's, which its name denies",
         why=f"its place is {dossier.file_name}",
         fix=f"delete {path}, and make it again: {dossier.command}",
     )
@@ -236,12 +249,12 @@ def _stored_for(home: Path, dossier: Dossier) -> StoredStrategy:
     """Record that a dossier is about."""
     store = StrategyStore(home / "strategies")
     if dossier.strategy not in store.ids():
+        path = dossier_path(home, dossier.strategy) or dossier_folder(home) / dossier.file_name
         raise RefusedError(
-            f"the dossier {dossier.file_name} is about a strategy that is not here",
+            f"the dossier {path.name} is about a strategy that is not here",
             why=f"{store.root} has no {dossier.strategy}.json",
             fix="restore the strategy from a copy or store it again, genesis evolve --resume"
-            f" {dossier.facts.get('run_id', 'RUN')}; or delete"
-            f" {dossier_folder(home) / dossier.file_name}",
+            f" {dossier.facts.get('run_id', 'RUN')}; or delete {path}",
         )
     return store.get(dossier.strategy)
 

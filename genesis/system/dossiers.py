@@ -80,12 +80,12 @@ def promotable_standings(home: Path) -> dict[str, Standing]:
     ConfigError
         If there are no production gates here.
     """
-    from genesis.evidence.dossier import dossier_folder, promotable_dossiers
+    from genesis.evidence.dossier import dossier_path, promotable_dossiers
 
-    folder = dossier_folder(home)
     return {
-        dossier.strategy: _standing(dossier, folder / dossier.file_name)
+        dossier.strategy: _standing(dossier, path)
         for dossier in promotable_dossiers(home)
+        if (path := dossier_path(home, dossier.strategy)) is not None
     }
 
 

@@ -16,6 +16,7 @@ from genesis.evidence.dossier import (
     REHEARSAL,
     Dossier,
     all_dossiers,
+    dossier_folder,
     make_dossier,
     promotable,
     promotable_dossiers,
@@ -25,7 +26,7 @@ from genesis.evidence.dossier import (
 )
 from genesis.evidence.gates import STAGES, GatesFile, load_gates, parse_gates
 from genesis.evidence.journal import JOURNAL, SurrogateJournal
-from genesis.evolution.store import StrategyStore
+from genesis.evolution.store import StoredStrategy, StrategyStore
 from genesis.system.dossiers import promotable_standings, standing_of
 from tests.unit.evidence.judged_homes import (
     FACTS,
@@ -208,14 +209,12 @@ def test_a_rehearsal_alone_says_how_a_strategy_stands(
     assert promotable_standings(tmp_path) == {record.id: standing}
 
 
-@pytest.mark.parametrize("rehearsal", [True, False])
-def test_a_dossier_in_the_place_of_the_other_kind_is_refused(
-    tmp_path: Path, production: GatesFile, rehearsal: bool
+def test_a_dossier_that_counts_in_the_place_of_a_rehearsal_is_refused(
+    tmp_path: Path, production: GatesFile
 ) -> None:
     record = stored(tmp_path)
-    dossier = written(tmp_path, record, replace(production, rehearsal=rehearsal))
-    places = path_of(tmp_path, record, PRACTICE), path_of(tmp_path, record)
-    places[not rehearsal].rename(places[rehearsal])
+    dossier = written(tmp_path, record, production)
+    path_of(tmp_path, record).rename(path_of(tmp_path, record, PRACTICE))
     found = refusal(tmp_path, record.id)
     assert "which its name denies" in found.what
     assert dossier.file_name in found.why
@@ -225,6 +224,63 @@ def test_a_dossier_in_the_place_of_the_other_kind_is_refused(
     assert (standing.status, standing.problem) == ("mismatch", found.what)
     with pytest.raises(RefusedError, match="which its name denies"):
         promotable_dossiers(tmp_path)
+
+
+def rehearsed_before(home: Path, record: StoredStrategy, gates: GatesFile) -> Dossier:
+    """Dossier of a rehearsal, where earlier versions put it."""
+    dossier = written(home, record, replace(gates, rehearsal=True))
+    path_of(home, record, PRACTICE).rename(path_of(home, record))
+    return dossier
+
+
+def test_a_rehearsal_of_an_earlier_version_is_the_rehearsal_that_it_is(
+    tmp_path: Path, production: GatesFile
+) -> None:
+    record, other = stored(tmp_path), stored(tmp_path, 7)
+    dossier = rehearsed_before(tmp_path, record, production)
+    written(tmp_path, other, production)
+    assert promotable(tmp_path, record.id) == dossier
+    standing = standing_of(tmp_path, record)
+    assert standing is not None
+    assert (standing.status, standing.mark) == ("validated", REHEARSAL)
+    assert standing.path == str(path_of(tmp_path, record))
+    found = promotable_standings(tmp_path)
+    assert found.keys() == {record.id, other.id}
+    assert found[record.id] == standing
+    # Where its strategy is gone, the file that is named is the one that is there.
+    (tmp_path / "strategies" / f"{record.id}.json").unlink()
+    with pytest.raises(RefusedError, match="a strategy that is not here") as caught:
+        promotable_dossiers(tmp_path)
+    assert caught.value.fix.endswith(f"or delete {path_of(tmp_path, record)}")
+
+
+@pytest.mark.parametrize("rehearsal", [True, False])
+def test_a_rehearsal_of_an_earlier_version_is_replaced(
+    tmp_path: Path, production: GatesFile, rehearsal: bool
+) -> None:
+    record = stored(tmp_path)
+    old = rehearsed_before(tmp_path, record, production)
+    gates = replace(production, rehearsal=rehearsal)
+    new = written(tmp_path, record, gates, {"trades": 130.0})
+    assert promotable(tmp_path, record.id) == new != old
+    names = [file.name for file in dossier_folder(tmp_path).iterdir()]
+    assert names == [new.file_name]
+
+
+@pytest.mark.parametrize("change", ["none", "cut", "genome"])
+def test_a_rehearsal_removes_no_dossier_that_counts(
+    tmp_path: Path, production: GatesFile, change: str
+) -> None:
+    record = stored(tmp_path)
+    written(tmp_path, record, production)
+    path = path_of(tmp_path, record)
+    if change == "cut":
+        path.write_text(path.read_text()[:99])
+    elif change == "genome":
+        edit(path, lambda plain: plain.update(genome="b" * 64))
+    before = path.read_bytes()
+    written(tmp_path, record, replace(production, rehearsal=True))
+    assert path.read_bytes() == before
 
 
 # -- what has changed since ----------------------------------------------------------------------
