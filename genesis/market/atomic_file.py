@@ -45,7 +45,7 @@ def write_atomic(path: Path, write: Callable[[BinaryIO], object]) -> None:
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         raise storage_error(f"cannot write {path}", error) from error
 
@@ -59,7 +59,8 @@ def storage_error(what: str, error: OSError) -> StorageError:
     return StorageError(what, why=why, fix="check the folder's permissions and free space")
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Force the entries of a folder to disk."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

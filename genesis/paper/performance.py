@@ -183,7 +183,7 @@ class StrategyPerformance:
         )
 
     def plain(self) -> dict[str, Any]:
-        """State as JSON values, for snapshots and the state's hash."""
+        """State as JSON values."""
         return {
             "strategy": self.strategy,
             "marks": self.marks.plain(),

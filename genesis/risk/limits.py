@@ -14,8 +14,6 @@ from typing import Any
 
 from genesis.domain.errors import ConfigError, refuse_unknown_keys
 
-MINUTE_MS = 60_000
-
 _ROUNDING = 1.0 + 1e-12
 """A size is capital over price in floats: at the limit itself it may be off by its last digit."""
 

@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from genesis.paper.settings import PaperSettings
     from genesis.trading.feed import DataFeed
 
-TRADING = "trading"
-"""Folder of trading runs in a workspace."""
-
 DURABILITY = "NORMAL"
 """A stored market can be traded again: a loss of power may take the last moments of a run."""
 
@@ -91,7 +88,9 @@ class PaperRun:
 
 def runs_folder(workspace: Workspace) -> Path:
     """Folder of the trading runs."""
-    return workspace.home / TRADING
+    from genesis.trading.run_folders import FOLDER
+
+    return workspace.home / FOLDER
 
 
 def find_run(workspace: Workspace, name: str | None) -> Path:

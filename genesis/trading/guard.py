@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Protocol
 
-from genesis.domain.timeline import DAY_MS
-from genesis.risk.limits import MINUTE_MS, OrderFacts, RiskView, Verdict
+from genesis.domain.timeline import DAY_MS, MINUTE_MS
+from genesis.risk.limits import OrderFacts, RiskView, Verdict
 from genesis.trading.deployment import Deployment
 from genesis.trading.desk import Desk
 from genesis.trading.money import add, exact

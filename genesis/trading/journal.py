@@ -69,9 +69,6 @@ EXTERNAL = Causality(Origin("external", "", 0), (), (), "", "")
 """Cause of what nobody here decided: a person's trade, a liquidation, an adoption."""
 
 
-_OVER = {OrderState.REJECTED: "rejection"}
-
-
 class Chain(msgspec.Struct):
     """Causes of one intent or order, the latest entry about it, and whether the order is over."""
 
@@ -189,13 +186,7 @@ class StrategyJournal:
 
     # ---- orders and fills --------------------------------------------------------------------
 
-    def on_order(
-        self,
-        order: Order,
-        event: Event,
-        rows: list[Row],
-        context: Mapping[str, Any] | None = None,
-    ) -> str:
+    def on_order(self, order: Order, event: Event, rows: list[Row]) -> str:
         """Write an order that is sent, with the causes of its intent."""
         chain = self._of_order(order)
         request = order.request
@@ -206,32 +197,15 @@ class StrategyJournal:
             "size": request.size,
             "price": request.price,
             "reference": order.reference,
-            **(context or {}),
         }
         return self._about(order, "order", event, rows, chain, seen, order.purpose)
 
     def on_order_over(self, order: Order, event: Event, rows: list[Row]) -> str:
         """Write that an order ended without being filled completely."""
-        kind = _OVER.get(order.state, order.state.value)
-        return self.on_change(order, kind, event, rows)
-
-    def on_change(
-        self,
-        order: Order,
-        kind: str,
-        event: Event,
-        rows: list[Row],
-        context: Mapping[str, Any] | None = None,
-        text: str = "",
-    ) -> str:
-        """Write what happened to an order.
-
-        ``kind`` is ``rejection``, ``canceled``, ``unknown``, ``modified``, ``expired`` or a
-        caller's word.
-        """
+        kind = "rejection" if order.state is OrderState.REJECTED else order.state.value
         chain = self._of_order(order)
-        seen = {"state": order.state.value, "filled": order.filled, **(context or {})}
-        return self._about(order, kind, event, rows, chain, seen, text or order.reason)
+        seen = {"state": order.state.value, "filled": order.filled}
+        return self._about(order, kind, event, rows, chain, seen, order.reason)
 
     def on_fill(
         self,
@@ -243,7 +217,6 @@ class StrategyJournal:
         *,
         deployment: str = "",
         plan_id: str = "",
-        context: Mapping[str, Any] | None = None,
     ) -> str:
         """Write a fill with the causes of its order, found through the order's previous entry."""
         seen: dict[str, Any] = {
@@ -251,7 +224,6 @@ class StrategyJournal:
             "price": fill.price,
             "reference": fill.reference,
             "maker": fill.maker,
-            **(context or {}),
         }
         if order is not None:
             seen["intended"] = order.reference

@@ -25,14 +25,12 @@ from genesis.trading.ledger_tables import (
     trade_row,
 )
 from genesis.trading.money import add, multiply, subtract
+from genesis.trading.order_changes import EXTERNAL
 from genesis.trading.orders import ZERO, Order
 from genesis.trading.payloads import FundingPaid, TradeClosed, TradeIntent
 from genesis.trading.tables import Row
 
 __all__ = ["TABLES", "Booking", "Plan", "StrategyLedger"]
-
-EXTERNAL = "external"
-"""Deployment of what nobody here ordered."""
 
 PROTECTION = "protection"
 """Group of a plan's orders without an intent of their own: its stop and its target."""

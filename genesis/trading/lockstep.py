@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from genesis.trading.bus import EventBus
+from genesis.trading.crash_points import no_probe
 from genesis.trading.events import Event
 from genesis.trading.feed import Phase
 from genesis.trading.loop import TradingLoop
@@ -54,10 +55,6 @@ class FeedClock:
         self._now_ms = max(self._now_ms, ts_ms)
 
 
-def _no_probe(_: str) -> None:
-    return None
-
-
 class LockStep:
     """Driver of a loop.
 
@@ -87,7 +84,7 @@ class LockStep:
         loop: TradingLoop,
         timers: TimerWheel,
         *,
-        probe: Callable[[str], None] = _no_probe,
+        probe: Callable[[str], None] = no_probe,
     ) -> None:
         self._clock = clock
         self._exchange = exchange

@@ -16,6 +16,7 @@ from genesis.domain.clock import Clock
 from genesis.domain.errors import GenesisError, InfrastructureError
 from genesis.trading.bus import EventBus
 from genesis.trading.core import TradingCore
+from genesis.trading.crash_points import no_probe
 from genesis.trading.events import Event
 from genesis.trading.flow import Flow
 from genesis.trading.outlet import Outlet
@@ -78,10 +79,6 @@ class HaltedOnEvent(GenesisError):
     """A handler failed; nothing is handled until a person quarantines the event."""
 
 
-def _no_probe(_: str) -> None:
-    return None
-
-
 class TradingLoop:
     """Single writer of a trading run.
 
@@ -111,7 +108,7 @@ class TradingLoop:
         log: Log,
         core: TradingCore,
         outlet: Outlet,
-        probe: Callable[[str], None] = _no_probe,
+        probe: Callable[[str], None] = no_probe,
         *,
         rows: list[Row] | None = None,
         batch: int = BATCH,

@@ -72,11 +72,10 @@ class Change(msgspec.Struct):
 
 
 class Exposure(msgspec.Struct, frozen=True):
-    """What open, pending and UNKNOWN orders may still add, unsigned, at full size."""
+    """What open, pending and UNKNOWN orders may still add, unsigned, at full size.
+
+    Orders that only reduce a position are left out.
+    """
 
     buy: Decimal
     sell: Decimal
-    reduce_buy: Decimal
-    reduce_sell: Decimal
-    orders: int
-    unknown: int

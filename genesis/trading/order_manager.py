@@ -89,26 +89,22 @@ class OrderManager(OrderMoves):
             orders = [order for order in orders if order.deployment == deployment]
         return orders
 
-    def unknown(self, account: str = "", symbol: str = "") -> list[Order]:
-        """Orders of which nobody knows what became."""
-        return [o for o in self.open_orders(account, symbol) if o.state is OrderState.UNKNOWN]
-
     def blocked(self, account: str, symbol: str) -> bool:
         """Whether new entries must wait there, because an order is UNKNOWN."""
         return self._index.in_doubt(account, symbol)
 
     def exposure(self, account: str, symbol: str) -> Exposure:
         """What the live orders of an account on a symbol may still buy and sell."""
-        sums = [ZERO, ZERO, ZERO, ZERO]
-        count = unknown = 0
+        buy = sell = ZERO
         for order in self._index.at(account, symbol):
             request = order.request
-            place = (0 if request.side is Side.BUY else 1) + (2 if request.reduce_only else 0)
-            sums[place] = add(sums[place], order.remaining)
-            count += 1
-            unknown += order.state is OrderState.UNKNOWN
-        buy, sell, reduce_buy, reduce_sell = sums
-        return Exposure(buy, sell, reduce_buy, reduce_sell, count, unknown)
+            if request.reduce_only:
+                continue
+            if request.side is Side.BUY:
+                buy = add(buy, order.remaining)
+            else:
+                sell = add(sell, order.remaining)
+        return Exposure(buy, sell)
 
     def last_fill_ms(self, account: str) -> int:
         """Time of the latest fill booked for an account: since when to ask for more."""

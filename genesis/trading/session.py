@@ -18,6 +18,7 @@ from genesis.domain.errors import StorageError
 from genesis.trading import journal, ledger
 from genesis.trading.bus import EventBus
 from genesis.trading.core import TradingCore
+from genesis.trading.crash_points import no_probe
 from genesis.trading.events import Event, EventType
 from genesis.trading.loop import BATCH, TradingLoop
 from genesis.trading.outlet import Outlet
@@ -35,10 +36,6 @@ SNAPSHOT_EVENTS = 100_000
 
 _ENCODE = msgspec.msgpack.Encoder().encode
 _DECODE = msgspec.msgpack.Decoder().decode
-
-
-def _no_probe(_: str) -> None:
-    return None
 
 
 class Witness(Protocol):
@@ -111,7 +108,7 @@ class TradingSession:
         build: str,
         synchronous: str = "FULL",
         snapshot_events: int = SNAPSHOT_EVENTS,
-        probe: Callable[[str], None] = _no_probe,
+        probe: Callable[[str], None] = no_probe,
         witness: Witness | None = None,
         batch: int = BATCH,
     ) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from genesis.costs.execution import signed_slippage
 from genesis.domain.errors import InputError
 from genesis.trading.payloads import CandlesReady, NewsReceived, ScheduleDue
 from genesis.trading.store.reader import EventReader
@@ -256,12 +257,12 @@ def _outcome(fills: Sequence[Record], trades: Sequence[Record], *, focus: str) -
 
 def _slippages(fill: Record) -> dict[str, float | None]:
     """Slippage of one fill in basis points, positive where it cost money."""
-    sign = 1.0 if fill["side"] == "buy" else -1.0
+    side = 1.0 if fill["side"] == "buy" else -1.0
     price = float(fill["price"])
 
     def since(reference: str | None) -> float | None:
         seen = float(reference or 0.0)
-        return sign * (price - seen) / seen * 1e4 if seen else None
+        return signed_slippage(side, seen, price) * 1e4 if seen else None
 
     return {
         "intent_slippage_bp": since(fill["intent_reference"]),

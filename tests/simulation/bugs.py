@@ -65,7 +65,8 @@ class UnknownIsZero(OrderManager):
     """An order of which nobody knows what became counts for nothing."""
 
     def exposure(self, account: str, symbol: str) -> Exposure:
-        held = [order for order in self.unknown(account, symbol) if order.size]
+        live = self.open_orders(account, symbol)
+        held = [order for order in live if order.state is OrderState.UNKNOWN and order.size]
         sizes = [(order, order.size) for order in held]
         for order in held:
             order.size = order.filled

@@ -14,6 +14,7 @@ from genesis.trading.bus import EventBus
 from genesis.trading.core import TradingCore
 from genesis.trading.events import Event, EventType
 from genesis.trading.gateway import AccountState
+from genesis.trading.orders import OrderState
 from genesis.trading.outlet import Outlet
 from genesis.trading.payloads import AccountSnapshot, OrderSubmit, TimerFired
 from genesis.trading.recovery import asked_since
@@ -54,7 +55,8 @@ class WatchedOutlet(Outlet):
         if event.recorded_ms > order.expires_ms:
             self._found(f"I2 {order.order_id} is sent after its expiry")
         if not order.reduce_only:
-            doubts = desk.orders.unknown(order.account, order.symbol)
+            live = desk.orders.open_orders(order.account, order.symbol)
+            doubts = [one for one in live if one.state is OrderState.UNKNOWN]
             if doubts:
                 name = doubts[0].order_id
                 self._found(f"I2 entry {order.order_id} is sent while {name} is UNKNOWN")

@@ -14,12 +14,12 @@ import os
 import secrets
 from hashlib import sha256
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import msgspec
 
 from genesis.domain.errors import StorageError
-from genesis.market.atomic_file import storage_error, write_atomic
+from genesis.market.atomic_file import storage_error, sync_folder, write_atomic
 
 FOLDER: Final = "archive"
 FILE: Final = "anchors.jsonl"
@@ -65,6 +65,21 @@ _anchor = msgspec.json.Decoder(Anchor).decode
 def segment_name(first: int, last: int) -> str:
     """Name of a segment's file; sorts by number."""
     return f"segment-{first:012d}-{last:012d}.parquet"
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Write a file that only its owner can read, as a whole or not at all.
+
+    Raises
+    ------
+    StorageError
+    """
+
+    def write(file: BinaryIO) -> None:
+        os.fchmod(file.fileno(), 0o600)
+        file.write(content)
+
+    write_atomic(path, write)
 
 
 def file_hash(content: bytes) -> str:
@@ -127,13 +142,7 @@ def require_key(folder: Path) -> bytes:
             fix="restore it from a backup; with a new key the old segments could not be judged",
         )
     key = secrets.token_bytes(32)
-    content = key.hex().encode() + b"\n"
-
-    def write(file: object) -> None:
-        os.fchmod(file.fileno(), 0o600)  # type: ignore[attr-defined]
-        file.write(content)  # type: ignore[attr-defined]
-
-    write_atomic(path, write)
+    write_private(path, key.hex().encode() + b"\n")
     return key
 
 
@@ -186,14 +195,6 @@ def append_anchor(folder: Path, anchor: Anchor) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
-        _sync(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         raise storage_error(f"cannot write {path}", error) from error
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -8,16 +8,15 @@ the removal is completed. `repair` does so whenever the log is opened for writin
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 import apsw
 
 from genesis.domain.errors import InputError, StorageError
-from genesis.market.atomic_file import storage_error, write_atomic
+from genesis.market.atomic_file import storage_error
 from genesis.trading.store.anchors import (
     FOLDER,
     Anchor,
@@ -27,6 +26,7 @@ from genesis.trading.store.anchors import (
     require_key,
     segment_name,
     sign,
+    write_private,
 )
 from genesis.trading.store.chain import HASH, StoredRow, continues
 from genesis.trading.store.parquet import segment_bytes
@@ -142,7 +142,7 @@ def _archive_segment(
     content = segment_bytes(rows)
     path = folder / FOLDER / segment_name(first, last)
     probe("archive.before_segment")
-    write_atomic(path, lambda file: _write_private(file, content))
+    write_private(path, content)
     probe("archive.segment_written")
     anchor = sign(
         Anchor(
@@ -197,11 +197,6 @@ def _remove_orphans(db: apsw.Connection, place: Path, anchored: set[str]) -> Non
         match = _FILE.match(path.name)
         if match and path.name not in anchored and int(match[1]) > done_seq:
             path.unlink(missing_ok=True)
-
-
-def _write_private(file: BinaryIO, content: bytes) -> None:
-    os.fchmod(file.fileno(), 0o600)
-    file.write(content)
 
 
 def _make_folder(folder: Path) -> None:

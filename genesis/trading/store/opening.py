@@ -13,10 +13,9 @@ from genesis.domain.clock import Clock
 from genesis.domain.errors import InputError, StorageError
 from genesis.trading.store import schema
 from genesis.trading.store.chain import HASH, continues
+from genesis.trading.store.readonly import BUSY_MS
 from genesis.trading.tables import Table
 
-BUSY_MS: Final = 5_000
-"""How long a lock of a foreign program is waited for."""
 WAL_PAGES: Final = 4_000
 """Pages in the write-ahead log at which they are moved into the database (about 16 MB).
 

@@ -14,6 +14,7 @@ from genesis.domain.errors import InputError, StorageError
 from genesis.trading.store import schema
 
 BUSY_MS: Final = 5_000
+"""How long a lock of a foreign program is waited for."""
 
 
 class Head(NamedTuple):

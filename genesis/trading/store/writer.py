@@ -10,6 +10,7 @@ import apsw
 
 from genesis.domain.clock import Clock
 from genesis.domain.errors import InputError, StorageError
+from genesis.trading.crash_points import no_probe
 from genesis.trading.events import Event
 from genesis.trading.payloads import PAYLOADS, encode
 from genesis.trading.store import schema, snapshots
@@ -24,10 +25,6 @@ from genesis.trading.tables import Row, Table
 _NAMES: Final = {cls: kind.value for kind, cls in PAYLOADS.items()}
 _INSERT: Final = "INSERT INTO events VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _HEAD: Final = "UPDATE head SET seq = ?, hash = ?, recorded_ms = ?"
-
-
-def _no_probe(point: str) -> None:
-    del point
 
 
 class EventStore:
@@ -68,7 +65,7 @@ class EventStore:
         tables: Sequence[Table],
         clock: Clock,
         synchronous: str = "FULL",
-        probe: Callable[[str], None] = _no_probe,
+        probe: Callable[[str], None] = no_probe,
         quick_check: bool = False,
     ) -> Self:
         """Open the log of a run for writing; it is created when there is none.

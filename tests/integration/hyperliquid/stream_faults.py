@@ -77,7 +77,7 @@ def campaign(folder: Path, fills: int, seed: int, factor: float = 20.0) -> Repor
                 _fault(rig, trader, waits, KINDS[out.faults % 2], rng, out)
             rig.advance(rng.randrange(1, 2_000))
             trader.pump()
-        trader.run_until(lambda: not trader.orders.unknown())
+        trader.run_until(lambda: not trader.in_doubt())
         for resting in trader.orders.open_orders():
             trader.cancel(resting)
         trader.run_until(lambda: not trader.orders.open_orders())

@@ -12,7 +12,7 @@ from genesis.exchange.hyperliquid.gateway import HyperliquidGateway
 from genesis.trading.events import Event, Payload
 from genesis.trading.gateway import OrderRequest
 from genesis.trading.order_manager import Change, OrderManager, OrderSettings
-from genesis.trading.orders import Order
+from genesis.trading.orders import Order, OrderState
 from genesis.trading.payloads import (
     AlertRaised,
     ConnectionChanged,
@@ -63,6 +63,9 @@ class Trader:
     def sink(self, event: Event) -> None:
         with self._mutex:
             self._waiting.append(event)
+
+    def in_doubt(self) -> bool:
+        return any(one.state is OrderState.UNKNOWN for one in self.orders.open_orders())
 
     @property
     def now(self) -> int:

@@ -81,7 +81,7 @@ def test_an_order_past_its_expiry_is_never_sent() -> None:
     one = talk(request(expires_ms=5_000))
     assert not one.submit(now=5_001).send
     assert state(one) is OrderState.EXPIRED
-    assert one.manager.exposure(ACCOUNT, SYMBOL).orders == 0
+    assert one.manager.open_orders(ACCOUNT, SYMBOL) == []
 
 
 def test_an_order_called_off_before_it_was_sent_is_not_sent() -> None:
