@@ -12,7 +12,6 @@ the feedback that it read is then a part of the first.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -24,7 +23,7 @@ from genesis.domain.canonical import canonical_json
 from genesis.domain.errors import InputError, RefusedError, StorageError
 from genesis.evolution.files import append_lines, cut_torn_tail, read_json, write_json
 from genesis.evolution.store import StrategyStore
-from genesis.evolution.trials import GENESIS, linked
+from genesis.evolution.trials import GENESIS, chained_rows, linked
 from genesis.market.atomic_file import exclusive
 
 __all__ = ["Feedback", "FeedbackHistory", "read_feedback", "write_feedback"]
@@ -212,12 +211,11 @@ class _Log:
     def history(self, noted: tuple[int, str]) -> FeedbackHistory:
         """Read and verify every row; an unfinished last line is not there yet."""
         rows, heads = [], [GENESIS]
-        text = self.path.read_bytes() if self.path.exists() else b""
-        for line in text.splitlines(keepends=True):
-            if line.endswith(b"\n"):
-                row, link = self._row(line, heads)
-                rows.append(row)
-                heads.append(link)
+        for plain, _, link in chained_rows(self.path, self._broken):
+            rows.append(self._row(plain, len(heads)))
+            heads.append(link)
+        if rows and not self.end.exists():  # it was there before the first row
+            raise self._damaged(f"{self.end.name} is missing")
         size, head = noted
         if not 0 <= size <= len(rows) or heads[size] != head:
             raise self._damaged("rows at its end are missing or were written anew")
@@ -228,23 +226,22 @@ class _Log:
         plain = {"schema": SCHEMA, **asdict(feedback)}
         plain["span_ms"] = list(feedback.span_ms)
         head = linked(known.head, canonical_json(plain))
+        if not self.end.exists():  # from the first row on a missing end means a removed one
+            write_json(self.end, {"schema": SCHEMA, "size": 0, "head": GENESIS})
         append_lines(self.path, [{**plain, "hash": head}])
         write_json(self.end, {"schema": SCHEMA, "size": len(known.rows) + 1, "head": head})
 
-    def _row(self, line: bytes, heads: list[str]) -> tuple[Feedback, str]:
-        place = len(heads)
+    def _row(self, plain: Mapping[str, Any], place: int) -> Feedback:
         try:
-            plain = json.loads(line)
-            claimed = plain.pop("hash", "")
-            link = linked(heads[-1], canonical_json(plain))
-            row = msgspec.convert(plain, Feedback)
-        except (ValueError, AttributeError, TypeError) as error:
-            raise self._damaged(f"row {place} cannot be read: {error}") from None
-        if link != claimed:
-            raise self._damaged(f"row {place} does not fit the chain of hashes")
+            row = msgspec.convert(dict(plain), Feedback)
+        except msgspec.ValidationError as error:
+            raise self._broken(place, f"it cannot be read: {error}") from None
         if row.strategy != self.strategy:
-            raise self._damaged(f"row {place} is about {row.strategy}")
-        return row, link
+            raise self._broken(place, f"it is about {row.strategy}")
+        return row
+
+    def _broken(self, place: int, why: str) -> RefusedError:
+        return self._damaged(f"row {place}: {why}")
 
     def _damaged(self, why: str) -> RefusedError:
         return RefusedError(

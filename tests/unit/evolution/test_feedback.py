@@ -10,6 +10,7 @@ import pytest
 
 from genesis.domain.errors import InputError, RefusedError
 from genesis.evolution.feedback import Feedback, read_feedback, write_feedback
+from genesis.evolution.files import write_json
 from genesis.evolution.store import StoredStrategy, StrategyStore
 from genesis.strategy.genome import default_genome
 from genesis.strategy.registry import SeedRegistry
@@ -141,6 +142,39 @@ def test_a_lost_file_and_a_damaged_end_are_refused(tmp_path: Path, stored: Store
     end.write_text("{")
     with pytest.raises(RefusedError, match="changed or cut"):
         read_feedback(tmp_path, stored.id)
+
+
+def test_a_file_without_its_end_is_refused(tmp_path: Path, stored: StoredStrategy) -> None:
+    """Else its last rows could be cut off unseen."""
+    path, end = three_rows(tmp_path, stored)
+    end.unlink()
+    for harm in (str, drop_last):
+        path.write_text(harm(path.read_text()))
+        with pytest.raises(RefusedError, match="changed or cut") as caught:
+            read_feedback(tmp_path, stored.id)
+        assert f"{end.name} is missing" in caught.value.why
+        with pytest.raises(RefusedError, match="changed or cut"):
+            write_feedback(tmp_path, row(stored, "d"))
+
+
+def test_a_crash_after_the_first_row_loses_nothing(
+    tmp_path: Path, stored: StoredStrategy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Crash(BaseException):
+        pass
+
+    def crash(path: Path, value: object) -> None:
+        if files(tmp_path, stored)[0].exists():
+            raise Crash
+        write_json(path, value)
+
+    monkeypatch.setattr("genesis.evolution.feedback.write_json", crash)
+    with pytest.raises(Crash):
+        write_feedback(tmp_path, row(stored, "a"))
+    monkeypatch.undo()
+    assert [one.run_id for one in read_feedback(tmp_path, stored.id).rows] == ["a"]
+    assert write_feedback(tmp_path, row(stored, "b"))
+    assert [one.run_id for one in read_feedback(tmp_path, stored.id).rows] == ["a", "b"]
 
 
 def test_rows_of_another_strategy_are_refused(tmp_path: Path, stored: StoredStrategy) -> None:
