@@ -13,15 +13,14 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 import msgspec
 
 from benchmarks.crash.judge import Judge, Truth, Verdict
 from benchmarks.crash.market import Scenario, exchange_config
+from benchmarks.crash.served import ROOT, Served
 from benchmarks.crash.trader import SAVED, Plan, Report
 
-ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 120.0
 WHOLE_RUN_S = 3_600.0
 
@@ -80,60 +79,16 @@ class Tally:
         return [text for one in self.verdicts for text in one.complaints] + self.failures
 
 
-class Process(Protocol):
-    """An exchange that can be killed and started again.
-
-    Attributes
-    ----------
-    address : str
-    truth : Path
-        File of what it did.
-    """
-
-    address: str
-    truth: Path
-
-    def start(self) -> None:
-        """Start, or go on from the file; returns when it listens."""
-        ...
-
-    def kill(self) -> None:
-        """SIGKILL."""
-        ...
-
-
-class Exchange:
+class Exchange(Served):
     """The paper exchange as a process with its own truth file."""
 
     def __init__(self, folder: Path, scenario: Scenario) -> None:
-        self.truth = folder / "truth.jsonl"
-        self.address = f"unix:{folder / 'exchange.sock'}"
-        self._config = folder / "exchange.json"
-        self._config.write_text(json.dumps(exchange_config(scenario)))
-        self._process: subprocess.Popen[str] | None = None
-        self.start()
-
-    def start(self) -> None:
-        """Start, or go on from the truth file; returns when it listens."""
-        words = ["--truth", str(self.truth), "--listen", self.address]
-        words += ["--config", str(self._config)]
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "genesis.exchange.paper.server", *words],
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=ROOT,
-        )
-        assert self._process.stdout is not None
-        if not self._process.stdout.readline():
-            raise RuntimeError("the exchange did not start")
-
-    def kill(self) -> None:
-        """SIGKILL."""
-        assert self._process is not None
-        assert self._process.stdout is not None
-        self._process.kill()
-        self._process.wait()
-        self._process.stdout.close()
+        address, truth = f"unix:{folder / 'exchange.sock'}", folder / "truth.jsonl"
+        config = folder / "exchange.json"
+        config.write_text(json.dumps(exchange_config(scenario)))
+        words = ["-m", "genesis.exchange.paper.server", "--truth", str(truth)]
+        words += ["--listen", address, "--config", str(config)]
+        super().__init__(words, address, truth)
 
 
 class TraderProcess:
@@ -201,7 +156,7 @@ class Campaign:
         self._exchange = self._open(folder)
         self.tally = Tally()
 
-    def _open(self, folder: Path) -> Process:
+    def _open(self, folder: Path) -> Served:
         return Exchange(folder, self._scenario)
 
     def _start(self, death: Death) -> TraderProcess:

@@ -25,7 +25,7 @@ from genesis.trading.store import EventReader, verify
 
 _EXACT = Context(prec=200)
 _TABLES = (*ledger.TABLES, *journal.TABLES)
-_OVER = {"filled", "canceled", "rejected", "expired"}
+OVER = {"filled", "canceled", "rejected", "expired"}
 
 
 class Truth:
@@ -160,6 +160,8 @@ class Judge:
         Of the run; whoever writes it must be at rest.
     """
 
+    _never_sent: tuple[str, ...] = ("expired", "unknown", "submitted", "intent")
+
     def __init__(self, truth: Truth, folder: Path) -> None:
         self._truth = truth
         self._folder = folder
@@ -244,19 +246,26 @@ class Judge:
         if Decimal(row["filled"]) != filled:
             self._verdict.lost += 1
             self._complain(f"{where}, {row['filled']} filled here and {filled} at the exchange")
-        there = truth.state.get(client_id)
+        there = self._there(client_id)
         if there is None:
             self._verdict.unsent += 1
-            if row["state"] not in ("expired", "unknown", "submitted", "intent"):
+            if row["state"] not in self._never_sent:
                 self._verdict.lost += 1
                 self._complain(f"{where} and never was at the exchange")
             return
         if row["state"] == "unknown" and not over:
             return
-        here = row["state"] if row["state"] in _OVER else "open"
-        if here != there and row["state"] != "submitted":
+        if not self._agree(row["state"], there):
             self._verdict.lost += 1
             self._complain(f"{where} here and {there} at the exchange")
+
+    def _there(self, client_id: str) -> str | None:
+        """State of an order at the exchange, None where it never was there."""
+        return self._truth.state.get(client_id)
+
+    def _agree(self, state: str, there: str) -> bool:
+        """Whether an order may be in a state here that is in another there."""
+        return state == "submitted" or there == (state if state in OVER else "open")
 
     # ---- fills and money ---------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ under way.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -60,18 +60,31 @@ class Scenario(msgspec.Struct, frozen=True):
 
 def feed_of(scenario: Scenario) -> PanelFeed:
     """Market data of a scenario; the second symbol ends before the others."""
-    rng = np.random.default_rng(scenario.seed)
     ends = (scenario.bars - 1, scenario.bars * 4 // 5, scenario.bars - 1)
-    series = [
-        _series(rng, scenario.bars, instrument, last)
-        for instrument, last in zip(INSTRUMENTS, ends, strict=True)
-    ]
+    return panel_feed(scenario, INSTRUMENTS, ends)
+
+
+def panel_feed(
+    scenario: Scenario,
+    instruments: Sequence[Instrument],
+    ends: Sequence[int],
+    *,
+    funding: bool = True,
+) -> PanelFeed:
+    """Market data of some instruments, each with its last bar, with funding or without."""
+    rng = np.random.default_rng(scenario.seed)
+    series = tuple(
+        _series(rng, scenario.bars, instrument, last, funding)
+        for instrument, last in zip(instruments, ends, strict=True)
+    )
     stamps = START + HOUR * np.arange(scenario.bars, dtype=np.int64)
-    panel = Panel("crash", "test", HOUR, stamps, tuple(series), f"crash-{scenario.seed}")
+    panel = Panel("crash", "test", HOUR, stamps, series, f"crash-{scenario.seed}")
     return PanelFeed(panel, scenario.quotes)
 
 
-def _series(rng: np.random.Generator, bars: int, instrument: Instrument, last: int) -> SymbolSeries:
+def _series(
+    rng: np.random.Generator, bars: int, instrument: Instrument, last: int, funding: bool
+) -> SymbolSeries:
     close = 100.0 * np.exp(np.cumsum(0.012 * rng.standard_t(3, bars)))
     opened = np.append(100.0, close[:-1]) * np.exp(0.004 * rng.standard_t(3, bars))
     high = np.maximum(opened, close) * (1 + rng.exponential(0.006, bars))
@@ -79,7 +92,9 @@ def _series(rng: np.random.Generator, bars: int, instrument: Instrument, last: i
     valid = rng.uniform(size=bars) >= 0.05
     valid[last + 1 :] = False
     valid[[0, last]] = True
-    due = np.where(np.arange(bars) % 3 == 0, 2e-3 * rng.standard_normal(bars), 0.0)
+    due = np.zeros(bars)
+    if funding:
+        due = np.where(np.arange(bars) % 3 == 0, 2e-3 * rng.standard_normal(bars), 0.0)
     columns = [np.where(valid, x, np.nan) for x in (opened, high, low, close)]
     volume = np.where(valid, rng.uniform(1, 100, bars), np.nan)
     noise = rng.uniform(0, 100, bars)
@@ -106,13 +121,15 @@ def strategies() -> tuple[tuple[Strategy, Mapping[str, Any]], ...]:
     )
 
 
-def deployments(feed: PanelFeed) -> list[DeploymentAdded]:
+def deployments(
+    feed: PanelFeed, instruments: Sequence[Instrument] = INSTRUMENTS, venue: str = "paper"
+) -> list[DeploymentAdded]:
     """One deployment for each strategy and symbol, an account for each strategy."""
     return [
         deployment_added(
             f"S{number}/{instrument.symbol}",
             strategy,
-            f"paper/{number}",
+            f"{venue}/{number}",
             instrument,
             capital=CAPITAL,
             interval_ms=feed.interval_ms,
@@ -120,7 +137,7 @@ def deployments(feed: PanelFeed) -> list[DeploymentAdded]:
             options=msgspec.convert(options, DeploymentOptions),
         )
         for number, (strategy, options) in enumerate(strategies())
-        for instrument in INSTRUMENTS
+        for instrument in instruments
     ]
 
 

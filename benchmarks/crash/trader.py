@@ -13,6 +13,7 @@ import signal
 import sys
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import msgspec
 
@@ -23,7 +24,7 @@ from genesis.trading.bus import EventBus
 from genesis.trading.events import Event
 from genesis.trading.feed import resume_after
 from genesis.trading.feeds.panel import PanelFeed
-from genesis.trading.lockstep import FeedClock, LockStep
+from genesis.trading.lockstep import FeedClock, LockStep, MarketExchange
 from genesis.trading.outlet import Outlet
 from genesis.trading.payloads import DeploymentAdded, RunFinished, RunStarted
 from genesis.trading.recovery import ask_accounts
@@ -98,10 +99,10 @@ class Trader:
 
     def __init__(self, plan: Plan) -> None:
         folder = Path(plan.folder)
-        self.feed: PanelFeed = feed_of(plan.scenario)
+        self.feed = self.market(plan)
         self.clock = FeedClock(self.feed.anchor_ms)
         self.bus = EventBus(self.clock)
-        self.gateway = RemotePaperGateway(plan.address, self.clock)
+        self.gateway = self.open_gateway(plan)
         self.timers = TimerWheel()
         self.core = fresh_core(folder.name)
         probe = Executioner(plan.point, plan.passes)
@@ -117,11 +118,25 @@ class Trader:
         )
         self.last = self.session.last_event(FEED_TYPES) if self.session.resumed else None
         self.clock.advance(self.session.store.recorded_ms)
-        self.gateway.connect(self.bus.publish)
+        side = self.connect(plan)
         self.driver = LockStep(
-            self.clock, self.gateway, self.bus, self.session.loop, self.timers, probe=probe
+            self.clock, side, self.bus, self.session.loop, self.timers, probe=probe
         )
         self.stopped = False
+
+    def market(self, plan: Plan) -> PanelFeed:
+        """Feed of the run."""
+        return feed_of(plan.scenario)
+
+    def open_gateway(self, plan: Plan) -> Any:
+        """Gateway of this process, not connected yet."""
+        return RemotePaperGateway(plan.address, self.clock)
+
+    def connect(self, plan: Plan) -> MarketExchange:  # noqa: ARG002 - of other exchanges
+        """Connect the gateway; returns the exchange as the driver sees it."""
+        gateway: RemotePaperGateway = self.gateway
+        gateway.connect(self.bus.publish)
+        return gateway
 
     def recover(self) -> None:
         """Begin the run, or come back to where it stopped."""
@@ -178,9 +193,8 @@ class Trader:
         os.write(1, msgspec.json.encode(report) + b"\n")
 
 
-def main() -> int:
+def live(trader: Trader) -> int:
     """Trade to the end of the feed, or until something kills it."""
-    trader = Trader(msgspec.json.decode(sys.argv[1], type=Plan))
 
     def stop(_signum: int, _: FrameType | None) -> None:
         trader.stopped = True
@@ -197,4 +211,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(live(Trader(msgspec.json.decode(sys.argv[1], type=Plan))))

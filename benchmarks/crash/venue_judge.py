@@ -9,12 +9,11 @@ from typing import Any
 
 import msgspec
 
-from benchmarks.crash.judge import Judge, Truth
+from benchmarks.crash.judge import OVER, Judge, Truth
 from benchmarks.crash.venue_rig import VenueClient
 
 _PAGE = 2_000
 _OPEN = ("open", "triggered")
-_UNSENT = ("expired", "unknown", "submitted", "intent", "rejected")
 _REFUSED = ("rejected", "expired", "canceled", "unknown", "submitted")
 """What an order may be here that the exchange took for none: its answer may have been lost."""
 
@@ -102,27 +101,17 @@ class VenueJudge(Judge):
 
     _truth: VenueTruth
 
-    def _order(self, row: dict[str, Any], *, over: bool) -> None:
-        truth, client_id, state = self._truth, row["client_id"], row["state"]
-        where = f"order {row['order_id']} is {state}"
-        filled = truth.filled.get(client_id, Decimal(0))
-        if Decimal(row["filled"]) != filled:
-            self._verdict.lost += 1
-            self._complain(f"{where}, {row['filled']} filled here and {filled} at the exchange")
-        if not truth.sent[client_id]:
-            self._verdict.unsent += 1
-            if state not in _UNSENT:
-                self._verdict.lost += 1
-                self._complain(f"{where} and never was at the exchange")
-            return
-        if state == "unknown" and not over:
-            return
-        there = truth.state.get(client_id, "rejected")
-        here = state if state in ("filled", "canceled", "rejected", "expired") else "open"
-        fine = state in _REFUSED if there == "rejected" else here == there
-        if not fine:
-            self._verdict.lost += 1
-            self._complain(f"{where} here and {there} at the exchange")
+    _never_sent = (*Judge._never_sent, "rejected")
+
+    def _there(self, client_id: str) -> str | None:
+        if not self._truth.sent[client_id]:
+            return None
+        return self._truth.state.get(client_id, "rejected")
+
+    def _agree(self, state: str, there: str) -> bool:
+        if there == "rejected":
+            return state in _REFUSED
+        return there == (state if state in OVER else "open")
 
     def _money(self) -> None:
         if self._truth.held != self._truth.positions():

@@ -9,27 +9,20 @@ from __future__ import annotations
 import http.client
 import json
 import socket
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from benchmarks.crash.market import HOUR, START, Scenario, strategies
+from benchmarks.crash.market import START, Scenario, panel_feed, strategies
+from benchmarks.crash.served import Served
 from genesis.domain.instrument import Instrument
 from genesis.exchange.hyperliquid.keys import AgentKey
-from genesis.market.panel import Panel, SymbolSeries
-from genesis.trading.deployment import DeploymentOptions, deployment_added
 from genesis.trading.events import Event
 from genesis.trading.feeds.panel import PanelFeed
-from genesis.trading.payloads import BarClosed, BarOpened, BarRange, DeploymentAdded, Quote
+from genesis.trading.payloads import BarClosed, BarOpened, BarRange, Quote
 
-ROOT = Path(__file__).resolve().parents[2]
 MASTER = "0x" + "a1" * 20
 KEY = "0x" + "5e" * 31 + "01"
-CAPITAL = 10_000.0
 INSTRUMENTS = (
     Instrument("SOL", "SOL", 0.01, 0.01, 10.0, 0.025),
     Instrument("AVAX", "AVAX", 0.01, 0.01, 10.0, 0.05),
@@ -89,7 +82,7 @@ class VenueClient:
         return int(self.control("time")["now_ms"])
 
 
-class Venue:
+class Venue(Served):
     """``genesis venue serve`` as a process whose state survives it.
 
     Parameters
@@ -99,47 +92,21 @@ class Venue:
 
     Attributes
     ----------
-    truth : Path
-        Log of everything that it was asked to do.
     accounts : dict of str to str
         Ours to their addresses there.
     """
 
     def __init__(self, folder: Path, scenario: Scenario) -> None:
-        self._folder = folder
-        self.truth = folder / "venue" / "log.jsonl"
-        (folder / "profile.yaml").write_text(_PROFILE)
+        state, profile = folder / "venue", folder / "profile.yaml"
+        profile.write_text(_PROFILE)
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
-            self._port = int(probe.getsockname()[1])
-        self.address = f"127.0.0.1:{self._port}"
-        self._seed = scenario.seed
-        self._process: subprocess.Popen[str] | None = None
-        self.start()
+            port = int(probe.getsockname()[1])
+        words = ["-m", "genesis", "--home", str(folder), "venue", "serve", "--port", str(port)]
+        words += ["--state", str(state), "--scripted", str(START), "--profile", str(profile)]
+        words += ["--unlimited", "--json", "--seed", str(scenario.seed)]
+        super().__init__(words, f"127.0.0.1:{port}", state / "log.jsonl")
         self.accounts = self._open_accounts()
-
-    def start(self) -> None:
-        """Start, or go on from the folder; returns when it listens."""
-        words = ["--home", str(self._folder), "venue", "serve", "--port", str(self._port)]
-        words += ["--state", str(self._folder / "venue"), "--scripted", str(START)]
-        words += ["--profile", str(self._folder / "profile.yaml"), "--unlimited", "--json"]
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "genesis", *words, "--seed", str(self._seed)],
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=ROOT,
-        )
-        assert self._process.stdout is not None
-        if not self._process.stdout.readline():
-            raise RuntimeError("the venue did not start")
-
-    def kill(self) -> None:
-        """SIGKILL."""
-        assert self._process is not None
-        assert self._process.stdout is not None
-        self._process.kill()
-        self._process.wait()
-        self._process.stdout.close()
 
     def _open_accounts(self) -> dict[str, str]:
         """A master with its agent, and a sub-account for each further strategy."""
@@ -196,41 +163,5 @@ class FeedVenue:
 
 def feed_of(scenario: Scenario) -> PanelFeed:
     """Market data of a scenario; funding is the venue's own."""
-    rng = np.random.default_rng(scenario.seed)
-    series = [_series(rng, scenario.bars, instrument) for instrument in INSTRUMENTS]
-    stamps = START + HOUR * np.arange(scenario.bars, dtype=np.int64)
-    panel = Panel("crash", "test", HOUR, stamps, tuple(series), f"crash-{scenario.seed}")
-    return PanelFeed(panel, scenario.quotes)
-
-
-def _series(rng: np.random.Generator, bars: int, instrument: Instrument) -> SymbolSeries:
-    close = 100.0 * np.exp(np.cumsum(0.012 * rng.standard_t(3, bars)))
-    opened = np.append(100.0, close[:-1]) * np.exp(0.004 * rng.standard_t(3, bars))
-    high = np.maximum(opened, close) * (1 + rng.exponential(0.006, bars))
-    low = np.minimum(opened, close) * (1 - rng.exponential(0.006, bars).clip(0, 0.5))
-    valid = rng.uniform(size=bars) >= 0.05
-    valid[[0, bars - 1]] = True
-    none = np.zeros(bars)
-    columns = [np.where(valid, x, np.nan) for x in (opened, high, low, close)]
-    volume = np.where(valid, rng.uniform(1, 100, bars), np.nan)
-    noise = rng.uniform(0, 100, bars)
-    last = bars - 1
-    return SymbolSeries(instrument, *columns, volume, valid, 0, last, none, none, noise, True)
-
-
-def deployments(feed: PanelFeed) -> list[DeploymentAdded]:
-    """One deployment for each strategy and symbol, an account for each strategy."""
-    return [
-        deployment_added(
-            f"S{number}/{instrument.symbol}",
-            strategy,
-            f"live/{number}",
-            instrument,
-            capital=CAPITAL,
-            interval_ms=feed.interval_ms,
-            anchor_ms=feed.anchor_ms,
-            options=DeploymentOptions(**options),
-        )
-        for number, (strategy, options) in enumerate(strategies())
-        for instrument in INSTRUMENTS
-    ]
+    ends = [scenario.bars - 1] * len(INSTRUMENTS)
+    return panel_feed(scenario, INSTRUMENTS, ends, funding=False)

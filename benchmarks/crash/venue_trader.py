@@ -8,23 +8,15 @@ It dies where it is told to and goes on from its log, as ``benchmarks.crash.trad
 from __future__ import annotations
 
 import asyncio
-import signal
 import sys
 import time
 from pathlib import Path
-from types import FrameType
 
 import msgspec
 
-from benchmarks.crash.market import fresh_core
-from benchmarks.crash.trader import (
-    SAVED,
-    SNAPSHOT_EVENTS,
-    Executioner,
-    Plan,
-    Trader,
-)
-from benchmarks.crash.venue_rig import KEY, FeedVenue, VenueClient, deployments, feed_of
+from benchmarks.crash.market import deployments
+from benchmarks.crash.trader import Plan, Trader, live
+from benchmarks.crash.venue_rig import INSTRUMENTS, KEY, FeedVenue, VenueClient, feed_of
 from genesis.exchange.hyperliquid.gateway import HyperliquidGateway
 from genesis.exchange.hyperliquid.keys import AgentKey
 from genesis.exchange.hyperliquid.settings import (
@@ -33,14 +25,11 @@ from genesis.exchange.hyperliquid.settings import (
     Network,
     StreamSettings,
 )
-from genesis.paper.engine import FEED_TYPES
 from genesis.trading.bus import EventBus
 from genesis.trading.events import Event
-from genesis.trading.lockstep import FeedClock, LockStep
-from genesis.trading.outlet import Outlet
+from genesis.trading.feeds.panel import PanelFeed
+from genesis.trading.lockstep import FeedClock
 from genesis.trading.payloads import DeploymentAdded
-from genesis.trading.schedule import TimerWheel
-from genesis.trading.session import TradingSession
 
 NEVER_S = 1e9
 
@@ -127,40 +116,26 @@ class VenueTrader(Trader):
     plan : VenuePlan
     """
 
-    def __init__(self, plan: VenuePlan) -> None:
-        folder = Path(plan.folder)
-        self.feed = feed_of(plan.scenario)
-        self.clock = FeedClock(self.feed.anchor_ms)
-        self.bus = EventBus(self.clock)
+    def market(self, plan: Plan) -> PanelFeed:
+        """Feed of the run, without funding."""
+        return feed_of(plan.scenario)
+
+    def open_gateway(self, plan: Plan) -> HyperliquidGateway:
+        """Live gateway of this process, not connected yet."""
+        assert isinstance(plan, VenuePlan)
+        return HyperliquidGateway(_settings(plan), AgentKey(KEY), FeedWaits(self.clock))
+
+    def connect(self, plan: Plan) -> VenueSide:
+        """Connect the gateway at the exchange's time, and let the feed move the exchange."""
         client = VenueClient(plan.address)
-        self.gateway = HyperliquidGateway(  # type: ignore[assignment]
-            _settings(plan), AgentKey(KEY), FeedWaits(self.clock)
-        )
-        self.timers = TimerWheel()
-        self.core = fresh_core(folder.name)
-        probe = Executioner(plan.point, plan.passes)
-        self.session = TradingSession(
-            folder,
-            self.core,
-            self.bus,
-            Outlet(self.gateway, self.timers),
-            self.clock,
-            build="crash",
-            snapshot_events=SNAPSHOT_EVENTS,
-            probe=probe,
-        )
-        self.last = self.session.last_event(FEED_TYPES) if self.session.resumed else None
-        self.clock.advance(max(self.session.store.recorded_ms, client.now_ms()))
-        side = VenueSide(self.gateway, FeedVenue(client))  # type: ignore[arg-type]
+        self.clock.advance(client.now_ms())
+        side = VenueSide(self.gateway, FeedVenue(client))
         side.connect(self.bus)
-        self.driver = LockStep(
-            self.clock, side, self.bus, self.session.loop, self.timers, probe=probe
-        )
-        self.stopped = False
+        return side
 
     def added(self) -> list[DeploymentAdded]:
         """Deployments of the run."""
-        return deployments(self.feed)
+        return deployments(self.feed, INSTRUMENTS, "live")
 
 
 def _settings(plan: VenuePlan) -> HyperliquidSettings:
@@ -178,23 +153,5 @@ def _settings(plan: VenuePlan) -> HyperliquidSettings:
     )
 
 
-def main() -> int:
-    """Trade to the end of the feed, or until something kills it."""
-    trader = VenueTrader(msgspec.json.decode(sys.argv[1], type=VenuePlan))
-
-    def stop(_signum: int, _: FrameType | None) -> None:
-        trader.stopped = True
-
-    signal.signal(signal.SIGTERM, stop)
-    trader.recover()
-    trader.tell("recovered")
-    sys.stdin.readline()
-    what = trader.trade()
-    trader.session.close()
-    trader.gateway.close()
-    trader.tell(what)
-    return SAVED if what == "saved" else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(live(VenueTrader(msgspec.json.decode(sys.argv[1], type=VenuePlan))))
