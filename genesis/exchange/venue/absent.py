@@ -5,6 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 _NOTHING = "0.0"
+_AUCTION: dict[str, Any] = {
+    "startTimeSeconds": 0,
+    "durationSeconds": 0,
+    "startGas": _NOTHING,
+    "currentGas": None,
+    "endGas": None,
+}
 NOBODY_HAS: dict[str, Any] = {
     "delegations": [],
     "delegatorHistory": [],
@@ -21,22 +28,10 @@ NOBODY_HAS: dict[str, Any] = {
     "vaultDetails": None,
     "userToMultiSigSigners": None,
     "userDexAbstraction": None,
-    "perpDeployAuctionStatus": {
-        "startTimeSeconds": 0,
-        "durationSeconds": 0,
-        "startGas": _NOTHING,
-        "currentGas": None,
-        "endGas": None,
-    },
+    "perpDeployAuctionStatus": _AUCTION,
     "spotDeployState": {
         "states": [],
-        "gasAuction": {
-            "startTimeSeconds": 0,
-            "durationSeconds": 0,
-            "startGas": _NOTHING,
-            "currentGas": None,
-            "endGas": None,
-        },
+        "gasAuction": _AUCTION,
     },
     "perpsAtOpenInterestCap": [],
     "liquidatable": [],

@@ -5,30 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from genesis.domain.timeline import DAY_MS, INTERVALS, MINUTE_MS
 from genesis.exchange.venue.meta import Instrument
 from genesis.exchange.venue.units import show
 
-MINUTE_MS = 60_000
-HOUR_MS = 3_600_000
-DAY_MS = 86_400_000
 KEPT = 5000
 _SLACK = 500
-INTERVALS = {
-    "1m": MINUTE_MS,
-    "3m": 3 * MINUTE_MS,
-    "5m": 5 * MINUTE_MS,
-    "15m": 15 * MINUTE_MS,
-    "30m": 30 * MINUTE_MS,
-    "1h": HOUR_MS,
-    "2h": 2 * HOUR_MS,
-    "4h": 4 * HOUR_MS,
-    "8h": 8 * HOUR_MS,
-    "12h": 12 * HOUR_MS,
-    "1d": DAY_MS,
-    "3d": 3 * DAY_MS,
-    "1w": 7 * DAY_MS,
-    "1M": 0,
-}
+# Months differ: where one begins and ends is a matter of the calendar.
+INTERVALS_MS = {**INTERVALS, "3d": 3 * DAY_MS, "1w": 7 * DAY_MS, "1M": 30 * DAY_MS}
 # The epoch was a Thursday; weeks begin on Mondays.
 _MONDAY_MS = 4 * DAY_MS
 
@@ -38,7 +22,7 @@ def bucket(interval: str, ts_ms: int) -> int:
     if interval == "1M":
         day = datetime.fromtimestamp(ts_ms // 1000, UTC)
         return int(datetime(day.year, day.month, 1, tzinfo=UTC).timestamp()) * 1000
-    length = INTERVALS[interval]
+    length = INTERVALS_MS[interval]
     if interval == "1w":
         return ts_ms - (ts_ms - _MONDAY_MS) % length
     return ts_ms - ts_ms % length
@@ -48,7 +32,7 @@ def bucket_end(interval: str, open_ms: int) -> int:
     """Open time of the next candle."""
     if interval == "1M":
         return bucket("1M", open_ms + 32 * DAY_MS)
-    return open_ms + INTERVALS[interval]
+    return open_ms + INTERVALS_MS[interval]
 
 
 def format_day(day: int) -> str:
@@ -70,7 +54,7 @@ class Candles:
     __slots__ = ("minute", "rows")
 
     def __init__(self) -> None:
-        self.rows: dict[str, list[Row]] = {interval: [] for interval in INTERVALS}
+        self.rows: dict[str, list[Row]] = {interval: [] for interval in INTERVALS_MS}
         self.minute: Row | None = None
 
     def trade(self, ts_ms: int, px: int, sz: int) -> None:

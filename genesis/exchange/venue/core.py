@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from genesis.domain.timeline import HOUR_MS
 from genesis.exchange.venue import funding, snapshot
 from genesis.exchange.venue.actions import Actions
 from genesis.exchange.venue.events import VenueEvent
@@ -16,10 +17,10 @@ from genesis.exchange.venue.path import FixedPath, PricePath, SyntheticPath
 from genesis.exchange.venue.profile import VenueProfile
 from genesis.exchange.venue.schedule import Schedule
 from genesis.exchange.venue.state import VenueState
-from genesis.exchange.venue.steps import HOUR_MS, Steps
+from genesis.exchange.venue.steps import Steps
 from genesis.exchange.venue.traders import Traders
 from genesis.exchange.venue.triggers import Triggers
-from genesis.exchange.venue.units import MONEY_DECIMALS, TOO_FINE, MalformedAction, parse
+from genesis.exchange.venue.units import MalformedAction, parse_money
 from genesis.exchange.venue.user_history import UserHistory
 from genesis.exchange.venue.user_info import UserInfo
 
@@ -192,7 +193,7 @@ class VenueCore:
 
     def fund(self, user: str, usd: str) -> None:
         """Pay dollars into the perpetual account of a user."""
-        amount = _amount(usd)
+        amount = parse_money(usd)
         self._state.begin()
         self._actions.transfers.deposit(user, amount)
 
@@ -207,7 +208,7 @@ class VenueCore:
         found = [t.index for t in self._state.meta.tokens if t.name == token]
         if not found:
             raise MalformedAction(f"unknown token {token!r}")
-        wanted = _amount(amount)
+        wanted = parse_money(amount)
         self._state.begin()
         self._actions.transfers.deposit(user, wanted, found[0], spot=True)
 
@@ -254,10 +255,3 @@ class VenueCore:
     def state_hash(self) -> str:
         """Hash of the whole state."""
         return snapshot.state_hash(self.plain())
-
-
-def _amount(text: str) -> int:
-    amount = parse(text, MONEY_DECIMALS)
-    if amount == TOO_FINE:
-        raise MalformedAction("an amount has at most eight decimals")
-    return amount

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from genesis.domain.timeline import DAY_MS
 from genesis.exchange.venue.accounts import Account, ApiWallet
-from genesis.exchange.venue.candles import DAY_MS
 from genesis.exchange.venue.drafts import address, field, text
 from genesis.exchange.venue.placement import done, refused
 from genesis.exchange.venue.state import VenueState

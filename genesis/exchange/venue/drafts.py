@@ -8,6 +8,7 @@ import msgspec
 
 from genesis.exchange.venue.meta import Instrument
 from genesis.exchange.venue.state import VenueState
+from genesis.exchange.venue.subscriptions import is_address
 from genesis.exchange.venue.units import MalformedAction, parse
 
 _TIFS = frozenset(("Gtc", "Ioc", "Alo", "FrontendMarket"))
@@ -72,7 +73,7 @@ def rows(value: object, name: str) -> list[Any]:
 def address(value: object, name: str) -> str:
     """Return an address in lower case."""
     out = text(value, name).lower()
-    if len(out) != 42 or not out.startswith("0x") or not _HEX.issuperset(out[2:]):
+    if not is_address(out):
         raise MalformedAction(f"{name} must be an address")
     return out
 

@@ -11,7 +11,8 @@ from genesis.exchange.venue import wire
 from genesis.exchange.venue.core import MalformedAction, VenueCore
 from genesis.exchange.venue.faults import FaultPlan
 from genesis.exchange.venue.limits import LimitProfile, batch_size
-from genesis.exchange.venue.meta_change import orders_of, refused
+from genesis.exchange.venue.meta_change import orders_of, outdated
+from genesis.exchange.venue.placement import refused
 from genesis.exchange.venue.request_ledger import RequestLedger
 from genesis.exchange.venue.signing import (
     USER_SIGNED,
@@ -85,8 +86,8 @@ class ExchangeApi:
             signer = self._signer(given)
             account = self._account(signer, given.action, now_ms)
             self._admit(given, signer, account, told_ms)
-        except _Refused as refused:
-            return refusal(refused.text)
+        except _Refused as error:
+            return refused(error.text)
         return self._carry_out(given, account, now_ms)
 
     def account_of(self, body: Any) -> str:
@@ -150,11 +151,11 @@ class ExchangeApi:
     def _carry_out(self, given: wire.Envelope, account: str, now_ms: int) -> Answer:
         action = given.action
         changed = self._faults.states("meta_change", now_ms)
-        told = refused(action, changed, self._coins) if changed else None
+        told = outdated(action, changed, self._coins) if changed else None
         if told is not None:
             return told
         if action["type"] not in self._core.action_types:
-            return refusal(f"{action['type']} means nothing on this local venue.")
+            return refused(f"{action['type']} means nothing on this local venue.")
         vault = None if given.vaultAddress is None else given.vaultAddress.lower()
         try:
             return self._core.submit(account, action, now_ms, vault=vault)
@@ -164,11 +165,6 @@ class ExchangeApi:
     def volume(self, account: str) -> Decimal:
         """Dollars that an account has traded."""
         return Decimal(self._core.volume(account)).scaleb(-8)
-
-
-def refusal(text: str) -> Answer:
-    """Answer to an action that was refused as a whole."""
-    return {"status": "err", "response": text}
 
 
 def _is_post_only(action: Mapping[str, Any]) -> bool:

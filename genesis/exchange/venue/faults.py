@@ -14,7 +14,7 @@ from typing import Any, Literal
 import msgspec
 import yaml
 
-from genesis.domain.errors import ConfigError
+from genesis.domain.errors import ConfigError, did_you_mean
 
 REQUEST_KINDS = {
     "drop_before": "the connection is cut before the request is applied",
@@ -107,9 +107,7 @@ class _Armed:
         self._until_ms = None if rule.until_s is None else now_ms + round(1000 * rule.until_s)
 
     def is_on(self, now_ms: int) -> bool:
-        late = self._until_ms is not None and now_ms >= self._until_ms
-        spent = self.rule.count is not None and self.chosen >= self.rule.count
-        return now_ms >= self._from_ms and not late and not spent
+        return now_ms >= self._from_ms and not self.is_over(now_ms)
 
     def is_over(self, now_ms: int) -> bool:
         late = self._until_ms is not None and now_ms >= self._until_ms
@@ -252,8 +250,6 @@ def check_rule(rule: FaultRule) -> None:
     ConfigError
     """
     if rule.kind not in KINDS:
-        from genesis.domain.errors import did_you_mean
-
         raise ConfigError(
             f"unknown fault {rule.kind!r}{did_you_mean(rule.kind, KINDS)}",
             fix=f"use one of {', '.join(sorted(KINDS))}",

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from genesis.exchange.venue.candles import INTERVALS_MS
 from genesis.exchange.venue.faults import FRAME_KINDS, FaultPlan, FaultRule, Where
 from genesis.exchange.venue.streams import Message
-from genesis.exchange.venue.subscriptions import INTERVALS_MS, Subscription
+from genesis.exchange.venue.subscriptions import Subscription
 from genesis.exchange.venue.ws import encode
 
 Timed = tuple[int, bytes]

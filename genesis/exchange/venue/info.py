@@ -8,11 +8,12 @@ from decimal import Decimal
 from typing import Any
 
 from genesis.exchange.venue.absent import NOBODY_HAS
+from genesis.exchange.venue.candles import INTERVALS_MS
 from genesis.exchange.venue.core import VenueCore
 from genesis.exchange.venue.faults import FaultPlan
 from genesis.exchange.venue.limits import AddressBudget
 from genesis.exchange.venue.meta_change import patched
-from genesis.exchange.venue.subscriptions import INTERVALS_MS, is_address
+from genesis.exchange.venue.subscriptions import is_address
 from genesis.exchange.venue.units import MONEY_DECIMALS, show
 from genesis.exchange.venue.wire import BadShape
 

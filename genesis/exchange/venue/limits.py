@@ -10,7 +10,8 @@ from typing import Any
 
 import msgspec
 
-MINUTE_MS = 60_000
+from genesis.domain.timeline import MINUTE_MS
+
 _LIGHT = frozenset(
     (
         "l2Book",

@@ -14,14 +14,12 @@ from genesis.exchange.venue.orders import CANCELED, FILLED, Order
 from genesis.exchange.venue.schedule import Schedule
 from genesis.exchange.venue.settlement import Forced
 from genesis.exchange.venue.state import BACKSTOP, VenueState
-from genesis.exchange.venue.units import MONEY, show, show_money, to_tick
+from genesis.exchange.venue.units import MONEY, TOLERANCE, show, show_money, within_percent
 
 # Positions above this value are sold by a fifth first.
 _LARGE = 100_000 * MONEY
 _COOLDOWN_MS = 30_000
 _AGAIN_MS = 1_000
-# A liquidation order takes prices as far from the mark as a market trigger does, in percent.
-_TOLERANCE = 10
 
 
 class Liquidation:
@@ -115,8 +113,7 @@ class Liquidation:
             amount = max(1, amount // 5)
             account.cooldown_until = state.now_ms + _COOLDOWN_MS
         buy = size < 0
-        share = 100 + _TOLERANCE if buy else 100 - _TOLERANCE
-        limit = to_tick(market.mark * share // 100, market.spec.coarsest, up=buy)
+        limit = within_percent(market.mark, TOLERANCE, market.spec.coarsest, buy=buy)
         order = Order(
             oid=state.number("oid"),
             user=account.address,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from genesis.domain.timeline import DAY_MS, HOUR_MS
 from genesis.exchange.venue.book import Book
-from genesis.exchange.venue.candles import DAY_MS, HOUR_MS, Candles
+from genesis.exchange.venue.candles import Candles
 from genesis.exchange.venue.meta import Instrument
 from genesis.exchange.venue.orders import Order
 from genesis.exchange.venue.units import RATE, parse, ratio, to_tick
@@ -147,10 +148,10 @@ class Market:
 
     def premium(self) -> int:
         """How far the book is from the oracle price, in 1e-10; 0 within the impact prices."""
-        bid = self.book.impact(False, _IMPACT_NOTIONAL)
-        ask = self.book.impact(True, _IMPACT_NOTIONAL)
-        if not bid or not ask:
+        prices = self.impact_prices()
+        if prices is None:
             return 0
+        bid, ask = prices
         gap = max(0, bid - self.oracle) - max(0, self.oracle - ask)
         return ratio(gap * RATE, self.oracle)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from genesis.domain.timeline import HOUR_MS
 from genesis.exchange.venue.candles import KEPT, Row, bucket, bucket_end, shown, without_gaps
 from genesis.exchange.venue.market import Market
 from genesis.exchange.venue.path import PricePath
@@ -204,7 +205,7 @@ class MarketInfo:
 
     def predicted_fundings(self) -> list[Any]:
         """Return ``predictedFundings`` for this venue."""
-        following = (self._state.now_ms // 3_600_000 + 1) * 3_600_000
+        following = (self._state.now_ms // HOUR_MS + 1) * HOUR_MS
         return [
             [
                 spec.coin,

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from genesis.exchange.venue.faults import FaultRule
+from genesis.exchange.venue.placement import done, refused
 
 Answer = dict[str, Any]
 
@@ -24,20 +25,18 @@ def patched(meta: dict[str, Any], rules: Sequence[FaultRule]) -> dict[str, Any]:
     return {**meta, "universe": universe}
 
 
-def refused(
+def outdated(
     action: Mapping[str, Any], rules: Sequence[FaultRule], names: Mapping[int, str]
 ) -> Answer | None:
     """Answer to an action that goes by the old rules, None where it goes by the new ones."""
     if action["type"] == "updateLeverage":
         for rule in _about(names.get(action["asset"], ""), rules):
             if rule.max_leverage is not None and action["leverage"] > rule.max_leverage:
-                return {"status": "err", "response": "Invalid leverage value."}
+                return refused("Invalid leverage value.")
     for order in orders_of(action):
         for rule in _about(names.get(order["a"], ""), rules):
             if rule.sz_decimals is not None and _decimals(order["s"]) > rule.sz_decimals:
-                told = [{"error": "Order has invalid size."}]
-                data = {"type": "order", "data": {"statuses": told}}
-                return {"status": "ok", "response": data}
+                return done("order", {"statuses": [{"error": "Order has invalid size."}]})
     return None
 
 

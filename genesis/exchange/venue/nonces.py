@@ -5,7 +5,8 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Mapping
 
-DAY_MS = 86_400_000
+from genesis.domain.timeline import DAY_MS
+
 KEPT = 100
 BEHIND_MS = 2 * DAY_MS
 AHEAD_MS = DAY_MS

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from genesis.domain.timeline import DAY_MS
 from genesis.exchange.venue.accounts import Account
-from genesis.exchange.venue.candles import DAY_MS
 from genesis.exchange.venue.drafts import field, flag, integer, text
 from genesis.exchange.venue.margin import cross_margin, initial, isolated_value
 from genesis.exchange.venue.market import Market

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from genesis.domain.timeline import DAY_MS
 from genesis.exchange.venue import fees
 from genesis.exchange.venue.accounts import FILLS_KEPT, Account, Fill, Position
-from genesis.exchange.venue.candles import DAY_MS
 from genesis.exchange.venue.market import Market
 from genesis.exchange.venue.meta import Instrument
 from genesis.exchange.venue.orders import Order

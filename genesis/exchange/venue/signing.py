@@ -116,7 +116,7 @@ def l1_digest(connection: bytes, *, mainnet: bool) -> bytes:
     """Digest that an L1 action's signer signed: the phantom agent in the Exchange domain."""
     source = _hash_of_text("a" if mainnet else "b")
     struct = keccak256(
-        _type_hash("Agent(string source,bytes32 connectionId)") + source + connection
+        _hash_of_text("Agent(string source,bytes32 connectionId)") + source + connection
     )
     return keccak256(b"\x19\x01" + _domain("Exchange", 1337) + struct)
 
@@ -140,7 +140,9 @@ def user_digest(action: Mapping[str, Any]) -> bytes:
         domain = _domain("HyperliquidSignTransaction", chain_id)
     except (KeyError, ValueError, OverflowError) as error:
         raise BadSignature(f"malformed {kind}: {error}") from None
-    struct = keccak256(b"".join([_type_hash(f"HyperliquidTransaction:{name}({listed})"), *encoded]))
+    struct = keccak256(
+        b"".join([_hash_of_text(f"HyperliquidTransaction:{name}({listed})"), *encoded])
+    )
     return keccak256(b"\x19\x01" + domain + struct)
 
 
@@ -214,12 +216,7 @@ def _hex(text: str) -> bytes:
         raise BadSignature(f"{text!r} is no hexadecimal number") from None
 
 
-@lru_cache(maxsize=64)
-def _type_hash(text: str) -> bytes:
-    return keccak256(text.encode())
-
-
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=128)
 def _hash_of_text(text: str) -> bytes:
     return keccak256(text.encode())
 
@@ -228,7 +225,7 @@ def _hash_of_text(text: str) -> bytes:
 def _domain(name: str, chain_id: int) -> bytes:
     kind = "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
     return keccak256(
-        _type_hash(kind)
+        _hash_of_text(kind)
         + _hash_of_text(name)
         + _hash_of_text("1")
         + chain_id.to_bytes(32, "big")

@@ -10,8 +10,6 @@ from genesis.exchange.venue.traders import Traders
 from genesis.exchange.venue.triggers import Triggers
 from genesis.exchange.venue.units import to_tick
 
-HOUR_MS = 3_600_000
-
 
 class Steps:
     """Moves every market by one step."""

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from genesis.exchange.venue.candles import INTERVALS_MS
+
 _USER = ("user",)
 _COIN = ("coin",)
 FORMS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -33,23 +35,6 @@ FORMS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "spotState": (_USER, ()),
 }
 """Fields that each type needs, and fields that it may have."""
-
-INTERVALS_MS = {
-    "1m": 60_000,
-    "3m": 180_000,
-    "5m": 300_000,
-    "15m": 900_000,
-    "30m": 1_800_000,
-    "1h": 3_600_000,
-    "2h": 7_200_000,
-    "4h": 14_400_000,
-    "8h": 28_800_000,
-    "12h": 43_200_000,
-    "1d": 86_400_000,
-    "3d": 259_200_000,
-    "1w": 604_800_000,
-    "1M": 2_592_000_000,
-}
 
 
 class Subscription(NamedTuple):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from genesis.domain.timeline import HOUR_MS
 from genesis.exchange.venue.market import Market
 from genesis.exchange.venue.matching import Matching
 from genesis.exchange.venue.orders import FILLED, Order
 from genesis.exchange.venue.path import chance, mixed
 from genesis.exchange.venue.state import VenueState
-from genesis.exchange.venue.units import MONEY, tick_at, to_tick
+from genesis.exchange.venue.units import MONEY, tick_at, within_percent
 
 _MAKERS = 2
 TAKERS = tuple(f"0x{0x7A4E0000 + k:040x}" for k in range(3))
@@ -16,7 +17,8 @@ _TOP_VALUE = 20_000 * MONEY
 _HALF_SPREAD_BP = 1
 _TRADES_PER_STEP = 0.7
 _TAKER_VALUE = 3_000 * MONEY
-_BELIEF_MS = 4 * 3_600_000
+_TAKER_SLIPPAGE = 2
+_BELIEF_MS = 4 * HOUR_MS
 _BELIEF_BP = 8
 
 
@@ -128,7 +130,7 @@ class Traders:
         # Many small trades and a few large ones.
         value = int(_TAKER_VALUE * 0.02 / max(0.004, chance(*keys, 4)))
         sz = max(1, value // reference)
-        limit = to_tick(reference * (102 if buy else 98) // 100, market.spec.coarsest, up=buy)
+        limit = within_percent(reference, _TAKER_SLIPPAGE, market.spec.coarsest, buy=buy)
         order = self._order(market, who, buy, limit, sz, "Ioc")
         self._matching.take(order, limit)
 

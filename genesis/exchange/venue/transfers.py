@@ -16,9 +16,7 @@ from genesis.exchange.venue.units import (
     MICRO,
     MONEY,
     MONEY_DECIMALS,
-    TOO_FINE,
-    MalformedAction,
-    parse,
+    parse_money,
     show,
     show_money,
 )
@@ -59,7 +57,7 @@ class Transfers:
         """Execute ``usdClassTransfer``: between spot dollars and the perpetual account."""
         if account.unified:
             return refused("Action disabled when unified account is active.")
-        amount = _amount(str(field(action, "amount")).split(" ", maxsplit=1)[0])
+        amount = parse_money(str(field(action, "amount")).split(" ", maxsplit=1)[0])
         to_perp = flag(field(action, "toPerp"), "toPerp")
         free = self._free_spot(account, 0) if to_perp else self._free(account)
         if amount <= 0 or free < amount:
@@ -73,7 +71,7 @@ class Transfers:
 
     def usd_send(self, account: Account, action: Json) -> Json:
         """Execute ``usdSend``: perpetual dollars to another account."""
-        amount = _amount(field(action, "amount"))
+        amount = parse_money(field(action, "amount"))
         target = address(field(action, "destination"), "destination")
         if amount <= 0 or self._free(account) < amount:
             return refused(_SHORT)
@@ -96,7 +94,7 @@ class Transfers:
     def spot_send(self, account: Account, action: Json) -> Json:
         """Execute ``spotSend`` and the spot form of ``sendAsset``."""
         token = self._token(text(field(action, "token"), "token"))
-        amount = _amount(field(action, "amount"))
+        amount = parse_money(field(action, "amount"))
         target = address(field(action, "destination"), "destination")
         if token is None:
             return refused("Unknown token.")
@@ -137,7 +135,7 @@ class Transfers:
 
     def withdraw(self, account: Account, action: Json) -> Json:
         """Execute ``withdraw3``: one dollar of the amount is the fee."""
-        amount = _amount(field(action, "amount"))
+        amount = parse_money(field(action, "amount"))
         if amount <= _WITHDRAWAL_FEE or self._free(account) < amount:
             return refused(_SHORT)
         account.raw -= amount
@@ -158,7 +156,7 @@ class Transfers:
         found = "0x" + blake2b(seed, digest_size=20).hexdigest()
         child = self._state.account(found)
         child.master, child.label = account.address, name
-        return {"status": "ok", "response": {"type": "createSubAccount", "data": found}}
+        return done("createSubAccount", found)
 
     def sub_account_transfer(self, account: Account, action: Json) -> Json:
         """Execute ``subAccountTransfer``: dollars (in millionths) to or from a sub-account."""
@@ -185,10 +183,3 @@ class Transfers:
         wanted = address(field(action, "subAccountUser"), "subAccountUser")
         child = self._state.accounts.get(wanted)
         return child if child is not None and child.master == account.address else None
-
-
-def _amount(value: object) -> int:
-    out = parse(value, MONEY_DECIMALS)
-    if out == TOO_FINE:
-        raise MalformedAction("an amount has at most eight decimals")
-    return out

@@ -6,10 +6,7 @@ from genesis.exchange.venue.market import Market
 from genesis.exchange.venue.matching import Matching
 from genesis.exchange.venue.orders import CANCELED, FILLED, OPEN, TRIGGERED, Order
 from genesis.exchange.venue.state import VenueState
-from genesis.exchange.venue.units import to_tick
-
-# How far from the mark price a market trigger may fill, in percent.
-TOLERANCE = 10
+from genesis.exchange.venue.units import TOLERANCE, within_percent
 
 
 class Triggers:
@@ -45,8 +42,7 @@ class Triggers:
             order.sz = order.orig = min(order.sz, abs(size))
         limit = order.px
         if order.trigger_market:
-            share = 100 + TOLERANCE if order.buy else 100 - TOLERANCE
-            limit = to_tick(market.mark * share // 100, market.spec.coarsest, up=order.buy)
+            limit = within_percent(market.mark, TOLERANCE, market.spec.coarsest, buy=order.buy)
         short = matching.take(order, limit)
         if order.status == FILLED:
             return

@@ -11,7 +11,7 @@ from genesis.exchange.venue.path import mixed
 from genesis.exchange.venue.placement import Placement, done
 from genesis.exchange.venue.schedule import Schedule
 from genesis.exchange.venue.state import VenueState
-from genesis.exchange.venue.units import MONEY, TOO_FINE, parse, show, show_money, to_tick
+from genesis.exchange.venue.units import MONEY, TOO_FINE, parse, show, show_money, within_percent
 
 Json = dict[str, Any]
 SLICE_MS = 30_000
@@ -114,8 +114,7 @@ class Twaps:
 
     def _trade(self, twap: Twap, size: int) -> None:
         market = self._state.markets[twap.asset]
-        share = 100 + _SLIPPAGE if twap.buy else 100 - _SLIPPAGE
-        px = to_tick(market.mark * share // 100, market.spec.coarsest, up=twap.buy)
+        px = within_percent(market.mark, _SLIPPAGE, market.spec.coarsest, buy=twap.buy)
         draft = Draft(
             market.spec,
             twap.buy,

@@ -16,6 +16,8 @@ RATE_DECIMALS = 10
 RATE = POW10[RATE_DECIMALS]
 TOO_FINE = -1
 _SIGNIFICANT = 5
+# How far from the mark price a market trigger and a liquidation may fill, in percent.
+TOLERANCE = 10
 
 
 class MalformedAction(ValueError):
@@ -56,6 +58,20 @@ def parse(text: object, decimals: int) -> int:
         if len(fraction) > decimals:
             return TOO_FINE
     return int(whole + fraction.ljust(decimals, "0"))
+
+
+def parse_money(text: object) -> int:
+    """Read an amount of money or of a token, in steps of 1e-8.
+
+    Raises
+    ------
+    MalformedAction
+        For anything that is none.
+    """
+    amount = parse(text, MONEY_DECIMALS)
+    if amount == TOO_FINE:
+        raise MalformedAction("an amount has at most eight decimals")
+    return amount
 
 
 def show(value: int, decimals: int) -> str:
@@ -109,6 +125,12 @@ def to_tick(price: int, coarsest: int, *, up: bool | None = None) -> int:
     if up is None:
         return ratio(price, step) * step
     return -(-price // step) * step if up else price // step * step
+
+
+def within_percent(price: int, percent: int, coarsest: int, *, buy: bool) -> int:
+    """Worst legal price so many percent from a price that an order may take, or a step beyond."""
+    share = 100 + percent if buy else 100 - percent
+    return to_tick(price * share // 100, coarsest, up=buy)
 
 
 def tick_at(price: int, coarsest: int) -> int:

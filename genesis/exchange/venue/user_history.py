@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import msgspec
+
+from genesis.domain.timeline import DAY_MS
 from genesis.exchange.venue.accounts import FILLS_KEPT, Account, Fill
-from genesis.exchange.venue.candles import DAY_MS
 from genesis.exchange.venue.settlement import shown_fill
 from genesis.exchange.venue.state import VenueState
 from genesis.exchange.venue.twap import shown_twap
@@ -129,25 +131,11 @@ def _joined(fills: list[Fill]) -> Fill:
     if len(fills) == 1:
         return first
     size = sum(fill.sz for fill in fills)
-    return Fill(
-        tid=first.tid,
-        oid=first.oid,
-        asset=first.asset,
-        buy=first.buy,
+    return msgspec.structs.replace(
+        first,
         px=ratio(sum(fill.px * fill.sz for fill in fills), size),
         sz=size,
-        ts_ms=first.ts_ms,
-        start=first.start,
-        direction=first.direction,
         profit=sum(fill.profit for fill in fills),
         fee=sum(fill.fee for fill in fills),
-        fee_token=first.fee_token,
-        crossed=first.crossed,
-        hash=first.hash,
-        cloid=first.cloid,
         builder_fee=sum(fill.builder_fee for fill in fills),
-        liquidated=first.liquidated,
-        mark=first.mark,
-        method=first.method,
-        twap=first.twap,
     )

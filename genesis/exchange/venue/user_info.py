@@ -5,9 +5,10 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
+from genesis.domain.timeline import DAY_MS
 from genesis.exchange.venue.accounts import COST, Account, Position
 from genesis.exchange.venue.admission import held
-from genesis.exchange.venue.candles import DAY_MS, format_day
+from genesis.exchange.venue.candles import format_day
 from genesis.exchange.venue.margin import (
     cross_margin,
     initial,

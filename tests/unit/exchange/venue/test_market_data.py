@@ -8,7 +8,8 @@ from decimal import Decimal
 
 import pytest
 
-from genesis.exchange.venue.candles import DAY_MS, INTERVALS, bucket, bucket_end
+from genesis.domain.timeline import DAY_MS
+from genesis.exchange.venue.candles import INTERVALS_MS, bucket, bucket_end
 from genesis.exchange.venue.core import VenueCore, VenueProfile
 from genesis.exchange.venue.path import FixedPath, SyntheticPath
 from genesis.exchange.venue.profile import STILL
@@ -74,7 +75,7 @@ def test_candles_are_made_of_the_tape(alive):
 
 def test_history_before_the_start_is_aligned_and_at_most_five_thousand_candles(alive):
     core, _ = alive
-    assert len(INTERVALS) == 14
+    assert len(INTERVALS_MS) == 14
     for interval in ("1m", "1h", "12h", "1d", "1w", "1M"):
         rows = core.market_info.candles("ETH", interval, 0)
         assert 0 < len(rows) <= 5000

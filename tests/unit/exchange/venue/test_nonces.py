@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from genesis.exchange.venue.nonces import DAY_MS, NonceBook
+from genesis.domain.timeline import DAY_MS
+from genesis.exchange.venue.nonces import NonceBook
 
 NOW = 1_700_000_000_000
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from genesis.exchange.venue.candles import DAY_MS
+from genesis.domain.timeline import DAY_MS
 from tests.unit.exchange.venue.venue_rig import ALICE, BOB, CAROL, Rig
 
 WALLET = "0x" + "1" * 40
