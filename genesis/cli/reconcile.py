@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from genesis.cli import render
+from genesis.cli.events import Run
 from genesis.cli.options import Json, home_of
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 def reconcile(
     ctx: typer.Context,
-    run: Annotated[str, typer.Argument(help="Trading run, or its beginning; else the last.")] = "",
+    run: Run = "",
     account: Annotated[
         str, typer.Option("--account", help="Account; needed where a run has several.")
     ] = "",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from genesis.cli import render
+from genesis.cli.events import Run
 from genesis.cli.options import Json, home_of
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 def trades(
     ctx: typer.Context,
-    run: Annotated[str, typer.Argument(help="Trading run, or its beginning; else the last.")] = "",
+    run: Run = "",
     bars: Annotated[
         int, typer.Option("--bars", min=1, help="Bars after a refused signal that judge it.")
     ] = 24,

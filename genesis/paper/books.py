@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from genesis.paper.beginning import account_of
 from genesis.paper.matching import PaperFill, PaperSymbol, positions_of
 from genesis.paper.outcomes import OrderOutcome, RoundTrip
 from genesis.paper.recording import order_outcome_of, round_trip_of
@@ -44,11 +45,6 @@ class Grid:
     def bar_of(self, ts_ms: int) -> int:
         """Place of the bar in which an instant lies."""
         return int(np.searchsorted(self.ts_ms, ts_ms, side="right")) - 1
-
-
-def account_of(strategy_id: str) -> str:
-    """Account of a strategy in a paper run: its own."""
-    return f"paper/{strategy_id}"
 
 
 def paper_symbols(
@@ -127,7 +123,7 @@ def rejected_opportunities(reader: EventReader) -> list[Rejected]:
     return [Rejected(stage, reason, count) for (stage, reason), count in counts.items()]
 
 
-def risk_impact(reader: EventReader, profile: str) -> RiskImpact:
+def risk_impact(reader: EventReader) -> RiskImpact:
     """Orders that risk looked at and refused, by rule."""
     assessed, refused = 0, Counter[str]()
     for event in reader.events(types=(EventType.RISK_ASSESSED,)):
@@ -136,4 +132,4 @@ def risk_impact(reader: EventReader, profile: str) -> RiskImpact:
         assessed += 1
         if not data.approved:
             refused[data.rule] += 1
-    return RiskImpact(profile, assessed, dict(refused))
+    return RiskImpact(assessed, dict(refused))

@@ -17,12 +17,10 @@ from genesis.domain.errors import RefusedError
 from genesis.domain.instrument import Instrument
 from genesis.evolution.identity import source_hash
 from genesis.exchange.paper.gateway import PaperGateway
+from genesis.paper.beginning import deployments_added, run_started
 from genesis.paper.recording import PerformanceRecorder
 from genesis.paper.settings import PaperMode, PaperSettings
-from genesis.strategy.strategy import Strategy
-from genesis.strategy.text import load_strategy
 from genesis.trading.bus import EventBus
-from genesis.trading.deployment import deployment_added
 from genesis.trading.events import Event, EventType
 from genesis.trading.feed import DataFeed, resume_after
 from genesis.trading.inbox import Inbox
@@ -37,7 +35,6 @@ from genesis.trading.payloads import (
     OrderQuery,
     OrderSubmit,
     RunFinished,
-    RunStarted,
 )
 from genesis.trading.recovery import ask_accounts
 from genesis.trading.schedule import TimerWheel
@@ -217,11 +214,6 @@ class PaperTradingEngine:
         self._build = build
         self._wall = wall
 
-    @property
-    def strategies(self) -> tuple[Strategy, ...]:
-        """Strategies of the run."""
-        return tuple(load_strategy(plain) for plain in self._settings.strategies)
-
     def run(
         self,
         stopped: Callable[[], bool] = _never,
@@ -306,27 +298,14 @@ class PaperTradingEngine:
 
     def _begin(self) -> None:
         """First events of a run, those that are not in its log: what it is, what trades in it."""
-        settings, anchor = self._settings, self._feed.anchor_ms
-        plain = {"mode": settings.mode.value, "market": settings.market, "limits": settings.limits}
-        plain |= {"costs": settings.costs, "execution": settings.execution}
-        run = RunStarted(self.core.desk.run, self._build, settings.mode.value, plain)
+        settings, desk, feed = self._settings, self.core.desk, self._feed
         if not self.session.resumed:
-            self._bus.publish(Event(run, anchor))
-        share = settings.capital / len(self._instruments)
-        for strategy in self.strategies:
-            for instrument in self._instruments:
-                added = deployment_added(
-                    f"{strategy.id}/{instrument.symbol}",
-                    strategy,
-                    f"paper/{strategy.id}",
-                    instrument,
-                    capital=share,
-                    interval_ms=self._feed.interval_ms,
-                    anchor_ms=anchor,
-                    options=settings.options,
-                )
-                if added.deployment not in self.core.desk.deployments:
-                    self._bus.publish(Event(added, anchor, added.deployment))
+            self._bus.publish(run_started(settings, desk.run, self._build, feed.anchor_ms))
+        rules = {one.symbol: one for one in self._instruments}
+        for event in deployments_added(
+            settings, desk, tuple(rules), rules.__getitem__, feed.interval_ms, feed.anchor_ms
+        ):
+            self._bus.publish(event)
 
     def _take_commands(self, driver: LockStep) -> None:
         """Publish what operators put into the inbox; each is removed once it is stored.

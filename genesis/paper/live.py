@@ -23,13 +23,12 @@ from genesis.exchange.hyperliquid.history import (
     past_bars,
     stored_candles,
 )
+from genesis.paper.beginning import deployments_added, run_started
 from genesis.paper.engine import PaperOutcome
 from genesis.paper.live_end import WindDown
 from genesis.paper.live_facts import LiveFacts
 from genesis.paper.settings import PaperMode, PaperSettings
-from genesis.strategy.text import load_strategy
 from genesis.trading.bus import EventBus
-from genesis.trading.deployment import deployment_added
 from genesis.trading.events import Event
 from genesis.trading.inbox import Inbox
 from genesis.trading.live import LiveDriver, MarketGate
@@ -39,7 +38,6 @@ from genesis.trading.payloads import (
     ConnectionChanged,
     OperatorCommand,
     RunFinished,
-    RunStarted,
 )
 from genesis.trading.progress import StageMonitor
 from genesis.trading.recovery import asked_since
@@ -273,28 +271,18 @@ class LivePaperEngine:
         self._gate.open()
 
     def _introduce(self, candles: Mapping[str, Candles]) -> None:
-        settings, facts = self._settings, self._facts
-        plain = {"mode": settings.mode.value, "market": settings.market, "limits": settings.limits}
-        plain |= {"costs": settings.costs, "execution": settings.execution}
-        run = RunStarted(self.core.desk.run, self._build, settings.mode.value, plain)
+        settings, facts, desk = self._settings, self._facts, self.core.desk
         if not self.session.resumed:
-            self._bus.publish(Event(run, facts.anchor_ms))
-        share = settings.capital / len(facts.symbols)
-        for strategy in map(load_strategy, settings.strategies):
-            for symbol in facts.symbols:
-                if f"{strategy.id}/{symbol}" in self.core.desk.deployments:
-                    continue
-                added = deployment_added(
-                    f"{strategy.id}/{symbol}",
-                    strategy,
-                    f"paper/{strategy.id}",
-                    self._instrument(symbol, candles[symbol]),
-                    capital=share,
-                    interval_ms=interval_ms(facts.interval),
-                    anchor_ms=facts.anchor_ms,
-                    options=settings.options,
-                )
-                self._bus.publish(Event(added, facts.anchor_ms, added.deployment))
+            self._bus.publish(run_started(settings, desk.run, self._build, facts.anchor_ms))
+
+        def instrument(symbol: str) -> Instrument:
+            return self._instrument(symbol, candles[symbol])
+
+        length = interval_ms(facts.interval)
+        for event in deployments_added(
+            settings, desk, facts.symbols, instrument, length, facts.anchor_ms
+        ):
+            self._bus.publish(event)
         self.session.loop.run_until_idle()
 
     def _instrument(self, symbol: str, candles: Candles) -> Instrument:

@@ -1,7 +1,7 @@
 """Parity: where a paper run owes its backtest every fill, and whether it pays.
 
-Same bars, ideal execution, risk that only watches: then bar, side, size, price and profit must be
-equal, and every difference is a fault. Reports add up over strategies, and count how often the
+Same bars, ideal execution, limits that refuse nothing: then bar, side, size, price and profit must
+be equal, and every difference is a fault. Reports add up over strategies, and count how often the
 situations occurred in which the two would part first.
 """
 

@@ -68,42 +68,34 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class RiskImpact:
-    """What the risk manager changed: orders refused, and those that a profile only noted.
+    """What the hard limits changed.
 
     Attributes
     ----------
-    profile : str
-        Active profile; ``observe`` notes everything but its hard limits.
     assessed : int
         Orders that were looked at.
     refused : mapping of str to int
         Orders that were not sent, by rule.
-    noted : mapping of str to int
-        Orders that were sent although a rule of an acting profile would have refused them.
     """
 
-    profile: str
     assessed: int = 0
     refused: Mapping[str, int] = field(default_factory=dict)
-    noted: Mapping[str, int] = field(default_factory=dict)
 
-    def rows(self) -> list[tuple[str, int, int]]:
-        """Rule, orders refused, orders only noted; the most frequent rule first."""
-        rules = {*self.refused, *self.noted}
-        rows = [(rule, self.refused.get(rule, 0), self.noted.get(rule, 0)) for rule in rules]
-        return sorted(rows, key=lambda row: (-row[1] - row[2], row[0]))
+    @property
+    def total(self) -> int:
+        """Orders that were not sent."""
+        return sum(self.refused.values())
+
+    def rows(self) -> list[tuple[str, int]]:
+        """Rule and orders refused; the most frequent rule first."""
+        return sorted(self.refused.items(), key=lambda row: (-row[1], row[0]))
 
     def to_plain(self) -> dict[str, Any]:
-        """JSON form, with the difference that the manager makes and would make."""
-        refused, noted = sum(self.refused.values()), sum(self.noted.values())
+        """JSON form."""
         return {
-            "profile": self.profile,
             "assessed": self.assessed,
             "refused": dict(self.refused),
-            "noted": dict(self.noted),
-            "refused_total": refused,
-            "noted_total": noted,
-            "refused_by_an_acting_profile": refused + noted,
+            "refused_total": self.total,
         }
 
 
@@ -225,7 +217,7 @@ def paper_report(
         provenance=provenance,
         strategies=tuple(sorted(made, key=lambda one: one.rank)),
         rejected=tuple(sorted(rejected, key=lambda one: (-one.count, one.stage, one.reason))),
-        risk=risk or RiskImpact("observe"),
+        risk=risk or RiskImpact(),
         settings=settings or {},
         warnings=tuple(warnings),
     )

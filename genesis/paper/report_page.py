@@ -39,7 +39,7 @@ def paper_page(report: PaperReport) -> str:
             "sections": sections,
             "tones": TONES,
             "quality": _quality(report),
-            "risk": report.risk.to_plain(),
+            "risk": report.risk,
             "provenance": _provenance(report),
             "money": money,
             "percent": percent,
@@ -86,7 +86,7 @@ def _run_tiles(report: PaperReport) -> list[tuple[str, str]]:
         ("Orders", number(sum(n.orders for n in numbers))),
         ("Faithful to the backtest", f"{faithful} of {len(judged)}" if judged else "–"),
         ("Rejected opportunities", number(sum(one.count for one in report.rejected))),
-        ("Refused by risk", number(sum(report.risk.refused.values()))),
+        ("Refused by risk", number(report.risk.total)),
     ]
 
 

@@ -116,6 +116,7 @@ def live_settings(
     import msgspec
 
     from genesis.domain.timeline import interval_ms
+    from genesis.paper.beginning import account_of
     from genesis.paper.live_facts import LiveFacts
     from genesis.paper.settings import PaperMode, PaperSettings
     from genesis.strategy.genome import warmup_bars
@@ -140,7 +141,7 @@ def live_settings(
         url=address,
         symbols=tuple(dict.fromkeys(symbols)),
         interval=interval,
-        accounts={f"paper/{one.id}": at for one, at in zip(strategies, accounts, strict=True)},
+        accounts={account_of(one.id): at for one, at in zip(strategies, accounts, strict=True)},
         anchor_ms=now - now % length - bars * length,
         trade_from_ms=now,
     )

@@ -47,8 +47,7 @@ def build_report(
             _entry(reader, strategy, settings, market, panel, grid) for strategy in strategies
         ]
         rejected = rejected_opportunities(reader)
-        profile = "observe" if settings.mode == "backtest-validation" else "hard limits"
-        risk = risk_impact(reader, profile)
+        risk = risk_impact(reader)
     _feed_back(workspace, entries, provenance)
     warnings = []
     if settings.mode == "testnet":

@@ -221,8 +221,3 @@ class Gateway(Protocol):
     def close(self) -> None:
         """Let go of connections; sends nothing."""
         ...
-
-
-def signed(side: Side, size: Decimal) -> Decimal:
-    """Size with the sign of its side."""
-    return size if side is Side.BUY else -size

@@ -9,8 +9,8 @@ from msgspec.structs import replace
 from genesis.trading.deployment import Deployment
 from genesis.trading.desk import Desk
 from genesis.trading.events import Event
-from genesis.trading.gateway import signed
 from genesis.trading.guard import RiskGuard
+from genesis.trading.money import by_side
 from genesis.trading.payloads import (
     Causality,
     OpportunityRejected,
@@ -129,7 +129,7 @@ class Planning:
         why = void
         risk_ids: tuple[str, ...] = ()
         if not why:
-            wanted = signed(intent.entry.side, intent.size.size)
+            wanted = by_side(intent.entry.side, intent.size.size)
             verdict = self._guard.judge(deployment, wanted, None, reduce_only=False)
             risk_ids = (self._guard.assess(deployment, signal, verdict),)
             why = "" if verdict.approved else verdict.text

@@ -9,9 +9,9 @@ from genesis.domain.ids import client_order_id
 from genesis.trading.deployment import Deployment
 from genesis.trading.desk import Desk
 from genesis.trading.events import Event
-from genesis.trading.gateway import OrderKind, OrderRequest, Side, Tif, signed
+from genesis.trading.gateway import OrderKind, OrderRequest, Side, Tif
 from genesis.trading.guard import RiskGuard
-from genesis.trading.money import exact
+from genesis.trading.money import by_side, exact
 from genesis.trading.order_manager import Change
 from genesis.trading.orders import Order, OrderState
 from genesis.trading.payloads import (
@@ -248,7 +248,7 @@ class ExecutionWorker:
         desk = self._desk
         verdict = self._guard.judge(
             deployment,
-            signed(side, size),
+            by_side(side, size),
             price,
             reduce_only=reduce_only,
             trigger=kind in (OrderKind.STOP, OrderKind.TARGET),

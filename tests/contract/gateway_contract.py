@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from genesis.trading.events import Event, Payload
-from genesis.trading.gateway import OrderKind, OrderRequest, Side, Tif, VenueFill, signed
+from genesis.trading.gateway import OrderKind, OrderRequest, Side, Tif, VenueFill
+from genesis.trading.money import by_side
 from genesis.trading.orders import VenueStatus, venue_status
 from genesis.trading.payloads import (
     OrderAccepted,
@@ -146,7 +147,7 @@ class GatewayContract:
         resting = bench.send(Side.BUY, "0.1", OrderKind.LIMIT, "90")
         state = bench.gateway.account_state(bench.account, 0)
         fills = sorted(bench.fills(), key=lambda f: f.ts_ms)
-        assert sum(signed(f.side, f.size) for f in fills) == D("-0.4") == bench.position()
+        assert sum(by_side(f.side, f.size) for f in fills) == D("-0.4") == bench.position()
         assert list(state.fills) == fills
         assert len({f.fill_id for f in fills}) == len(fills)
         (open_,) = state.orders

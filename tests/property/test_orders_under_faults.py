@@ -26,8 +26,8 @@ from genesis.trading.gateway import (
     Side,
     VenueFill,
     VenuePosition,
-    signed,
 )
+from genesis.trading.money import by_side
 from genesis.trading.order_manager import Change, OrderManager, OrderSettings
 from genesis.trading.orders import TERMINAL, OrderState
 from genesis.trading.payloads import (
@@ -152,7 +152,7 @@ class Exchange:
         return [OrderFilled(fill)]
 
     def account(self, now: int) -> AccountState:
-        size = sum((signed(f.side, f.size) for f in self.fills), Decimal(0))
+        size = sum((by_side(f.side, f.size) for f in self.fills), Decimal(0))
         positions = (VenuePosition(ACCOUNT, SYMBOL, size, Decimal(100)),) if size else ()
         orders = tuple(
             OpenOrder(
@@ -342,7 +342,7 @@ class World:
             self.advance(40 * TTL)
 
     def verify(self) -> None:
-        size = sum((signed(f.side, f.size) for f in self.exchange.fills), Decimal(0))
+        size = sum((by_side(f.side, f.size) for f in self.exchange.fills), Decimal(0))
         assert self.desk.ledger.position(ACCOUNT, SYMBOL) == size
         for client_id in self.seen:
             here = self.desk.orders.by_client(client_id)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from genesis.domain.ids import client_order_id
 from genesis.trading.events import Event, EventType
-from genesis.trading.gateway import signed
+from genesis.trading.money import by_side
 from genesis.trading.orders import OrderState, VenueStatus
 from genesis.trading.payloads import FundingPaid, OrderStatus, TradeIntent
 from genesis.trading.replay import Refold
@@ -88,7 +88,7 @@ def _books_agree(world: World, booked: list[tuple[str, str]]) -> None:
     for account, deposit in deposits.items():
         cash = Decimal(deposit)
         for fill in world.venue.fills[account]:
-            cash -= signed(fill.side, fill.size) * fill.price + fill.fee
+            cash -= by_side(fill.side, fill.size) * fill.price + fill.fee
         for event in world.venue.fundings[account]:
             assert isinstance(event.data, FundingPaid)
             cash -= event.data.amount

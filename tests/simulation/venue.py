@@ -23,8 +23,8 @@ from genesis.trading.gateway import (
     Side,
     Sink,
     VenueFill,
-    signed,
 )
+from genesis.trading.money import by_side
 from genesis.trading.payloads import (
     BarClosed,
     BarOpened,
@@ -151,7 +151,7 @@ class Venue:
 
     def position(self, account: str, symbol: str) -> Decimal:
         """Position that the fills add up to."""
-        sizes = (signed(f.side, f.size) for f in self.fills[account] if f.symbol == symbol)
+        sizes = (by_side(f.side, f.size) for f in self.fills[account] if f.symbol == symbol)
         return sum(sizes, Decimal(0))
 
 

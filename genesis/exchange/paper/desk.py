@@ -17,8 +17,8 @@ from genesis.domain.instrument import Instrument
 from genesis.exchange.paper.market import Market
 from genesis.exchange.paper.state import PaperBook, PaperOrder
 from genesis.trading.events import Event, Payload
-from genesis.trading.gateway import OrderKind, Side, Sink, VenueFill, VenueFunding, signed
-from genesis.trading.money import exact
+from genesis.trading.gateway import OrderKind, Side, Sink, VenueFill, VenueFunding
+from genesis.trading.money import by_side, exact
 from genesis.trading.orders import VenueStatus
 from genesis.trading.payloads import FundingPaid, OrderCanceled, OrderFilled, OrderRejected
 
@@ -302,7 +302,7 @@ class Desk:
             cause=cause,
             latency_ms=latency,
         )
-        book.move(signed(side, size), price)
+        book.move(by_side(side, size), price)
         self.revalue(book)
         kept = self.fills.get(book.account)
         if kept is None:

@@ -84,7 +84,7 @@ def sample_report() -> PaperReport:
         ),
         [_entry(3, faulty=True), _entry(1, faulty=False), _entry(5, faulty=False, shadowed=False)],
         [Rejected("risk", f"max_position {EVIL}", 12), Rejected("size", "below_min_notional", 33)],
-        RiskImpact("observe", 500, {"rate": 2}, {"daily_loss": 11, "max_gross": 30}),
+        RiskImpact(500, {"rate": 2, "daily_loss": 11, "max_gross": 30}),
         {"capital": CAPITAL, "note": EVIL},
         [f"No funding series for BBBUSDT {EVIL}"],
     )  # fmt: skip

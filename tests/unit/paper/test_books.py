@@ -130,12 +130,11 @@ def test_refusals_are_counted_by_stage_and_rule(ran: Ran) -> None:
     with EventReader(folder) as reader:
         rejected = rejected_opportunities(reader)
         data = [e.data for e in reader.events(types=[T.OPPORTUNITY_REJECTED])]
-        impact = risk_impact(reader, "observe")
+        impact = risk_impact(reader)
     assert sum(one.count for one in rejected) == len(data)
     assert {(one.stage, one.reason) for one in rejected} == {
         (d.stage, d.reason) for d in data if isinstance(d, OpportunityRejected)
     }
-    assert impact.profile == "observe"
     refused = sum(impact.refused.values())
     assert 0 < refused < impact.assessed
     assert set(impact.refused) <= {"max_orders_per_minute", "max_daily_loss"}

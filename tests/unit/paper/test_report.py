@@ -98,7 +98,7 @@ def test_the_plain_form_is_json_and_bounded(report: PaperReport) -> None:
     assert set(first["equity"]) == {"paper", "backtest"}
     assert len(first["equity"]["paper"]["ts_ms"]) <= 602
     assert plain["provenance"]["state_hash"] == "s" * 64
-    assert plain["risk_impact"]["refused_by_an_acting_profile"] == 2 + 41
+    assert plain["risk_impact"]["refused_total"] == 2 + 41
     assert [row["count"] for row in plain["rejected"]] == [33, 12]
     assert sum(plain["quality"].values()) == sum(
         sum(one["performance"]["quality"].values()) for one in plain["strategies"]
