@@ -183,13 +183,7 @@ class StartChecks:
         if rule is None:
             return False
         action = sdk.cancel_by_oid_action(rule.asset, int(shapes.oid(row)))
-        reply = await self._sender.send(
-            action,
-            bound,
-            Priority.CANCEL,
-            expires_ms=self._sender.expiry(0),
-            closed=lambda: "",
-        )
+        reply = await self._sender.send(action, bound, Priority.CANCEL)
         done = reply.verdict is Verdict.DONE
         return done and statuses(reply.body)[0].kind == "success"
 
@@ -227,13 +221,7 @@ class StartChecks:
         action: dict[str, Any] = sdk.leverage_action(
             rule.asset, wanted, cross=not self._settings.isolated
         )
-        reply = await self._sender.send(
-            action,
-            bound,
-            Priority.ORDER,
-            expires_ms=self._sender.expiry(0),
-            closed=lambda: "",
-        )
+        reply = await self._sender.send(action, bound, Priority.ORDER)
         if reply.verdict is not Verdict.DONE:
             raise RefusedError(f"the leverage of {rule.coin} cannot be set", why=reply.text)
         return wanted

@@ -31,10 +31,6 @@ _PATIENCE_S = 60.0
 _CLOSING_S = 5.0
 
 
-def _has_client_id(client_id: str) -> bool:
-    return bool(client_id)
-
-
 class HyperliquidGateway:
     """Live orders and accounts.
 
@@ -65,7 +61,7 @@ class HyperliquidGateway:
         key: AgentKey,
         waits: Waits,
         *,
-        ours: Callable[[str], bool] = _has_client_id,
+        ours: Callable[[str], bool] = bool,
     ) -> None:
         self.settings = settings
         self._waits = waits

@@ -11,7 +11,7 @@ from genesis.domain.instrument import Instrument
 from genesis.domain.timeline import interval_ms
 from genesis.exchange.hyperliquid.gateway import HyperliquidGateway
 from genesis.exchange.hyperliquid.rules import MarketRule
-from genesis.exchange.hyperliquid.shapes import UNREADABLE
+from genesis.exchange.hyperliquid.shapes import UNREADABLE, candle
 from genesis.trading.events import Event
 from genesis.trading.payloads import BarClosed, BarOpened, BarRange, CandlesReady
 from genesis.trading.plausible import bar_fault
@@ -40,16 +40,7 @@ def stored_candles(
         }
         rows = gateway.info({"type": "candleSnapshot", "req": wanted})
         try:
-            candles = {
-                int(row["t"]): (
-                    float(row["o"]),
-                    float(row["h"]),
-                    float(row["l"]),
-                    float(row["c"]),
-                    float(row["v"]),
-                )
-                for row in rows
-            }
+            candles = {int(row["t"]): candle(row) for row in rows}
         except UNREADABLE as error:
             raise InfrastructureError(
                 f"the candles of {symbol} cannot be read", why=f"{type(error).__name__}: {error}"

@@ -18,7 +18,7 @@ from genesis.domain.errors import DataError, InfrastructureError
 from genesis.domain.timeline import HOUR_MS, interval_ms
 from genesis.exchange.hyperliquid.delivery import Delivery
 from genesis.exchange.hyperliquid.settings import StreamSettings
-from genesis.exchange.hyperliquid.shapes import UNREADABLE, Json
+from genesis.exchange.hyperliquid.shapes import UNREADABLE, Json, candle
 from genesis.exchange.hyperliquid.stream import Stream
 from genesis.exchange.hyperliquid.transport import Transport
 from genesis.exchange.hyperliquid.waits import Waits
@@ -218,13 +218,7 @@ class MarketFeed:
 
     def _pass(self, symbol: str, row: Json, *, final: bool = False) -> None:
         open_ms = int(row["t"])
-        values = (
-            float(row["o"]),
-            float(row["h"]),
-            float(row["l"]),
-            float(row["c"]),
-            float(row["v"]),
-        )
+        values = candle(row)
         self._newest[symbol] = max(self._newest.get(symbol, open_ms), open_ms)
         self.live.candle(symbol, open_ms, values, final=final)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from genesis.domain.clock import Clock
 from genesis.domain.errors import RefusedError, StorageError
 from genesis.exchange.hyperliquid.settings import private_folder
+from genesis.market.atomic_file import sync_folder
 
 AHEAD_MS = 5_000
 """How far ahead nonces are stored at once: one write to disk serves as many requests."""
@@ -121,11 +122,7 @@ class NonceStore:
             finally:
                 os.close(handle)
             os.replace(temporary, self._path)
-            folder = os.open(self._path.parent, os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            sync_folder(self._path.parent)
         except OSError as error:
             raise StorageError(f"{self._path} cannot be written", why=str(error)) from None
         self._mark = mark

@@ -112,7 +112,7 @@ class OrderDesk:
             action,
             bound,
             Priority.CANCEL if order.reduce_only else Priority.ORDER,
-            expires_ms=self._sender.expiry(order.expires_ms),
+            asked_ms=order.expires_ms,
             closed=lambda: self._closed(order, bound),
         )
 
@@ -195,7 +195,7 @@ class OrderDesk:
                 sdk.modify_action(target, row),
                 bound,
                 Priority.CANCEL if order.reduce_only else Priority.ORDER,
-                expires_ms=self._sender.expiry(order.expires_ms),
+                asked_ms=order.expires_ms,
                 closed=lambda: self._closed(order, bound),
             )
         except GenesisError as error:
@@ -211,11 +211,10 @@ class OrderDesk:
             # The change stays: news of another number may still tell that it was made.
             self._teller.unknown(order.client_id, "modify", f"{reply.reason}: {reply.text}")
             return
-        one = statuses(reply.body)[0] if reply.verdict is Verdict.DONE else None
-        if one is None or one.kind == "error":
+        one = _about_one(reply)
+        if one.kind == "error":
             ticket.change = None
-            reason, text = (reply.reason, reply.text) if one is None else (one.reason, one.text)
-            self._teller.rejected(order.client_id, "modify", reason, text)
+            self._teller.rejected(order.client_id, "modify", one.reason, one.text)
             return
         if one.kind not in ("resting", "filled"):
             self._teller.unknown(order.client_id, "modify", f"unreadable answer: {one.text}")
@@ -243,20 +242,14 @@ class OrderDesk:
         if bound is None or rule is None or (ticket is not None and ticket.refused):
             self._teller.rejected(client_id, "cancel", "not_open", "it is not at the exchange")
             return
-        reply = await self._sender.send(
-            sdk.cancel_action(rule.asset, client_id),
-            bound,
-            Priority.CANCEL,
-            expires_ms=self._sender.expiry(0),
-            closed=lambda: "",
-        )
+        action = sdk.cancel_action(rule.asset, client_id)
+        reply = await self._sender.send(action, bound, Priority.CANCEL)
         if reply.verdict is Verdict.UNKNOWN:
             self._teller.unknown(client_id, "cancel", f"{reply.reason}: {reply.text}")
             return
-        one = statuses(reply.body)[0] if reply.verdict is Verdict.DONE else None
-        if one is None or one.kind == "error":
-            reason, text = (reply.reason, reply.text) if one is None else (one.reason, one.text)
-            self._teller.rejected(client_id, "cancel", reason, text)
+        one = _about_one(reply)
+        if one.kind == "error":
+            self._teller.rejected(client_id, "cancel", one.reason, one.text)
         elif one.kind == "success":
             await self._status.canceled(bound, client_id, symbol)
         else:
@@ -319,3 +312,10 @@ class OrderDesk:
             kind=kind,
             client_id=order.client_id,
         )
+
+
+def _about_one(reply: Reply) -> OneStatus:
+    """Answer about the one order of a request; a refusal of the request is one of the order."""
+    if reply.verdict is Verdict.REFUSED:
+        return OneStatus("error", reason=reply.reason, text=reply.text)
+    return statuses(reply.body)[0]

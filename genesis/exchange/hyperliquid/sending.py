@@ -16,6 +16,10 @@ from genesis.exchange.hyperliquid.waits import Waits, within
 _FATAL = ("signer", "signature")
 
 
+def _open() -> str:
+    return ""
+
+
 class Sender:
     """Sends actions, each at most once and never late.
 
@@ -49,19 +53,14 @@ class Sender:
         self.dead = ""
         self.longest_signing_s = 0.0
 
-    def expiry(self, asked_ms: int) -> int:
-        """Until when the exchange may accept what is sent now."""
-        latest = self._waits.now_ms() + self._expiry_ms
-        return min(asked_ms, latest) if asked_ms else latest
-
     async def send(
         self,
         action: Json,
         bound: BoundAccount,
         priority: Priority,
         *,
-        expires_ms: int,
-        closed: Callable[[], str],
+        asked_ms: int = 0,
+        closed: Callable[[], str] = _open,
     ) -> Reply:
         """Send an action when the budget lets it.
 
@@ -70,13 +69,16 @@ class Sender:
         action : dict
         bound : BoundAccount
         priority : Priority
-        expires_ms : int
+        asked_ms : int
+            Latest instant at which it may be accepted; 0 where it may take as long as any.
             What waited longer is not sent.
         closed : callable
             Why it may not be sent, asked again after the wait.
         """
         if self.dead:
             return _refused("signer", self.dead)
+        latest_ms = self._waits.now_ms() + self._expiry_ms
+        expires_ms = min(asked_ms, latest_ms) if asked_ms else latest_ms
         try:
             left = max((expires_ms - self._waits.now_ms()) / 1000.0, 0.001)
             await within(self._waits, left, self._transport.budget.spend(1, priority))

@@ -103,6 +103,12 @@ def funding(row: Json, account: str) -> VenueFunding:
     )
 
 
+def candle(row: Json) -> tuple[float, float, float, float, float]:
+    """Open, high, low, close and volume of a candle."""
+    opened, high, low, close, volume = (float(row[name]) for name in "ohlcv")
+    return opened, high, low, close, volume
+
+
 def kind_of(row: Json) -> OrderKind:
     """Kind of an open order as the front end names it."""
     if row.get("isTrigger"):

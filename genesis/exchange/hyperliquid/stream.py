@@ -164,12 +164,9 @@ class Stream:
             self._why = f"{type(fault).__name__}: {fault}" if fault is not None else ""
         return self._why or "the exchange closed the connection"
 
-    def _open(self) -> Any:
+    async def _open(self) -> aiohttp.ClientWebSocketResponse:
         # A half-open connection must not hold us up when it is closed.
         timeout = aiohttp.ClientWSTimeout(ws_close=1.0)
-        return self._connect(timeout)
-
-    async def _connect(self, timeout: aiohttp.ClientWSTimeout) -> aiohttp.ClientWebSocketResponse:
         return await self._session().ws_connect(
             self._url, timeout=timeout, autoping=True, max_msg_size=0
         )

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
 from typing import Any
 
 import aiohttp
@@ -98,7 +97,6 @@ class Transport:
         # Exits do not queue behind entries that hang.
         self.lanes = {priority: asyncio.Semaphore(_AT_ONCE) for priority in Priority}
         self.sent = 0
-        self.told: Callable[[str], None] = lambda _: None
 
     @property
     def session(self) -> aiohttp.ClientSession:
@@ -230,7 +228,6 @@ class Transport:
     def _limited(self) -> None:
         self.budget.refused(self._pause_s * (1.0 + 0.5 * self._random.random()))
         self._pause_s = min(2.0 * self._pause_s, _LONGEST_PAUSE_S)
-        self.told("the exchange says 429: requests pause")
 
     async def _post(self, path: str, body: bytes) -> tuple[int, bytes]:
         async with self.session.post(self._url + path, data=body, headers=_JSON) as response:

@@ -20,6 +20,7 @@ import msgspec
 
 from genesis.domain.errors import StorageError
 from genesis.exchange.paper.gateway import PaperGateway
+from genesis.market.atomic_file import sync_folder
 from genesis.trading.events import Event, EventType, Payload
 from genesis.trading.gateway import OrderRequest
 from genesis.trading.payloads import PAYLOADS
@@ -106,9 +107,7 @@ class TruthFile:
                 fix="end it first, or give another file",
             ) from None
         if sync:  # the name of a new file is on disk before anything in it counts
-            folder = os.open(path.parent, os.O_RDONLY)
-            os.fsync(folder)
-            os.close(folder)
+            sync_folder(path.parent)
 
     def append(self, line: Mapping[str, Any], *, durable: bool) -> None:
         """Write one line whole."""

@@ -17,6 +17,7 @@ from zlib import crc32
 import msgspec
 
 from genesis.domain.errors import RefusedError, StorageError
+from genesis.market.atomic_file import sync_folder, write_atomic
 
 Json = dict[str, Any]
 SCHEMA = 1
@@ -64,7 +65,7 @@ class Journal:
             os.ftruncate(self._file, 0)
             self._write(_line(first))
             self.sync()
-            self._sync_folder()
+            sync_folder(folder)
 
     def _check(self, first: Json) -> None:
         with self._path.open("rb") as file:
@@ -112,14 +113,6 @@ class Journal:
         """Put everything written so far on the disk."""
         os.fdatasync(self._file)
 
-    def _sync_folder(self) -> None:
-        """Make the names in the folder as durable as what is in the files."""
-        handle = os.open(self._folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-
     def entries(self, offset: int) -> Iterator[Json]:
         """Read entries from a place in the log; 0 is its beginning, behind the header."""
         with self._path.open("rb") as file:
@@ -138,13 +131,7 @@ class Journal:
         offset = self.end
         data = msgspec.json.encode({"offset": offset, "state": state})
         target = self._folder / f"snapshot-{offset:016d}.json"
-        partial = target.with_suffix(".part")
-        with partial.open("wb") as file:
-            file.write(b"%08x " % crc32(data) + data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(target)
-        self._sync_folder()
+        write_atomic(target, lambda file: file.write(b"%08x " % crc32(data) + data))
         for old in sorted(self._folder.glob("snapshot-*.json"))[:-_SNAPSHOTS_KEPT]:
             old.unlink()
 
