@@ -54,7 +54,6 @@ def test_ten_thousand_random_fills_agree_with_exact_fractions():
     for user in USERS[:2]:
         isolated = {"type": "updateLeverage", "asset": 5, "isCross": False, "leverage": 5}
         rig.act(user, isolated)
-    rig.core.user_info.clearinghouse_state(ALICE)
     _trade_randomly(rig, random.Random(5), 10_000)
     total = 0
     marks = {coin: Fraction(SPECS[coin].start_price) for coin in COINS}

@@ -8,11 +8,8 @@ from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
-from genesis.exchange.venue.clock import VenueClock
-from genesis.exchange.venue.core import VenueCore, VenueMeta, VenueProfile
+from genesis.exchange.venue.core import VenueProfile
 from genesis.exchange.venue.limits import LimitProfile
-from genesis.exchange.venue.threaded import ThreadedVenue
-from genesis.exchange.venue.venue import Venue
 from genesis.trading.events import Event
 from genesis.trading.gateway import OrderKind, Side
 from genesis.trading.payloads import AlertRaised, OrderAccepted, OrderCanceled, OrderRejected
@@ -22,6 +19,7 @@ from tests.integration.hyperliquid.live_rig import (
     MASTER,
     START,
     LiveRig,
+    live_rig,
     order,
 )
 from tests.integration.hyperliquid.stream_faults import FastWaits
@@ -65,19 +63,9 @@ class Soak:
 def soak(folder: Path, seconds: float, address_start: int, factor: float = 10.0) -> Soak:
     """Send orders and cancel them for a while, then cancel what is left."""
     out, clock = Soak(), FastClock(factor)
-    core = VenueCore(
-        VenueMeta.default(), seed=7, profile=VenueProfile(step_ms=0), now_ms=clock.now_ms()
-    )
-    limits = LimitProfile(address_start=address_start)
-    venue = Venue(core, VenueClock(clock), limits=limits)
-    folder.mkdir(parents=True, exist_ok=True)
-    with ThreadedVenue(venue) as running:
-        rig = LiveRig(running, folder)
-        try:
-            _run(rig, FastWaits(venue.clock, factor), seconds, out)
-        finally:
-            for gateway in rig.gateways:
-                gateway.close()
+    profile, limits = VenueProfile(step_ms=0), LimitProfile(address_start=address_start)
+    with live_rig(folder, profile=profile, limits=limits, scripted=False, clock=clock) as rig:
+        _run(rig, FastWaits(rig.venue.clock, factor), seconds, out)
     return out
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from genesis.domain.clock import Clock
 from genesis.exchange.hyperliquid.gateway import HyperliquidGateway
 from genesis.exchange.hyperliquid.keys import AgentKey
 from genesis.exchange.hyperliquid.settings import (
@@ -35,13 +36,7 @@ START = 1_760_000_000_000
 MASTER = "0x" + "a1" * 20
 KEY = "0x" + "5e" * 31 + "01"
 ACCOUNT, COIN = "live/one", "SOL"
-AMPLE = LimitProfile(
-    ip_weight=10**9,
-    address_start=10**9,
-    ws_connections=1000,
-    ws_new_a_minute=10**9,
-    ws_messages_a_minute=10**9,
-)
+AMPLE = LimitProfile.unlimited()
 _NUMBERS = itertools.count(1)
 
 
@@ -108,7 +103,16 @@ class LiveRig:
         self.call(self.venue.faults.clear)
 
     def fills(self, user: str = MASTER) -> list[dict[str, Any]]:
-        return list(self.info("userFillsByTime", user, startTime=0))
+        """Every fill, of pages of two thousand that include both their bounds."""
+        found: dict[int, dict[str, Any]] = {}
+        start = 0
+        while True:
+            page = self.info("userFillsByTime", user, startTime=start)
+            before = len(found)
+            found |= {row["tid"]: row for row in page}
+            if len(page) < 2_000 or len(found) == before:
+                return list(found.values())
+            start = max(row["time"] for row in page)
 
     def position(self, coin: str = COIN, user: str = MASTER) -> Decimal:
         rows = self.info("clearinghouseState", user)["assetPositions"]
@@ -149,13 +153,14 @@ def live_rig(
     profile: VenueProfile | None = None,
     limits: LimitProfile = AMPLE,
     scripted: bool = True,
+    clock: Clock | None = None,
 ) -> Iterator[LiveRig]:
     """A running venue; every gateway that it made is closed at the end."""
     folder.mkdir(parents=True, exist_ok=True)
-    system = SystemClock()
-    start = START if scripted else system.now_ms()
+    real = clock or SystemClock()
+    start = START if scripted else real.now_ms()
     core = VenueCore(VenueMeta.default(), seed=7, profile=profile or VenueProfile(), now_ms=start)
-    venue = Venue(core, VenueClock(system, start if scripted else None), limits=limits)
+    venue = Venue(core, VenueClock(real, start if scripted else None), limits=limits)
     with ThreadedVenue(venue) as running:
         rig = LiveRig(running, folder)
         try:

@@ -103,18 +103,10 @@ def _judge(rig: LiveRig, trader: Trader, out: Outcome) -> None:
     there = Counter[str]()
     for row in fills:
         there[row["cloid"]] += Decimal(row["sz"])  # type: ignore[assignment]
-    placed = Counter(row["order"]["cloid"] for row in rig.info("historicalOrders"))
-    out.duplicates = sum(
-        len(
-            {
-                row["order"]["oid"]
-                for row in rig.info("historicalOrders")
-                if row["order"]["cloid"] == c
-            }
-        )
-        > 1
-        for c in placed
-    )
+    placed: dict[str, set[int]] = {}
+    for row in rig.info("historicalOrders"):
+        placed.setdefault(row["order"]["cloid"], set()).add(row["order"]["oid"])
+    out.duplicates = sum(len(oids) > 1 for oids in placed.values())
     for one in trader.orders._orders():
         client_id = one.request.client_id
         if one.filled != there[client_id]:

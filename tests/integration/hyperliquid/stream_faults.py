@@ -131,15 +131,7 @@ def _fault(
 
 
 def _judge(rig: LiveRig, trader: Trader, out: Report) -> None:
-    there = {}
-    start = 0
-    while True:  # pages of two thousand, both bounds included
-        page = rig.info("userFillsByTime", startTime=start)
-        fresh = {str(row["tid"]): row for row in page if str(row["tid"]) not in there}
-        there |= fresh
-        if len(page) < 2_000 or not fresh:
-            break
-        start = max(row["time"] for row in page)
+    there = [str(row["tid"]) for row in rig.fills()]
     if sorted(trader.booked) != sorted(there):
         out.disagree.append(f"{len(trader.booked)} fills here, {len(there)} there")
     if trader.position[COIN] != rig.position():

@@ -26,7 +26,7 @@ from genesis.exchange.venue.threaded import ThreadedVenue
 from genesis.exchange.venue.venue import Venue
 from genesis.system.clock import SystemClock
 
-AMPLE = LimitProfile(ip_weight=10**9, ws_connections=1000, ws_new_a_minute=10**9)
+AMPLE = msgspec.structs.replace(LimitProfile.unlimited(), address_start=10_000)
 GTC: Any = {"limit": {"tif": "Gtc"}}
 IOC: Any = {"limit": {"tif": "Ioc"}}
 ALO: Any = {"limit": {"tif": "Alo"}}
