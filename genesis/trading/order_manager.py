@@ -301,20 +301,23 @@ class OrderManager(OrderMoves):
             if data.venue_id not in (*order.legs, *order.ended_legs):
                 self._alert(change, "critical", f"modified although it is {order.state.value}")
             return change
-        stale = data.venue_id == order.venue_id and (
-            order.asked_size != data.size or order.asked_price != data.price
-        )
-        late = data.venue_id in order.legs and data.venue_id != order.venue_id
+        same, now = data.venue_id == order.venue_id, event.recorded_ms
+        late = data.venue_id in order.legs and not same
+        stale = same and (order.asked_size != data.size or order.asked_price != data.price)
+        if stale and order.asked_size is None and not order.has(data.size, data.price):
+            # An older request may have arrived again, after the one that was confirmed.
+            self._lose(change, now, "modify", f"it became {data.size} at {data.price} unasked")
+            return change
         if stale or late:
             return change
         self._index.name(order, data.venue_id)
         self._replaced(order, data.price, data.size)
         if order.venue_id in order.ended_legs:
-            self._end(change, Move.CANCELED, event.recorded_ms, "canceled after a modification")
+            self._end(change, Move.CANCELED, now, "canceled after a modification")
         elif order.filled >= order.size:
-            self._move(change, Move.FULL_FILL, event.recorded_ms)
+            self._move(change, Move.FULL_FILL, now)
         else:
-            self._move(change, reopening(order), event.recorded_ms)
+            self._move(change, reopening(order), now)
         change.moved = True
         return change
 
@@ -412,7 +415,7 @@ class OrderManager(OrderMoves):
         return Change(again, None, moved=True)
 
     def doubt(self, order_id: str, why: str, event: Event) -> Change:
-        """Treat an order as UNKNOWN, because the exchange does not list it; it is asked for."""
+        """Treat an order as UNKNOWN, as the exchange lists it otherwise or not; it is asked for."""
         order = self.get(order_id)
         change = Change(order, order.state if order else None)
         if order is not None and order.live and order.state is not OrderState.INTENT:

@@ -206,6 +206,8 @@ class OrderMoves:
             elif replaced:
                 self._replaced(order, order.asked_price, order.asked_size)
             order.asked_price = order.asked_size = None
+        elif order.state is OrderState.UNKNOWN and data.size > ZERO:
+            self._adopt_terms(change, data)
         order.final = None
         self._move(change, opening(order), now)
         if doubt and order.cancel_reason and order.state is not OrderState.UNKNOWN:
@@ -213,6 +215,16 @@ class OrderMoves:
                 self._ask_cancel(change, now)
             else:
                 self._alert(change, "critical", "the exchange does not cancel it")
+
+    def _adopt_terms(self, change: Change, data: OrderStatus) -> None:
+        """What rests at the exchange is what can fill, whatever was wanted last."""
+        order = change.order
+        assert order is not None
+        if order.price is None or order.has(data.size, data.price):
+            return
+        self._replaced(order, data.price, data.size)
+        text = f"the exchange has it as {data.size} at {data.price}"
+        self._alert(change, "warning", text)
 
     def _settled(self, order: Order, data: OrderStatus) -> bool:
         """Whether a status tells what became of a modification that is under way, if one is."""

@@ -302,6 +302,10 @@ class Order(msgspec.Struct):
         asked = self.asked_size
         return self.size if asked is None or asked < self.size else asked
 
+    def has(self, size: Decimal, price: Decimal | None) -> bool:
+        """Whether these are its terms."""
+        return self.size == size and self.price == price
+
     @property
     def remaining(self) -> Decimal:
         """What may still fill; zero for an order that is over."""

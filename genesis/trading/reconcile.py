@@ -1,9 +1,9 @@
 """Reconciliation: what an exchange says about an account beside what the ledger holds.
 
 Fills and funding that are missing here are facts and are always booked, once, by the way that
-all of them take. An order that the exchange does not list becomes UNKNOWN and is asked for. What
-is left (a position that its fills do not explain, an order that nobody here sent) halts new risk
-until a person has the difference adopted.
+all of them take. An order that the exchange does not list, or lists with other terms, becomes
+UNKNOWN and is asked for. What is left (a position that its fills do not explain, an order that
+nobody here sent) halts new risk until a person has the difference adopted.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _OPEN = (OrderState.RESTING, OrderState.PARTIAL, OrderState.TRIGGER_WAIT)
 
 
 class Kind(StrEnum):
-    """Kinds of differences; the first four resolve themselves."""
+    """Kinds of differences; the first five resolve themselves."""
 
     FILL_MISSING = "fill_missing"
     FUNDING_MISSING = "funding_missing"
@@ -67,6 +67,7 @@ _SELF_HEALING = (
     Kind.FUNDING_MISSING,
     Kind.ORDER_ABSENT,
     Kind.ORDER_KNOWN_AGAIN,
+    Kind.ORDER_DIFFERS,
 )
 
 
@@ -207,7 +208,7 @@ def _order(order: Order, there: OpenOrder) -> list[Difference]:
     if order.state in (OrderState.UNKNOWN, OrderState.SUBMITTED):
         text = f"order {name} is {order.state.value} here and rests at the exchange"
         return [Difference(Kind.ORDER_KNOWN_AGAIN, symbol, text, found=there, order_id=name)]
-    if order.state in _OPEN and (order.size != there.size or order.price != there.price):
+    if order.state in _OPEN and not order.has(there.size, there.price):
         text = (
             f"order {name}: {order.size} at {order.price} here,"
             f" {there.size} at {there.price} at the exchange"
@@ -269,6 +270,8 @@ class Reconciler:
                 emit.append(OrderFilled(one.fill))
             elif one.kind is Kind.ORDER_ABSENT:
                 changes.append(orders.doubt(one.order_id, "the exchange does not list it", event))
+            elif one.kind is Kind.ORDER_DIFFERS and not adopt:
+                changes.append(orders.doubt(one.order_id, one.text, event))
             elif one.kind is Kind.ORDER_KNOWN_AGAIN or (adopt and one.found is not None):
                 order_id = one.order_id or ids.new("ORD", event.ts_ms)
                 changes.append(orders.adopt(_unbooked(one, found), order_id, event))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import msgspec
 import pytest
 
@@ -11,11 +13,12 @@ from genesis.trading.order_manager import OrderSettings
 from genesis.trading.orders import OrderState
 from genesis.trading.payloads import (
     OperatorCommand,
+    OrderModified,
     OrderStatus,
     OrderUnknown,
     TradeIntent,
 )
-from tests.unit.trading.core_rig import HOUR, NAKED, Rig, Script
+from tests.unit.trading.core_rig import GUARDED, HOUR, NAKED, Rig, Script
 
 SLOW = DeploymentOptions(algorithm="twap", slices=3, spacing_ms=10 * 60_000, order_ttl_ms=HOUR)
 ICEBERG = DeploymentOptions(algorithm="iceberg", slices=3)
@@ -130,3 +133,42 @@ def test_an_order_is_full_at_the_size_that_the_exchange_has() -> None:
     rig.say(OrderStatus(order.client_id, "filled", "v1", order.size, rig.clock.now_ms()))
     assert full.state is OrderState.FILLED
     assert full.size == order.size
+
+
+def test_a_stop_that_an_older_request_changed_again_is_asked_for_and_put_right() -> None:
+    """The network delivered a request to modify twice, its second time after a later one."""
+    exchange = Script()
+    rig = Rig(GUARDED, exchange=exchange)
+    rig.warm()
+    rig.bar(wish="long")
+    entry = exchange.submitted[0]
+    rig.fill(entry, size="20")
+    rig.fill(entry, size="30")
+    stop = rig.core.desk.orders.get(rig.deployment.stop_order)
+    assert stop is not None
+    assert (stop.state, stop.size) == (OrderState.TRIGGER_WAIT, 50)
+    older, price, venue_id = Decimal(20), stop.price, stop.venue_id
+    before = len(exchange.modified)
+    rig.say(OrderModified(stop.request.client_id, venue_id, price, older))
+    assert stop.state is OrderState.UNKNOWN
+    assert exchange.queried[-1] == stop.request.client_id
+    told = OrderStatus(
+        stop.request.client_id, "trigger_wait", venue_id, size=older, price=price, venue_ms=1
+    )
+    rig.say(told)
+    assert exchange.modified[before:] == [wanted := exchange.modified[-1]]
+    assert (wanted.client_id, wanted.size, wanted.price) == (stop.request.client_id, 50, price)
+    assert (stop.state, stop.size) == (OrderState.TRIGGER_WAIT, 50)
+
+
+def test_a_notice_that_only_repeats_the_terms_changes_nothing() -> None:
+    exchange = Script()
+    rig = Rig(GUARDED, exchange=exchange)
+    rig.warm()
+    rig.bar(wish="long")
+    rig.fill(exchange.submitted[0])
+    stop = rig.core.desk.orders.get(rig.deployment.stop_order)
+    assert stop is not None
+    rig.say(OrderModified(stop.request.client_id, stop.venue_id, stop.price, stop.size))
+    assert stop.state is OrderState.TRIGGER_WAIT
+    assert exchange.queried == []

@@ -59,6 +59,14 @@ class DurableCore(VenueCore):
     origin : str
         Name of what ``path`` is made from; part of what must agree with the folder.
 
+    Attributes
+    ----------
+    grouped : bool
+        Whether somebody else calls `sync` before anything is told that depends on an input, so
+        that several share it (`GroupCommit`).
+    owed : int
+        Length of the log with the last input that must be on the disk before it is answered.
+
     Raises
     ------
     RefusedError
@@ -92,6 +100,8 @@ class DurableCore(VenueCore):
         self._journal = journal
         self._fsync = fsync
         self._broken = False
+        self.grouped = False
+        self.owed = 0
         self._entries = 0
         self._saved_ms = start_ms
         plain_knobs = self.knobs
@@ -134,14 +144,16 @@ class DurableCore(VenueCore):
             getattr(self._plain_knobs, entry["name"])(*entry["args"], **entry["more"])
 
     def _write(self, entry: Json, *, durable: bool = True) -> None:
-        if self._broken:
-            raise InfrastructureError("the venue's log could not be written; it stopped answering")
+        self.require_whole()
+        durable = durable and self._fsync
         try:
-            self._journal.append(entry, durable=durable and self._fsync)
+            self._journal.append(entry, durable=durable and not self.grouped)
         except StorageError:
             # What is in memory is ahead of the disk: nothing may be built on it.
             self._broken = True
             raise
+        if durable:
+            self.owed = self._journal.end
         self._entries += 1
         if self._entries >= _SNAPSHOT_ENTRIES or self.now_ms - self._saved_ms >= _SNAPSHOT_MS:
             self.save()
@@ -191,6 +203,35 @@ class DurableCore(VenueCore):
             raise
         self._write({"k": "knob", "t": self.now_ms, "name": name, "args": args, "more": more})
         return result
+
+    @property
+    def synced(self) -> int:
+        """Length of the log that is on the disk."""
+        return self._journal.synced
+
+    def sync(self) -> None:
+        """Put the inputs taken so far on the disk; may run beside the venue's own thread.
+
+        Raises
+        ------
+        StorageError
+            If that failed: the venue answers nothing any more.
+        """
+        try:
+            self._journal.sync()
+        except StorageError:
+            self._broken = True
+            raise
+
+    def require_whole(self) -> None:
+        """Refuse to go on with a log that could not be written.
+
+        Raises
+        ------
+        InfrastructureError
+        """
+        if self._broken:
+            raise InfrastructureError("the venue's log could not be written; it stopped answering")
 
     def save(self) -> None:
         """Write a snapshot, from which the next start will go on."""

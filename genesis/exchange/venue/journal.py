@@ -35,6 +35,11 @@ class Journal:
     header : dict
         What the venue is made of: seed, profile, markets.
 
+    Attributes
+    ----------
+    synced : int
+        Length that is on the disk for certain.
+
     Raises
     ------
     RefusedError
@@ -47,6 +52,7 @@ class Journal:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._path = folder / _LOG
+        self.synced = 0
         self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -110,8 +116,19 @@ class Journal:
             raise StorageError(f"cannot write {self._path}", why="the disk is full")
 
     def sync(self) -> None:
-        """Put everything written so far on the disk."""
-        os.fdatasync(self._file)
+        """Put everything written so far on the disk.
+
+        Raises
+        ------
+        StorageError
+            If that failed: what the file holds is not known any more.
+        """
+        mark = self.end
+        try:
+            os.fdatasync(self._file)
+        except OSError as error:
+            raise StorageError(f"cannot write {self._path}", why=str(error)) from error
+        self.synced = max(self.synced, mark)
 
     def entries(self, offset: int) -> Iterator[Json]:
         """Read entries from a place in the log; 0 is its beginning, behind the header."""

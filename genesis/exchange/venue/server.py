@@ -52,7 +52,9 @@ class VenueServer:
 
     async def start(self) -> None:
         """Listen, and let the exchange live."""
-        app = web.Application(middlewares=[_only_from_here], client_max_size=_LARGEST_BODY)
+        app = web.Application(
+            middlewares=[_only_from_here, self._after_it_is_kept], client_max_size=_LARGEST_BODY
+        )
         app.router.add_post("/info", self._endpoint("info"))
         app.router.add_post("/exchange", self._endpoint("exchange"))
         app.router.add_get("/ws", self._websocket)
@@ -91,7 +93,17 @@ class VenueServer:
             await asyncio.sleep(BEAT_S)
             count += 1
             self.venue.beat(everything=count % _BEATS_A_SECOND == 0)
+            await self.venue.settled()  # a log that failed ends the exchange
             await close_idle(self.venue.hub)
+
+    @web.middleware
+    async def _after_it_is_kept(
+        self, request: web.Request, handler: _Handler
+    ) -> web.StreamResponse:
+        """Hold every answer back until what it tells of is on the disk."""
+        response = await handler(request)
+        await self.venue.settled()
+        return response
 
     def _endpoint(self, path: str) -> _Handler:
         async def handle(request: web.Request) -> web.StreamResponse:
@@ -136,7 +148,7 @@ class VenueServer:
             await socket.prepare(request)
         except ConnectionResetError:  # it hung up before it was answered
             return web.Response(status=503)
-        session = Session(socket, request.transport, ip, venue.clock)
+        session = Session(socket, request.transport, ip, venue.clock, venue.settled)
         venue.hub.sessions.append(session)
         venue.freeze()
         writer = asyncio.create_task(session.write())

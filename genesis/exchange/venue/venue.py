@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from genesis.exchange.venue.clock import VenueClock
+from genesis.exchange.venue.commit import GroupCommit
 from genesis.exchange.venue.core import VenueCore
 from genesis.exchange.venue.durable import DurableCore
 from genesis.exchange.venue.exchange_api import ExchangeApi
@@ -46,6 +47,7 @@ class Venue:
         mainnet: bool = False,
     ) -> None:
         self.core = core
+        self._commit = GroupCommit(core) if isinstance(core, DurableCore) else None
         self.clock = clock
         self.limits = limits or LimitProfile()
         self.faults = FaultPlan()
@@ -112,8 +114,21 @@ class Venue:
             for delay_ms, frame in self.frames.of(wanted, channel, data):
                 later(session, delay_ms, frame)
 
+    async def settled(self) -> None:
+        """Wait until what the venue has done is on the disk; nothing leaves it before.
+
+        Raises
+        ------
+        StorageError, InfrastructureError
+            If it cannot be put there.
+        """
+        if self._commit is not None:
+            await self._commit.settled()
+
     def close(self) -> None:
         """Save what is kept, and close the files."""
+        if self._commit is not None:
+            self._commit.close()
         self.requests.close()
         if isinstance(self.core, DurableCore):
             self.core.close()

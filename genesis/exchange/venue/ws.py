@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import msgspec
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from genesis.domain.clock import Clock
+from genesis.domain.errors import GenesisError
 from genesis.exchange.venue.limits import LimitProfile, Window
 from genesis.exchange.venue.subscriptions import Subscription, echo, parse, spelled
 
@@ -19,7 +20,18 @@ _WAITING = 20_000
 
 
 class Session:
-    """One connection. What it is sent waits in a queue, so that no client holds up another."""
+    """One connection. What it is sent waits in a queue, so that no client holds up another.
+
+    Parameters
+    ----------
+    socket : web.WebSocketResponse
+    transport : asyncio.Transport or None
+        Beneath the socket, to be cut.
+    ip : str
+    clock : Clock
+    settled : callable
+        Waits until what the frames tell of may be told.
+    """
 
     def __init__(
         self,
@@ -27,9 +39,11 @@ class Session:
         transport: asyncio.Transport | None,
         ip: str,
         clock: Clock,
+        settled: Callable[[], Awaitable[None]],
     ) -> None:
         self.socket = socket
         self._transport = transport
+        self._settled = settled
         self.ip = ip
         self.frozen = False
         self.posts = 0
@@ -63,16 +77,25 @@ class Session:
 
     async def write(self) -> None:
         """Send what waits until the connection ends."""
-        while not self._over:
-            await self._ready.wait()
-            self._ready.clear()
-            while self._frames and not self._over:
-                try:
-                    await self.socket.send_frame(self._frames.popleft(), WSMsgType.TEXT)
-                except (ConnectionError, RuntimeError):
-                    self._over = True
-                    return
-                self.last_sent = self._clock.monotonic()
+        try:
+            while not self._over:
+                await self._ready.wait()
+                self._ready.clear()
+                while self._frames and not self._over:
+                    told = len(self._frames)
+                    await self._settled()
+                    await self._send(told)
+        except (ConnectionError, RuntimeError):
+            self._over = True
+        except GenesisError:  # what the frames tell of may be lost
+            self.cut()
+
+    async def _send(self, count: int) -> None:
+        for _ in range(count):
+            if self._over:
+                return
+            await self.socket.send_frame(self._frames.popleft(), WSMsgType.TEXT)
+            self.last_sent = self._clock.monotonic()
 
     def finish(self) -> None:
         """Let `write` return."""

@@ -20,6 +20,7 @@ from genesis.trading.payloads import (
     AccountSnapshot,
     OrderFilled,
     OrderQuery,
+    OrderStatus,
     Reconciled,
     RunResumed,
     TradingHalted,
@@ -181,6 +182,24 @@ def test_an_order_from_after_the_snapshot_is_not_missed() -> None:
     bench.order()
     assert bench.snapshot(ts_ms=999).differences == ()
     assert bench.kinds(bench.snapshot(ts_ms=1_000)) == [Kind.ORDER_ABSENT]
+
+
+def test_an_order_with_other_terms_is_in_doubt_and_takes_those_of_the_exchange() -> None:
+    bench = Bench()
+    order = bench.order()
+    known = bench.desk.orders.get(order.order_id)
+    assert known is not None
+    known.price = Decimal("101")  # it was modified, and an older request came in again since
+    done = bench.snapshot(orders=(rests(order, price="100"),))
+    assert bench.kinds(done) == [Kind.ORDER_DIFFERS]
+    assert not done.halt  # the symbol is blocked by the order itself
+    assert known.state is OrderState.UNKNOWN
+    assert [p for p in bench.emitted if isinstance(p, OrderQuery)]
+    told = OrderStatus(order.client_id, "open", "v1", Decimal(0), 6_000, order.size, Decimal("100"))
+    bench.begin(told)
+    bench.desk.orders.on_status(told, bench.desk.event)
+    assert (known.state, known.size, known.price) == (OrderState.RESTING, order.size, 100)
+    assert bench.snapshot(orders=(rests(order, price="100"),), ts_ms=6_001).differences == ()
 
 
 def test_an_unknown_order_that_rests_is_found_again() -> None:
