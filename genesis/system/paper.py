@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,8 +119,11 @@ def new_run_id(workspace: Workspace, mode: str, wanted: str | None) -> str:
 
     root = runs_folder(workspace)
     if wanted is not None:
-        if not wanted or wanted.startswith(".") or "/" in wanted or len(wanted) > 100:
-            raise InputError(f"'{wanted}' cannot be the id of a run", fix="use letters and digits")
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", wanted):
+            raise InputError(
+                f"'{wanted}' cannot be the id of a run",
+                fix="use up to 100 letters, digits, '.', '-' and '_', the first a letter or digit",
+            )
         if (root / wanted).exists():
             raise InputError(
                 f"there is a trading run {wanted} already",
@@ -402,6 +406,7 @@ def list_paper(workspace: Workspace) -> list[dict[str, Any]]:
     """Paper runs of a workspace, oldest first: id, mode, number of strategies, state."""
     from genesis.domain.errors import GenesisError
     from genesis.paper.settings import read_settings
+    from genesis.trading.store.lock import writer_of
 
     root = runs_folder(workspace)
     rows = []
@@ -413,7 +418,11 @@ def list_paper(workspace: Workspace) -> list[dict[str, Any]]:
         except GenesisError as error:
             rows.append({"run": folder.name, "mode": "-", "strategies": 0, "state": error.what})
             continue
-        state = "finished" if (folder / RESULT).is_file() else "can be resumed"
+        writer = writer_of(folder)
+        if writer:
+            state = f"running, process {writer}"
+        else:
+            state = "finished" if (folder / RESULT).is_file() else "can be resumed"
         rows.append(
             {
                 "run": folder.name,

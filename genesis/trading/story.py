@@ -71,7 +71,7 @@ def resolve(reader: EventReader, text: str) -> tuple[str, str]:
         raise InputError(
             f"{text!r} names nothing that has a story",
             why=f"ids begin with {', '.join(f'{kind}_' for kind in KINDS)}",
-            fix="take one from genesis trades RUN, or from genesis events query RUN",
+            fix="take a plan from genesis trades RUN; its story names orders and fills",
         )
     table, key = KINDS[prefix]
     begin = prefix + text[len(prefix) :]
@@ -84,7 +84,8 @@ def resolve(reader: EventReader, text: str) -> tuple[str, str]:
         raise InputError(
             f"no {table.replace('_', ' ').removesuffix('s')} begins with {begin}",
             why="an id belongs to one run; another run has other ids",
-            fix="give the run with --run; genesis trades RUN lists what it has",
+            fix="give the run with --run; genesis trades RUN lists its plans, and the story of a"
+            " plan names its orders and fills",
         )
     if len(names) > 1:
         more = "" if len(names) < 4 else " …"

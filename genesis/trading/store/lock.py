@@ -61,13 +61,31 @@ class WriterLock:
     def release(self) -> None:
         """Give it up; safe to call twice."""
         if self._handle >= 0:
+            os.ftruncate(self._handle, 0)
             os.close(self._handle)
             self._handle = -1
 
 
 def holder_of(folder: Path) -> str:
-    """Process id in the lock file; empty if there is none."""
+    """Process id in the lock file; empty if there is none.
+
+    One that was killed leaves its id behind: `writer_of` tells whether it is there.
+    """
     try:
         return (folder / FILE).read_text(encoding="ascii", errors="replace").strip()
     except OSError:
         return ""
+
+
+def writer_of(folder: Path) -> int:
+    """Id of the process that writes to a folder now, 0 if none does; locks nothing."""
+    holder = holder_of(folder)
+    if not holder.isdecimal():
+        return 0
+    try:
+        os.kill(int(holder), 0)
+    except ProcessLookupError:
+        return 0
+    except (OSError, OverflowError):
+        return int(holder)  # another user's
+    return int(holder)

@@ -169,17 +169,21 @@ class EventStore:
             db.execute("COMMIT")
         except BaseException as error:
             self._undo()
-            if isinstance(error, apsw.Error):
-                what = f"{len(events)} events could not be stored in {self.folder / schema.FILE}"
-                raise schema.storage_failure(what, error) from error
-            raise
-        if stored:
-            self._seq, self._hash, self._recorded_ms = last[0], last[HASH], now
-            self._steps_back += bool(back_ms and not self._back_ms)
-            self._back_ms = back_ms
-            for event, row in zip(events, stored, strict=True):
-                event.seq = row[0]
-                event.recorded_ms = now
+            if not stored or self._hash != last[HASH]:
+                if isinstance(error, apsw.Error):
+                    what = (
+                        f"{len(events)} events could not be stored in {self.folder / schema.FILE}"
+                    )
+                    raise schema.storage_failure(what, error) from error
+                raise
+            # The commit stands although it was told as failed: it must not be made again.
+            self._number(events, stored, back_ms)
+            if not isinstance(error, apsw.Error):
+                raise
+        else:
+            if stored:
+                self._seq, self._hash, self._recorded_ms = last[0], last[HASH], now
+                self._number(events, stored, back_ms)
         self._probe("store.after_commit")
         if self._wal_pages >= WAL_PAGES:
             self._tidy()
@@ -330,6 +334,14 @@ class EventStore:
             previous = link(previous, fields)
             stored.append((*fields, previous))
         return stored
+
+    def _number(self, events: Sequence[Event], stored: Sequence[StoredRow], back_ms: int) -> None:
+        """Give events that are stored their numbers and the instant of their commit."""
+        self._steps_back += bool(back_ms and not self._back_ms)
+        self._back_ms = back_ms
+        for event, row in zip(events, stored, strict=True):
+            event.seq = row[0]
+            event.recorded_ms = self._recorded_ms
 
     def _put(self, rows: Sequence[Row]) -> None:
         tables: dict[str, list[tuple[object, ...]]] = {}

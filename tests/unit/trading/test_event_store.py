@@ -402,3 +402,38 @@ def test_a_checkpoint_that_fails_does_not_unsay_the_commit(
     assert store.checkpoint_failure is None
     store.close()
     assert verify(tmp_path / "r").ok
+
+
+class Liar:
+    """A database that carries COMMIT out and tells of a failure, or of an interruption."""
+
+    def __init__(self, db: apsw.Connection, error: BaseException) -> None:
+        self._db, self._error = db, error
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._db, name)
+
+    def execute(self, sql: str, *more: object) -> object:
+        done = self._db.execute(sql, *more)  # type: ignore[call-overload]
+        if sql == "COMMIT":
+            raise self._error
+        return done
+
+
+@pytest.mark.parametrize("error", [apsw.IOError("told too late"), KeyboardInterrupt()])
+def test_a_commit_that_stands_is_not_told_as_failed(tmp_path: Path, error: BaseException) -> None:
+    """Whoever was told so would store the same events twice."""
+    store, events = open_store(tmp_path / "r"), [mixed(n) for n in range(3)]
+    db, store._db = store._db, Liar(store._db, error)  # type: ignore[assignment]
+    if isinstance(error, KeyboardInterrupt):
+        with pytest.raises(KeyboardInterrupt):
+            store.commit(events)
+    else:
+        store.commit(events)
+    store._db = db
+    assert [event.seq for event in events] == [1, 2, 3]
+    assert store.head.seq == 3
+    store.commit([mixed(9)])
+    store.close()
+    assert [row[0] for row in stored(tmp_path / "r")] == [1, 2, 3, 4]
+    assert verify(tmp_path / "r").ok
