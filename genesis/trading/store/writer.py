@@ -156,24 +156,22 @@ class EventStore:
             return
         now, back_ms = self._next_ms()
         stored = self._chained(events, now)
+        head = (stored[-1][0], stored[-1][HASH], now) if stored else None
         db = self._db
         try:
             db.execute("BEGIN IMMEDIATE")
-            if stored:
-                last = stored[-1]
+            if head is not None:
                 db.executemany(_INSERT, stored)
-                db.execute(_HEAD, (last[0], last[HASH], now))
+                db.execute(_HEAD, head)
             if rows:
                 self._put(rows)
             self._probe("store.before_commit")
             db.execute("COMMIT")
         except BaseException as error:
             self._undo()
-            if not stored or self._hash != last[HASH]:
+            if head is None or self._hash != head[1]:
                 if isinstance(error, apsw.Error):
-                    what = (
-                        f"{len(events)} events could not be stored in {self.folder / schema.FILE}"
-                    )
+                    what = f"{len(events)} events could not be stored in {self.folder}"
                     raise schema.storage_failure(what, error) from error
                 raise
             # The commit stands although it was told as failed: it must not be made again.
@@ -181,8 +179,8 @@ class EventStore:
             if not isinstance(error, apsw.Error):
                 raise
         else:
-            if stored:
-                self._seq, self._hash, self._recorded_ms = last[0], last[HASH], now
+            if head is not None:
+                self._seq, self._hash, self._recorded_ms = head
                 self._number(events, stored, back_ms)
         self._probe("store.after_commit")
         if self._wal_pages >= WAL_PAGES:
