@@ -37,7 +37,7 @@ from genesis.trading.planning import Planning
 from genesis.trading.reconcile import Reconciler
 from genesis.trading.safety import Safety
 from genesis.trading.tables import Row
-from genesis.trading.worker import SLICE, ExecutionWorker
+from genesis.trading.worker import SLICE, WATCH, ExecutionWorker
 
 Handler = Callable[[Event], None]
 
@@ -246,6 +246,8 @@ class TradingCore:
                 self._fills.settle(event, change)
         elif data.timer.startswith(SLICE):
             self._worker.on_slice_timer(data.timer)
+        elif data.timer.startswith(WATCH):
+            self._safety.on_stop_timer(event, data.timer)
 
     def _on_resumed(self, event: Event) -> None:
         """A new process: what was in flight is in doubt, and what was waiting is decided anew."""

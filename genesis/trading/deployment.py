@@ -43,6 +43,12 @@ class DeploymentOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
         The exchange must not accept an order later than this after it was made.
     trade_from_ms : int
         Bars that close before this instant only warm the kernels up.
+    stop_within_ms : int
+        A position without an acknowledged stop at the exchange so long after it was opened is
+        closed; 0 where nobody watches that.
+    disaster_stop : float
+        Distance from the entry, as a fraction of it, of the stop of a strategy whose policy has
+        none; 0 for no such stop.
     """
 
     algorithm: str = "single"
@@ -52,6 +58,8 @@ class DeploymentOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     intent_ttl_ms: int = 60_000
     order_ttl_ms: int = 15_000
     trade_from_ms: int = 0
+    stop_within_ms: int = 0
+    disaster_stop: float = 0.0
 
 
 def read_options(value: Mapping[str, Any]) -> DeploymentOptions:
@@ -78,6 +86,14 @@ def read_options(value: Mapping[str, Any]) -> DeploymentOptions:
             f"{options.order_ttl_ms} ms for orders are not allowed",
             fix="slices: 1 to 100; times to live: at least 1 ms",
         )
+    if options.stop_within_ms < 0 or not 0.0 <= options.disaster_stop < 1.0:
+        raise InputError(
+            f"a stop within {options.stop_within_ms} ms, {options.disaster_stop} from the entry,"
+            " is not allowed",
+            fix="stop_within_ms: 0 or more; disaster_stop: a fraction of the price, below 1",
+        )
+    if options.stop_within_ms and options.stops != "venue":
+        raise InputError("stop_within_ms watches stops at the exchange", fix="write stops: venue")
     least = 1 if options.algorithm == "twap" else 0
     if options.spacing_ms < least:
         raise InputError(

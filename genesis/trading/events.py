@@ -85,6 +85,16 @@ class EventType(StrEnum):
     TRADING_RESUMED = "trading_resumed"
     RECONCILED = "reconciled"
     ALERT_RAISED = "alert_raised"
+    # Operations: what happens to strategies outside any one run.
+    DECISION_MADE = "decision_made"
+    REVIEW_RESOLVED = "review_resolved"
+    CALIBRATION_FITTED = "calibration_fitted"
+    APPROVAL_GRANTED = "approval_granted"
+    APPROVAL_USED = "approval_used"
+    DEPLOYMENT_CHANGED = "deployment_changed"
+    CAPITAL_ALLOCATED = "capital_allocated"
+    KILL_LATCHED = "kill_latched"
+    REARMED = "rearmed"
 
 
 _CRITICAL = (

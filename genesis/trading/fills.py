@@ -154,6 +154,8 @@ class Fills:
         else:
             deployment.excursion.fill(float(fill.price), deployment.entry)
         self._worker.protect(deployment)
+        if before == 0.0:
+            self._worker.watch_stop(deployment)
         kind = PositionOpened if before == 0.0 else PositionUpdated
         self._desk.emit(
             kind(

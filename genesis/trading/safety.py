@@ -139,6 +139,18 @@ class Safety:
             origin = Origin("tick", self._desk.new_id("TCK"), event.seq)
             self._planning.leave(event, deployment, reason, origin)
 
+    def on_stop_timer(self, event: Event, timer: str) -> None:
+        """Close a position whose stop did not reach the exchange in time."""
+        deployment = self._worker.unprotected(timer)
+        if deployment is None:
+            return
+        within = deployment.options.stop_within_ms / 1000
+        text = f"{deployment.id}: no stop rests at the exchange {within:g} s after the entry"
+        self._worker.alarm("critical", "position without a stop", text, deployment.id)
+        if self._worker.give_way(deployment):
+            origin = Origin("operator", self._desk.new_id("OPR"), event.seq)
+            self._planning.leave(event, deployment, "unprotected", origin)
+
     # ---- the end of deployments ------------------------------------------------------------
 
     def on_symbol_ended(self, event: Event) -> None:

@@ -34,6 +34,9 @@ ICEBERG = "iceberg"
 STALE = "not filled by the next close"
 """Why a part of an iceberg is withdrawn: its price is as old as the decision."""
 
+WATCH = "stop:"
+"""Beginning of the names of timers after which a position must have its stop."""
+
 MOST_ASKED = 3
 """Requests to move protective orders of a deployment before somebody is told."""
 
@@ -326,11 +329,35 @@ class ExecutionWorker:
             return
         state = deployment.state
         deployment.stop_order = self._keep(
-            deployment, deployment.stop_order, STOP, OrderKind.STOP, state.stop
+            deployment, deployment.stop_order, STOP, OrderKind.STOP, self._stop_level(deployment)
         )
         deployment.target_order = self._keep(
             deployment, deployment.target_order, TARGET, OrderKind.TARGET, state.target
         )
+
+    @staticmethod
+    def _stop_level(deployment: Deployment) -> float:
+        """Level of the policy's stop, else that of the disaster stop; 0 where there is neither."""
+        level, distance = deployment.state.stop, deployment.options.disaster_stop
+        if (math.isfinite(level) and level > 0.0) or distance == 0.0:
+            return level
+        return deployment.entry * (1.0 - math.copysign(distance, deployment.position))
+
+    def watch_stop(self, deployment: Deployment) -> None:
+        """Look after a while whether the stop of a new position has reached the exchange."""
+        within = deployment.options.stop_within_ms
+        if within:
+            name = f"{WATCH}{deployment.id}:{deployment.plan_id}"
+            self._desk.emit(TimerSet(name, self._desk.now_ms + within))
+
+    def unprotected(self, timer: str) -> Deployment | None:
+        """Deployment whose position has no acknowledged stop at the end of its time."""
+        name, _, plan = timer.removeprefix(WATCH).rpartition(":")
+        deployment = self._desk.deployments.get(name)
+        if deployment is None or deployment.position == 0.0 or deployment.plan_id != plan:
+            return None
+        order = self._desk.orders.get(deployment.stop_order) if deployment.stop_order else None
+        return None if order is not None and order.live and order.accepted_ms else deployment
 
     def _keep(
         self, deployment: Deployment, order_id: str, purpose: str, kind: OrderKind, level: float

@@ -41,6 +41,17 @@ from genesis.trading.payloads.market import (
     ScheduleDue,
     SymbolEnded,
 )
+from genesis.trading.payloads.operations import (
+    ApprovalGranted,
+    ApprovalUsed,
+    CalibrationFitted,
+    CapitalAllocated,
+    DecisionMade,
+    DeploymentChanged,
+    KillLatched,
+    Rearmed,
+    ReviewResolved,
+)
 from genesis.trading.payloads.outcomes import (
     FeedbackSubmitted,
     PositionClosed,
@@ -163,6 +174,15 @@ __all__ = [
     "TradingResumed",
     "Reconciled",
     "AlertRaised",
+    "DecisionMade",
+    "ReviewResolved",
+    "CalibrationFitted",
+    "ApprovalGranted",
+    "ApprovalUsed",
+    "DeploymentChanged",
+    "CapitalAllocated",
+    "KillLatched",
+    "Rearmed",
     "decode",
     "encode",
 ]

@@ -13,6 +13,10 @@ from genesis.domain.errors import RefusedError, StorageError
 FILE: Final = "writer.lock"
 
 
+class WriterBusyError(RefusedError):
+    """Another writer holds the folder: whoever writes for a moment only may wait for it."""
+
+
 class WriterLock:
     """The right to write a run; it ends with the process that holds it, however it ends.
 
@@ -23,7 +27,7 @@ class WriterLock:
 
     Raises
     ------
-    RefusedError
+    WriterBusyError
         If another writer holds it, in this process or another; names its process id.
     StorageError
         If the lock file cannot be made.
@@ -50,7 +54,7 @@ class WriterLock:
                     why=error.strerror or str(error),
                     fix="keep the workspace on a local disk: this file system has no locks",
                 ) from error
-            raise RefusedError(
+            raise WriterBusyError(
                 f"another process writes to {folder}",
                 why=f"its process id is {holder}; two writers would tear the log apart",
                 fix=f"end it first (kill {holder}), or choose another run",

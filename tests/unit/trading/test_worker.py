@@ -9,7 +9,9 @@ import pytest
 from genesis.domain.ids import client_order_id
 from genesis.risk.limits import OrderFacts, RiskView, Verdict
 from genesis.trading.deployment import DeploymentOptions
+from genesis.trading.events import Event
 from genesis.trading.gateway import OrderKind, Tif
+from genesis.trading.money import exact
 from genesis.trading.payloads import (
     AlertRaised,
     OpportunityRejected,
@@ -21,7 +23,17 @@ from genesis.trading.payloads import (
     RiskAssessed,
 )
 from genesis.trading.worker import MOST_ASKED
-from tests.unit.trading.core_rig import ACCOUNT, GUARDED, HOUR, NAME, START, Rig, Script, of
+from tests.unit.trading.core_rig import (
+    ACCOUNT,
+    GUARDED,
+    HOUR,
+    NAKED,
+    NAME,
+    START,
+    Rig,
+    Script,
+    of,
+)
 
 TRAILING = GUARDED.__class__(size=0.5, stop_atr=1.0, trail_atr=1.0, atr_window=2)
 
@@ -195,6 +207,50 @@ def test_a_stop_that_fills_in_parts_closes_in_parts() -> None:
     rig.fill(stop, 97.9, size="30")
     assert rig.position == 0
     assert plans(rig) == ["closed"]
+
+
+WATCHED = DeploymentOptions(stop_within_ms=5_000)
+
+
+def waits(rig: Rig, ms: int) -> list[Event]:
+    """Let time pass without any bar."""
+    return rig._phase(rig.clock.now_ms() + ms, [])
+
+
+def test_a_position_whose_stop_is_not_acknowledged_in_time_is_closed() -> None:
+    exchange = Script(accepts=False)
+    rig = Rig(GUARDED, exchange=exchange, options=WATCHED)
+    rig.warm()
+    rig.bar(wish="long")
+    rig.fill(exchange.submitted[0])
+    sent = len(exchange.submitted)
+    waits(rig, 4_999)
+    assert len(exchange.submitted) == sent
+    waits(rig, 1)
+    close = exchange.submitted[-1]
+    assert (close.kind, close.reduce_only, close.size) == (OrderKind.MARKET, True, rig.position)
+    assert [a.level for a in rig.all(AlertRaised) if a.title == "position without a stop"] == [
+        "critical"
+    ]
+
+
+def test_a_position_with_its_stop_at_the_exchange_stays() -> None:
+    rig, exchange = entered(options=WATCHED)
+    sent = len(exchange.submitted)
+    waits(rig, 60_000)
+    assert len(exchange.submitted) == sent
+    assert rig.position
+
+
+def test_a_policy_without_a_stop_gets_the_one_for_disasters() -> None:
+    options = DeploymentOptions(stop_within_ms=5_000, disaster_stop=0.15)
+    rig, exchange = entered(NAKED, options=options)
+    entry, stop = exchange.submitted
+    filled = rig.deployment.entry
+    assert (stop.kind, stop.reduce_only, stop.size) == (OrderKind.STOP, True, entry.size)
+    assert stop.price == exact(filled * 0.85)
+    rig, exchange = entered(NAKED, options=DeploymentOptions())
+    assert len(exchange.submitted) == 1
 
 
 @pytest.mark.parametrize("stops", ["venue", "loop"])
