@@ -84,12 +84,15 @@ def holder_of(folder: Path) -> str:
 def writer_of(folder: Path) -> int:
     """Id of the process that writes to a folder now, 0 if none does; locks nothing."""
     holder = holder_of(folder)
-    if not holder.isdecimal():
-        return 0
+    return int(holder) if holder.isdecimal() and is_alive(int(holder)) else 0
+
+
+def is_alive(process: int) -> bool:
+    """Whether a process is there, whoever it belongs to."""
     try:
-        os.kill(int(holder), 0)
-    except ProcessLookupError:
-        return 0
-    except (OSError, OverflowError):
-        return int(holder)  # another user's
-    return int(holder)
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        return True
+    return True
