@@ -95,6 +95,13 @@ class EventType(StrEnum):
     CAPITAL_ALLOCATED = "capital_allocated"
     KILL_LATCHED = "kill_latched"
     REARMED = "rearmed"
+    # The outbox of alerts, a log of its own.
+    ALERT_ENTERED = "alert_entered"
+    ALERT_ROUTED = "alert_routed"
+    ALERT_SENDING = "alert_sending"
+    ALERT_ANSWERED = "alert_answered"
+    ALERT_ESCALATED = "alert_escalated"
+    ALERT_ACKNOWLEDGED = "alert_acknowledged"
 
 
 _CRITICAL = (

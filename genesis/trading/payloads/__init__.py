@@ -5,6 +5,14 @@ from __future__ import annotations
 import msgspec
 
 from genesis.trading.events import EventType, Payload
+from genesis.trading.payloads.alerts import (
+    AlertAcknowledged,
+    AlertAnswered,
+    AlertEntered,
+    AlertEscalated,
+    AlertRouted,
+    AlertSending,
+)
 from genesis.trading.payloads.commands import (
     OrderCancel,
     OrderModify,
@@ -183,6 +191,12 @@ __all__ = [
     "CapitalAllocated",
     "KillLatched",
     "Rearmed",
+    "AlertEntered",
+    "AlertRouted",
+    "AlertSending",
+    "AlertAnswered",
+    "AlertEscalated",
+    "AlertAcknowledged",
     "decode",
     "encode",
 ]
