@@ -22,6 +22,7 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 _INLINED_SOURCES = (
     "costs",
     "domain/jit.py",
+    "risk/formulas.py",
     "strategy/kernels",
     "strategy/learners",
     "strategy/policy.py",
