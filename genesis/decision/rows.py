@@ -1,0 +1,92 @@
+"""Rows of the state of operations: decisions, approvals, deployments, kills."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Final
+
+import msgspec
+
+from genesis.trading.payloads import ApprovalGranted
+
+CANDIDATE, PAPER, CANARY, RETIRED = "candidate", "paper", "canary", "retired"
+STAGES: Final = (CANDIDATE, PAPER, CANARY, "live_25", "live_50", "live_100", RETIRED)
+"""Stages of a deployment, in the order of a career."""
+REAL: Final = STAGES[2:6]
+"""Stages whose orders reach an exchange."""
+OPEN, APPROVED, REJECTED, EXPIRED = "open", "approved", "rejected", "expired"
+EVERYTHING: Final = "all"
+"""Scope of a kill that stops every account."""
+
+
+class DecisionRow(msgspec.Struct, frozen=True):
+    """A decision and what became of its review; ``state`` is empty where none was asked for."""
+
+    seq: int
+    made_ms: int
+    decision: str
+    kind: str
+    strategy: str
+    action: str
+    acts: bool
+    hold: bool
+    review: str
+    urgency: str
+    deadline_ms: int | None
+    confidence: float
+    state: str
+    who: str = ""
+    reason: str = ""
+    resolved_ms: int | None = None
+    resolved_action: str = ""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether somebody still has to look at it."""
+        return self.state == OPEN
+
+    def is_late(self, now_ms: int) -> bool:
+        """Whether its review is open after its deadline."""
+        return self.is_open and self.deadline_ms is not None and now_ms > self.deadline_ms
+
+    def has_expired(self, now_ms: int) -> bool:
+        """Whether nobody may approve or reject it any more: it waited, and its time is over."""
+        return self.review == "before" and self.is_late(now_ms)
+
+
+class ApprovalRow(msgspec.Struct, frozen=True):
+    """An approval, and the deployment that used it (empty while none did)."""
+
+    granted: ApprovalGranted
+    granted_ms: int
+    used_by: str = ""
+    spent: bool = False
+
+
+class DeploymentRow(msgspec.Struct, frozen=True):
+    """Where a deployment stands; ``cap`` is what its last approval allows, quote units."""
+
+    deployment: str
+    strategy: str
+    account: str
+    symbols: tuple[str, ...]
+    stage: str
+    capital: Decimal
+    dossier_hash: str
+    since_ms: int
+    seq: int
+    cap: Decimal | None = None
+
+    @property
+    def is_real(self) -> bool:
+        """Whether its orders reach an exchange."""
+        return self.stage in REAL
+
+
+class KillRow(msgspec.Struct, frozen=True):
+    """A kill latch that is set."""
+
+    scope: str
+    who: str
+    reason: str
+    latched_ms: int
