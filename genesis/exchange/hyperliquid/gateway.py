@@ -211,8 +211,14 @@ class HyperliquidGateway:
         self._delivery.close(_CLOSING_S)
         self.parts.close()
 
-    def settle(self, timeout_s: float = 30.0) -> bool:
+    def settle(self, timeout_s: float = 30.0, *, reads: bool = False) -> bool:
         """Wait until every request is answered and everything said until now was told.
+
+        Parameters
+        ----------
+        timeout_s : float
+        reads : bool
+            Whether questions count too, such as those of a feed for the end of a bar.
 
         Returns
         -------
@@ -225,17 +231,21 @@ class HyperliquidGateway:
             with self._changed:
                 if left <= 0 or not self._changed.wait_for(lambda: self._pending == 0, left):
                     return False
-            quiet = self._await(self._quiet(), left)
+            quiet = self._await(self._quiet(reads=reads), left)
             if quiet and self._pending == 0:
                 return self._delivery.drain(left)
 
-    async def _quiet(self) -> bool:
-        """Hear everything that was said until now; whether no fills are missing."""
+    async def _quiet(self, *, reads: bool) -> bool:
+        """Hear everything that was said until now; whether no fills or answers are missing."""
         for stream in self.streams.values():
             await stream.barrier()
-        if self.parts.tickets.waiting():
-            await asyncio.sleep(0.01)
-        return not self.parts.tickets.waiting()
+        if self._awaited(reads=reads):
+            await asyncio.sleep(0.001 if reads else 0.01)
+        return not self._awaited(reads=reads)
+
+    def _awaited(self, *, reads: bool) -> bool:
+        asking = reads and self.parts.transport.asking > 0
+        return asking or bool(self.parts.tickets.waiting())
 
     # ---- requests --------------------------------------------------------------------------
 

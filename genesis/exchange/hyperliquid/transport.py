@@ -96,7 +96,7 @@ class Transport:
         self._pause_s = _PAUSE_S
         # Exits do not queue behind entries that hang.
         self.lanes = {priority: asyncio.Semaphore(_AT_ONCE) for priority in Priority}
-        self.sent = 0
+        self.sent = self.asking = 0
 
     @property
     def session(self) -> aiohttp.ClientSession:
@@ -125,6 +125,13 @@ class Transport:
         InfrastructureError
             If no usable answer comes, however often it is asked.
         """
+        self.asking += 1
+        try:
+            return await self._ask(body, priority)
+        finally:
+            self.asking -= 1
+
+    async def _ask(self, body: dict[str, Any], priority: Priority) -> Any:
         kind, why = str(body["type"]), ""
         for attempt in range(self._attempts):
             if attempt:
