@@ -37,15 +37,11 @@ class GroupCommit:
         self._core.require_whole()
         owed = self._core.owed
         while self._core.synced < owed:
-            if self._flight is None:
+            if self._flight is None or self._flight.done():
                 loop = asyncio.get_running_loop()
                 self._flight = loop.run_in_executor(self._pool, self._core.sync)
-                self._flight.add_done_callback(self._landed)
             # Who hangs up takes nothing from the others.
             await asyncio.shield(self._flight)
-
-    def _landed(self, _: asyncio.Future[None]) -> None:
-        self._flight = None
 
     def close(self) -> None:
         """Let a write that is under way come to its end."""
