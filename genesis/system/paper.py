@@ -406,7 +406,7 @@ def list_paper(workspace: Workspace) -> list[dict[str, Any]]:
     """Paper runs of a workspace, oldest first: id, mode, number of strategies, state."""
     from genesis.domain.errors import GenesisError
     from genesis.paper.settings import read_settings
-    from genesis.trading.store.lock import writer_of
+    from genesis.trading.status import writer_of
 
     root = runs_folder(workspace)
     rows = []

@@ -71,20 +71,11 @@ class WriterLock:
 
 
 def holder_of(folder: Path) -> str:
-    """Process id in the lock file; empty if there is none.
-
-    One that was killed leaves its id behind: `writer_of` tells whether it is there.
-    """
+    """Process id in the lock file; empty if there is none. One that was killed leaves it there."""
     try:
         return (folder / FILE).read_text(encoding="ascii", errors="replace").strip()
     except OSError:
         return ""
-
-
-def writer_of(folder: Path) -> int:
-    """Id of the process that writes to a folder now, 0 if none does; locks nothing."""
-    holder = holder_of(folder)
-    return int(holder) if holder.isdecimal() and is_alive(int(holder)) else 0
 
 
 def is_alive(process: int) -> bool:
