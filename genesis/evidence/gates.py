@@ -2,6 +2,10 @@
 
 The file is read strictly and hashed. `configs/gates.yaml` is the only one that counts; a file that
 says ``rehearsal: true`` makes dossiers marked REHEARSAL, which never lead to real money.
+
+Two hashes cover it: `GatesFile.hash` what judges a dossier (settings and gates of G0 to G3),
+`PromotionGates.hash` what judges a promotion (the block ``promotion`` with G4 to G6). So a dossier
+stands as long as what judged it is unchanged, and the file counts only if both are.
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ from msgspec import Meta, Struct
 
 from genesis.domain.canonical import content_hash
 from genesis.domain.errors import ConfigError, RefusedError, did_you_mean
+from genesis.evidence.measures import MEASURES, PROMOTION_MEASURES, PromotionSettings
 from genesis.evolution.configcheck import Problem, check_shape, raise_problems, read_yaml
 
 SCHEMA = 1
@@ -25,41 +30,13 @@ STAGES = ("G0", "G1", "G2", "G3")
 PRODUCTION = Path(__file__).resolve().parents[2] / "configs" / "gates.yaml"
 PRODUCTION_HASH = "0a588aff13c3fa7304a2fd208777fc60d1a9a2ea7814f09b06cef543691a479d"
 """Hash of the production gates that this version was measured with (`docs/gates.md`)."""
+PROMOTION_HASH = "6ee6e11989bda3444aa97b196a02460b333b5e943be76dbcb2b604d13a94126c"
+"""Hash of their gates of promotion, G4 to G6 (`docs/promotion.md`)."""
 
 Count = Annotated[int, Meta(ge=1)]
 Share = Annotated[float, Meta(gt=0.0, lt=1.0)]
 
-MEASURES: dict[str, tuple[str, str]] = {
-    "prefix_invariance": ("G0", "orders that change when later bars are added"),
-    "accounting_error": ("G0", "relative difference of order cash flows and vectorbt's equity"),
-    "trades": ("G0", "closed trades on the searched bars, all symbols"),
-    "permutation_sign": ("G1", "p value of the search against sign-randomised markets"),
-    "permutation_shuffle": ("G1", "p value of the search against bar-shuffled markets"),
-    "lottery": ("G1", "share of lottery arms that the search's best strategy beats"),
-    "sample_spa": ("G1", "Hansen's SPA p value of the fixed sample of random strategies"),
-    "sample_pbo": ("G1", "probability of backtest overfitting of the fixed sample"),
-    "random_arm": ("G1", "best fitness of the search less that of its random arm"),
-    "deflated_sharpe": ("G2", "deflated Sharpe ratio, null variance, effective trials"),
-    "deflated_sharpe_ledger": (
-        "G2",
-        "the same, variance and number of the different trials",
-    ),
-    "track_record": ("G2", "MinTRL(0, 95 %) over the length of the searched data"),
-    "cpcv_p25": ("G2", "25th percentile of the Sharpe ratios of the CPCV paths"),
-    "walk_forward_efficiency": ("G2", "mean Sharpe ratio out of sample over in sample"),
-    "plateau_median": ("G2", "median Sharpe ratio of the grid neighbours over its own"),
-    "plateau_p10": ("G2", "10th percentile of the neighbours' Sharpe ratios"),
-    "noise_profitable": ("G2", "share of jittered markets with a profit"),
-    "trade_bootstrap": ("G2", "5th percentile of the bootstrapped mean over sd of trades"),
-    "without_top5": ("G2", "mean over sd of trades without the five best"),
-    "sharpe_2x": ("G2", "Sharpe ratio at twice fees and slippage"),
-    "replay_sharpe": ("G2", "mean Sharpe ratio of three disjoint windows, each replayed alone"),
-    "replay_consistency": ("G2", "1 - sd / max(|mean|, 0.1) of the three windows' Sharpe ratios"),
-    "correlation": ("G2", "highest correlation with a strategy that was promoted before"),
-    "sealed_psr": ("G3", "PSR(0) on the sealed bars less what the alpha left demands"),
-    "sealed_ratio": ("G3", "Sharpe ratio on the sealed bars over that on the searched bars"),
-}
-"""Every measure: its stage, and what it is."""
+_ALL = MEASURES | PROMOTION_MEASURES
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -117,6 +94,14 @@ class _Head(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     rehearsal: bool = False
     settings: Settings = Settings()
     gates: Any = None
+    promotion: Any = None
+
+
+class _PromotionHead(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The block of promotion, its gates not looked into."""
+
+    settings: PromotionSettings = PromotionSettings()
+    gates: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +111,7 @@ class Gate:
     Attributes
     ----------
     measure : str
-        Name in `MEASURES`.
+        Name in `MEASURES` or `PROMOTION_MEASURES`.
     at_least, at_most : float or None
         Its bound, exactly one of them.
     veto : bool
@@ -143,8 +128,8 @@ class Gate:
 
     @property
     def stage(self) -> str:
-        """``G0`` to ``G3``."""
-        return MEASURES[self.measure][0]
+        """``G0`` to ``G6``."""
+        return _ALL[self.measure][0]
 
     @property
     def threshold(self) -> float:
@@ -189,7 +174,7 @@ class GateResult:
         return {
             "measure": self.gate.measure,
             "stage": self.gate.stage,
-            "what": MEASURES[self.gate.measure][1],
+            "what": _ALL[self.gate.measure][1],
             "value": self.value,
             "bound": "at least" if self.gate.at_least is not None else "at most",
             "threshold": self.gate.threshold,
@@ -200,17 +185,39 @@ class GateResult:
 
 
 @dataclass(frozen=True, slots=True)
+class PromotionGates:
+    """The gates of promotion, G4 to G6, in the file's order."""
+
+    settings: PromotionSettings
+    gates: tuple[Gate, ...]
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 over the block's content, whatever its comments and layout."""
+        plain = {
+            "settings": msgspec.to_builtins(self.settings),
+            "gates": [[g.measure, g.at_least, g.at_most, g.veto] for g in self.gates],
+        }
+        return content_hash(plain)
+
+    def judge(self, measures: Mapping[str, Any], stage: str) -> list[GateResult]:
+        """Verdicts of the gates of a stage; see `GatesFile.judge`."""
+        return _judged([gate for gate in self.gates if gate.stage == stage], measures)
+
+
+@dataclass(frozen=True, slots=True)
 class GatesFile:
-    """A file of gates, in its order."""
+    """A file of gates, in its order; ``promotion`` is None where it says nothing of G4 to G6."""
 
     name: str
     rehearsal: bool
     settings: Settings
     gates: tuple[Gate, ...]
+    promotion: PromotionGates | None = None
 
     @property
     def hash(self) -> str:
-        """SHA-256 over the file's content, whatever its comments and layout."""
+        """SHA-256 over what judges a dossier, whatever comments and layout of the file."""
         plain = {
             "schema": SCHEMA,
             "name": self.name,
@@ -223,7 +230,8 @@ class GatesFile:
     @property
     def counts(self) -> bool:
         """Whether a dossier of it may lead to real money."""
-        return not self.rehearsal and self.hash == PRODUCTION_HASH
+        promotion = self.promotion.hash if self.promotion is not None else ""
+        return not self.rehearsal and self.hash == PRODUCTION_HASH and promotion == PROMOTION_HASH
 
     def of(self, *stages: str) -> tuple[Gate, ...]:
         """Gates of some stages, in the file's order."""
@@ -237,12 +245,16 @@ class GatesFile:
         measures : mapping
             Measure to its value; a pair is a value and a note.
         """
-        results = []
-        for gate in self.of(*stages):
-            found = measures.get(gate.measure)
-            value, note = found if isinstance(found, (tuple, list)) else (found, "")
-            results.append(gate.judge(value, note))
-        return results
+        return _judged(self.of(*stages), measures)
+
+
+def _judged(gates: Iterable[Gate], measures: Mapping[str, Any]) -> list[GateResult]:
+    results = []
+    for gate in gates:
+        found = measures.get(gate.measure)
+        value, note = found if isinstance(found, (tuple, list)) else (found, "")
+        results.append(gate.judge(value, note))
+    return results
 
 
 def stopped_by(results: Iterable[GateResult]) -> list[GateResult]:
@@ -274,39 +286,72 @@ def load_gates(path: Path | None = None) -> GatesFile:
     if not gates.rehearsal and not gates.counts:
         raise RefusedError(
             f"the gates of {file} are not the production gates of this version",
-            why=f"their hash is {gates.hash[:12]}, the production gates have"
-            f" {PRODUCTION_HASH[:12]}",
+            why=_difference(gates),
             fix="restore configs/gates.yaml, or write `rehearsal: true` into a file of your own",
         )
     return gates
+
+
+def _difference(gates: GatesFile) -> str:
+    """Which of the two hashes of a file is not the production gates'."""
+    if gates.hash != PRODUCTION_HASH:
+        return f"their hash is {gates.hash[:12]}, the production gates have {PRODUCTION_HASH[:12]}"
+    found = gates.promotion.hash[:12] if gates.promotion is not None else "none"
+    return f"the hash of G4 to G6 is {found}, the production gates have {PROMOTION_HASH[:12]}"
 
 
 def parse_gates(text: str, name: str = "gates") -> GatesFile:
     """Read the text of a gates file; see `load_gates`."""
     raw, lines = read_yaml(text, name, EXAMPLE)
     problems: list[Problem] = []
-    listed: Any = raw.get("gates")
     head = check_shape(_Head, raw, "", problems)
-    if isinstance(listed, Mapping) and listed:
-        for measure, bound in listed.items():
-            _check_gate(str(measure), bound, problems)
-    else:
-        problems.append(Problem("gates", "must be a block of gates, a measure each"))
+    _check_gates(raw.get("gates"), "gates", MEASURES, problems)
+    block: Any = raw.get("promotion")
+    promotion: Any = None
+    if block is not None:
+        promotion = check_shape(_PromotionHead, block, "promotion.", problems)
+        listed = block.get("gates") if isinstance(block, Mapping) else None
+        _check_gates(listed, "promotion.gates", PROMOTION_MEASURES, problems)
     if problems:
         raise_problems(name, problems, lines, EXAMPLE)
     read = msgspec.convert(head, _Head, strict=True)
-    gates = tuple(
+    gates = _gates_of(raw["gates"])
+    if promotion is None:
+        return GatesFile(read.name, read.rehearsal, read.settings, gates)
+    settings = msgspec.convert(promotion, _PromotionHead, strict=True).settings
+    return GatesFile(
+        read.name,
+        read.rehearsal,
+        read.settings,
+        gates,
+        PromotionGates(settings, _gates_of(block["gates"])),
+    )
+
+
+def _gates_of(listed: Mapping[str, Any]) -> tuple[Gate, ...]:
+    return tuple(
         Gate(measure, **msgspec.structs.asdict(msgspec.convert(bound, _Bound, strict=True)))
         for measure, bound in listed.items()
     )
-    return GatesFile(read.name, read.rehearsal, read.settings, gates)
 
 
-def _check_gate(measure: str, bound: Any, problems: list[Problem]) -> None:
-    key = f"gates.{measure}"
-    if measure not in MEASURES:
-        hint = did_you_mean(measure, MEASURES)
-        problems.append(Problem(key, f"is no measure{hint}; known: {', '.join(MEASURES)}"))
+def _check_gates(
+    listed: Any, where: str, known: Mapping[str, Any], problems: list[Problem]
+) -> None:
+    if not isinstance(listed, Mapping) or not listed:
+        problems.append(Problem(where, "must be a block of gates, a measure each"))
+        return
+    for measure, bound in listed.items():
+        _check_gate(str(measure), bound, where, known, problems)
+
+
+def _check_gate(
+    measure: str, bound: Any, where: str, known: Mapping[str, Any], problems: list[Problem]
+) -> None:
+    key = f"{where}.{measure}"
+    if measure not in known:
+        hint = did_you_mean(measure, known)
+        problems.append(Problem(key, f"is no measure{hint}; known: {', '.join(known)}"))
         return
     before = len(problems)
     check_shape(_Bound, bound, f"{key}.", problems)

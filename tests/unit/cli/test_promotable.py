@@ -208,6 +208,7 @@ def test_production_gates_make_promotable_and_newer_ones_take_it_back(
     monkeypatch.setattr("genesis.evidence.gates.PRODUCTION", file)
     for place in ("gates", "dossier_checks"):
         monkeypatch.setattr(f"genesis.evidence.{place}.PRODUCTION_HASH", parse_gates(text).hash)
+    monkeypatch.setattr("genesis.evidence.gates.PROMOTION_HASH", "")
     wanted = judged_in(dossiers(small)[0])
     answer = small.validate(wanted, file, "--json")
     assert answer.code == 0, answer.out

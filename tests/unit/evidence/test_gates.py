@@ -18,6 +18,11 @@ from genesis.evidence.gates import (
     parse_gates,
     stopped_by,
 )
+from genesis.evidence.measures import (
+    PROMOTION_MEASURES,
+    PROMOTION_STAGES,
+    PromotionSettings,
+)
 from tests.conftest import REPOSITORY
 
 TEXT = """\
@@ -263,6 +268,7 @@ def test_gates_that_are_neither_a_rehearsal_nor_production_are_refused(
 ) -> None:
     production = TEXT.replace("rehearsal: true\n", "")
     monkeypatch.setattr(module, "PRODUCTION_HASH", parse_gates(production).hash)
+    monkeypatch.setattr(module, "PROMOTION_HASH", "")  # it says nothing of promotion
     assert load_gates(save(tmp_path, production)).counts
     assert load_gates(save(tmp_path, "# a comment\n" + production)).counts
     for old, new in (("100", "99"), ("0.05", "0.06"), ("surrogates: 25", "surrogates: 24")):
@@ -290,5 +296,89 @@ def test_the_shipped_files_hold_every_measure_once_and_the_rehearsal_says_so() -
     for file in (production, rehearsal):
         assert {g.measure for g in file.gates} <= set(MEASURES)
         assert {g.stage for g in file.gates} == set(STAGES)
+        assert file.promotion is not None
+        assert [g.measure for g in file.promotion.gates] == list(PROMOTION_MEASURES)
+    assert production.counts
     assert [g.measure for g in production.gates] == [g.measure for g in rehearsal.gates]
     assert module.PRODUCTION == REPOSITORY / "configs" / "gates.yaml"
+
+
+PROMOTION = """\
+promotion:
+  settings:
+    kelly: 0.2
+  gates:
+    paper_days: {at_least: 30}
+    canary_days: {at_least: 60}
+    step_sprt: {at_least: -1.56}
+"""
+
+
+def test_gates_of_promotion_are_read_and_judged() -> None:
+    found = parse_gates(TEXT + PROMOTION).promotion
+    assert found is not None
+    assert found.settings == PromotionSettings(kelly=0.2)
+    assert [(g.measure, g.stage) for g in found.gates] == [
+        ("paper_days", "G4"),
+        ("canary_days", "G5"),
+        ("step_sprt", "G6"),
+    ]
+    results = found.judge({"canary_days": (59.0, "a note")}, "G5")
+    assert [(r.gate.measure, r.verdict, r.note) for r in results] == [
+        ("canary_days", "fail", "a note")
+    ]
+    assert {stage for stage, _ in PROMOTION_MEASURES.values()} == set(PROMOTION_STAGES)
+    assert not set(PROMOTION_MEASURES) & set(MEASURES)
+
+
+def test_a_dossiers_gates_do_not_depend_on_those_of_promotion() -> None:
+    plain, more = parse_gates(TEXT), parse_gates(TEXT + PROMOTION)
+    assert plain.hash == more.hash
+    assert plain.gates == more.gates
+    assert plain.promotion is None
+    assert [r.gate.stage for r in more.judge({}, *STAGES)] == ["G0", "G1", "G1", "G3"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("paper_days: {at_least: 30}", "paper_days: {at_least: 29}"),
+        ("canary_days: {at_least: 60}", "canary_days: {at_least: 60, veto: false}"),
+        ("step_sprt: {at_least: -1.56}", "step_sprt: {at_most: -1.56}"),
+        ("    canary_days: {at_least: 60}\n", ""),
+        ("kelly: 0.2", "kelly: 0.3"),
+        ("kelly: 0.2", "kelly: 0.2\n    concurrent: 6"),
+    ],
+)
+def test_gates_of_promotion_have_a_hash_of_their_own_and_the_file_counts_with_both(
+    old: str, new: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = TEXT.replace("rehearsal: true\n", "") + PROMOTION
+    known = parse_gates(text)
+    assert known.promotion is not None
+    monkeypatch.setattr(module, "PRODUCTION_HASH", known.hash)
+    monkeypatch.setattr(module, "PROMOTION_HASH", known.promotion.hash)
+    assert load_gates(save(tmp_path, text)).counts
+    assert old in text
+    changed = text.replace(old, new)
+    assert parse_gates(changed).hash == known.hash
+    for swapped in (changed, text.replace(PROMOTION, "")):
+        with pytest.raises(RefusedError, match="not the production gates") as caught:
+            load_gates(save(tmp_path, swapped))
+        assert "G4 to G6" in caught.value.why
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("paper_days", "paper_dys", "did you mean 'paper_days'"),
+        ("paper_days: {at_least: 30}", "trades: {at_least: 30}", "promotion.gates.trades is no"),
+        ("{at_least: 30}", "{at_least: x}", "promotion.gates.paper_days.at_least"),
+        ("kelly: 0.2", "kelly: 1.2", "promotion.settings.kelly"),
+        ("kelly: 0.2", "kely: 0.2", "did you mean 'kelly'"),
+        ("  gates:\n", "  gats:\n", "promotion.gates must be a block"),
+    ],
+)
+def test_a_mistake_in_the_gates_of_promotion_is_named(old: str, new: str, words: str) -> None:
+    assert old in PROMOTION
+    assert words in wrong(TEXT + PROMOTION.replace(old, new, 1))

@@ -311,6 +311,7 @@ def production(text: str, monkeypatch: pytest.MonkeyPatch) -> GatesFile:
     gates = parse_gates(text.replace("rehearsal: true\n", ""))
     for where in (gates_module, dossier_checks):
         monkeypatch.setattr(where, "PRODUCTION_HASH", gates.hash)
+    monkeypatch.setattr(gates_module, "PROMOTION_HASH", "")
     assert gates.counts
     return gates
 
