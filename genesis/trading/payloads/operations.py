@@ -105,6 +105,10 @@ class ApprovalGranted(Payload, frozen=True):
     token : str
         Hash of the file, or of what was typed: the same may not be granted twice.
     who, reason : str
+    target : str
+        Exchange that it is for: ``loopback``, ``testnet`` or ``mainnet``.
+    gates_hash : str
+        Gates of promotion that were in force.
     """
 
     type: ClassVar[EventType] = EventType.APPROVAL_GRANTED
@@ -121,6 +125,8 @@ class ApprovalGranted(Payload, frozen=True):
     token: str
     who: str
     reason: str
+    target: str = ""
+    gates_hash: str = ""
 
 
 class ApprovalUsed(Payload, frozen=True):
