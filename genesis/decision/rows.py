@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -15,12 +16,17 @@ STAGES: Final = (CANDIDATE, PAPER, CANARY, "live_25", "live_50", "live_100", RET
 REAL: Final = STAGES[2:6]
 """Stages whose orders reach an exchange."""
 OPEN, APPROVED, REJECTED, EXPIRED = "open", "approved", "rejected", "expired"
+SUPERSEDED: Final = "superseded"
+"""State of a review of what was done, once a later decision of the type took its place."""
 EVERYTHING: Final = "all"
 """Scope of a kill that stops every account."""
 
 
 class DecisionRow(msgspec.Struct, frozen=True):
-    """A decision and what became of its review; ``state`` is empty where none was asked for."""
+    """A decision and what became of its review; ``state`` is empty where none was asked for.
+
+    ``value`` is what it proposes, ``cautious`` what holds if nobody looks in time.
+    """
 
     seq: int
     made_ms: int
@@ -29,11 +35,13 @@ class DecisionRow(msgspec.Struct, frozen=True):
     strategy: str
     action: str
     acts: bool
-    hold: bool
+    holds: tuple[str, ...]
     review: str
     urgency: str
     deadline_ms: int | None
     confidence: float
+    value: Mapping[str, Any]
+    cautious: Mapping[str, Any]
     state: str
     who: str = ""
     reason: str = ""
@@ -81,6 +89,15 @@ class DeploymentRow(msgspec.Struct, frozen=True):
     def is_real(self) -> bool:
         """Whether its orders reach an exchange."""
         return self.stage in REAL
+
+
+class InForce(msgspec.Struct, frozen=True):
+    """What holds by the latest decision of a type that was carried out, approved or expired."""
+
+    decision: str
+    action: str
+    value: Mapping[str, Any]
+    since_ms: int
 
 
 class KillRow(msgspec.Struct, frozen=True):

@@ -24,9 +24,11 @@ from genesis.decision.rows import (
     REJECTED,
     RETIRED,
     STAGES,
+    SUPERSEDED,
     ApprovalRow,
     DecisionRow,
     DeploymentRow,
+    InForce,
     KillRow,
 )
 from genesis.domain.errors import RefusedError, StorageError
@@ -59,6 +61,8 @@ class OperationsState:
         Latches that are set, by scope.
     calibration : CalibrationFitted or None
         Latest.
+    in_force : dict of (kind, strategy) to InForce
+        What the decisions add up to; ``strategy`` is empty where a type is about the account.
     """
 
     def __init__(self) -> None:
@@ -68,6 +72,9 @@ class OperationsState:
         self.approvals: dict[str, ApprovalRow] = {}
         self.kills: dict[str, KillRow] = {}
         self.calibration: CalibrationFitted | None = None
+        self.in_force: dict[tuple[str, str], InForce] = {}
+        self._flagged: dict[tuple[str, str], str] = {}
+        self._open: dict[str, None] = {}
         self._tokens: set[str] = set()
 
     def copy(self) -> Self:
@@ -76,19 +83,23 @@ class OperationsState:
         other.seq, other.calibration = self.seq, self.calibration
         other.decisions, other.deployments = dict(self.decisions), dict(self.deployments)
         other.approvals, other.kills = dict(self.approvals), dict(self.kills)
-        other._tokens = set(self._tokens)
+        other._tokens, other._flagged = set(self._tokens), dict(self._flagged)
+        other.in_force, other._open = dict(self.in_force), dict(self._open)
         return other
 
     # ---- questions -------------------------------------------------------------------------
 
     def open_reviews(self) -> list[DecisionRow]:
         """Decisions that somebody has to look at, the most urgent first."""
-        rows = [row for row in self.decisions.values() if row.is_open]
+        rows = [self.decisions[name] for name in self._open]
         return sorted(rows, key=lambda row: (row.deadline_ms is None, row.deadline_ms, row.seq))
 
-    def holds(self) -> list[DecisionRow]:
-        """Open decisions because of which nothing may add risk."""
-        return [row for row in self.decisions.values() if row.is_open and row.hold]
+    def hold_of(self, strategy: str) -> DecisionRow | None:
+        """Open decision because of which a strategy may not add risk, if there is one."""
+        for row in (self.decisions[name] for name in self._open):
+            if EVERYTHING in row.holds or strategy in row.holds:
+                return row
+        return None
 
     def active(self) -> list[DeploymentRow]:
         """Deployments that are not retired."""
@@ -124,13 +135,38 @@ class OperationsState:
             strategy=data.strategy,
             action=data.action,
             acts=data.acts,
-            hold=data.hold,
+            holds=data.holds,
             review=data.review,
             urgency=data.urgency,
             deadline_ms=data.deadline_ms,
             confidence=data.confidence,
+            value=data.body.get("value", {}),
+            cautious=data.body.get("cautious", {}),
             state="" if data.review == "none" else OPEN,
         )
+        self._supersede(data)
+        if data.review != "none":
+            self._open[data.decision] = None
+        if data.acts:
+            row = self.decisions[data.decision]
+            self.in_force[data.kind, data.strategy] = InForce(
+                data.decision, data.action, row.value, event.ts_ms
+            )
+
+    def _supersede(self, data: DecisionMade) -> None:
+        """End the review of what an earlier decision did, once a later one took its place.
+
+        One that waits is not ended so: its deadline must come, or what is decided daily would
+        never be done. Nor is one that holds something back.
+        """
+        key = data.kind, data.strategy
+        earlier = self._flagged.get(key)
+        if earlier is not None and self.decisions[earlier].is_open:
+            row = self.decisions[earlier]
+            self.decisions[earlier] = msgspec.structs.replace(row, state=SUPERSEDED)
+            del self._open[earlier]
+        if data.review == "flagged" and not data.holds:
+            self._flagged[key] = data.decision
 
     def _resolved(self, event: Event, data: ReviewResolved) -> None:
         row = self.decisions.get(data.decision)
@@ -158,6 +194,14 @@ class OperationsState:
             resolved_ms=event.ts_ms,
             resolved_action=data.action,
         )
+        del self._open[data.decision]
+        key = row.kind, row.strategy
+        if data.resolution == REJECTED:
+            # What was done is taken back only while it is what holds.
+            if key in self.in_force and self.in_force[key].decision == row.decision:
+                del self.in_force[key]
+        elif data.action and not row.acts:
+            self.in_force[key] = InForce(row.decision, data.action, data.value, event.ts_ms)
 
     def _calibrated(self, _: Event, data: CalibrationFitted) -> None:
         self.calibration = data

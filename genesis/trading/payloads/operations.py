@@ -29,8 +29,8 @@ class DecisionMade(Payload, frozen=True):
         What was decided, in a word; empty after an error of the engine.
     acts : bool
         It was carried out at once.
-    hold : bool
-        Nothing may add risk until its review is resolved.
+    holds : tuple of str
+        Strategies that may not add risk until its review is resolved; ``all`` means everything.
     review : str
         ``none``, ``flagged`` (acted, to be looked at), ``after`` (acted, must be looked at) or
         ``before`` (acts only if a person approves).
@@ -50,7 +50,7 @@ class DecisionMade(Payload, frozen=True):
     strategy: str
     action: str
     acts: bool
-    hold: bool
+    holds: tuple[str, ...]
     review: str
     urgency: str
     deadline_ms: int | None

@@ -13,7 +13,14 @@ from genesis.decision.state import OperationsState, fold
 from genesis.domain.errors import RefusedError, StorageError
 from genesis.domain.timeline import DAY_MS
 from genesis.trading.events import Event
-from genesis.trading.payloads import AlertRaised, CapitalAllocated, KillLatched, Payload, Rearmed
+from genesis.trading.payloads import (
+    AlertRaised,
+    CapitalAllocated,
+    DecisionMade,
+    KillLatched,
+    Payload,
+    Rearmed,
+)
 from genesis.trading.store import EventReader, EventStore, verify
 from tests.unit.decision.operation_samples import (
     ACCOUNT,
@@ -215,12 +222,70 @@ def test_the_most_urgent_review_comes_first_and_holds_are_known(tmp_path: Path) 
         tmp_path,
         decided("DEC_1", deadline_ms=None),
         decided("DEC_2", deadline_ms=NOW + 20),
-        decided("DEC_3", deadline_ms=NOW + 10, hold=True),
+        decided("DEC_3", deadline_ms=NOW + 10, holds=("strat_x",)),
         decided("DEC_4", review="none"),
     )
     assert [row.decision for row in state.open_reviews()] == ["DEC_3", "DEC_2", "DEC_1"]
-    assert [row.decision for row in state.holds()] == ["DEC_3"]
-    assert write(tmp_path, resolved("DEC_3")).holds() == []
+    held = state.hold_of("strat_x")
+    assert held is not None
+    assert held.decision == "DEC_3"
+    assert state.hold_of("strat_y") is None
+    assert write(tmp_path, resolved("DEC_3")).hold_of("strat_x") is None
+    assert write(tmp_path, decided("DEC_5", holds=("all",))).hold_of("strat_y") is not None
+
+
+# ---- what holds ------------------------------------------------------------------------------
+
+
+def factor(decision: str, value: float, **changes: object) -> DecisionMade:
+    body = {"value": {"size_factor": value}, "cautious": {"size_factor": min(value, 1.0)}}
+    options = {"kind": "risk_adjustment", "strategy": "", "action": "size", "body": body}
+    return decided(decision, **options | {"acts": True, "review": "none"} | changes)
+
+
+def in_force(state: OperationsState) -> tuple[str, object] | None:
+    found = state.in_force.get(("risk_adjustment", ""))
+    return None if found is None else (found.decision, found.value["size_factor"])
+
+
+def test_what_was_carried_out_holds_until_the_next(tmp_path: Path) -> None:
+    assert in_force(write(tmp_path, factor("DEC_1", 1.0), factor("DEC_2", 0.5))) == ("DEC_2", 0.5)
+    waits = {"acts": False, "review": "before", "deadline_ms": NOW + 5}
+    assert in_force(write(tmp_path, factor("DEC_3", 1.2, **waits))) == ("DEC_2", 0.5)
+    agreed = resolved("DEC_3", action="size", value={"size_factor": 1.2})
+    assert in_force(write(tmp_path, agreed)) == ("DEC_3", 1.2)
+    write(tmp_path, factor("DEC_4", 1.1, **waits))
+    ended = resolved("DEC_4", resolution="expired", action="size", value={"size_factor": 1.0})
+    assert in_force(write(tmp_path, ended, at_ms=NOW + 6)) == ("DEC_4", 1.0)
+
+
+def test_a_rejection_takes_back_what_holds_and_nothing_else(tmp_path: Path) -> None:
+    after = {"review": "after", "deadline_ms": NOW}
+    write(tmp_path, factor("DEC_1", 0.5, **after), factor("DEC_2", 0.7, **after))
+    no = resolved("DEC_1", resolution="rejected")
+    assert in_force(write(tmp_path, no)) == ("DEC_2", 0.7)
+    assert in_force(write(tmp_path, resolved("DEC_2", resolution="rejected"))) is None
+
+
+def test_a_later_decision_ends_the_flag_of_an_earlier_one_only(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        factor("DEC_1", 1.0, review="flagged"),
+        factor("DEC_2", 1.0, review="after"),
+        factor("DEC_3", 1.0, acts=False, review="before"),
+        decided("DEC_4", review="flagged", strategy="strat_x"),
+    )
+    state = write(tmp_path, factor("DEC_5", 1.0, review="flagged"))
+    found = {name: row.state for name, row in state.decisions.items()}
+    assert found == {
+        "DEC_1": "superseded",
+        "DEC_2": "open",
+        "DEC_3": "open",
+        "DEC_4": "open",
+        "DEC_5": "open",
+    }
+    with pytest.raises(RefusedError, match="was superseded"):
+        write(tmp_path, resolved("DEC_1"))
 
 
 # ---- deployments and approvals ---------------------------------------------------------------
