@@ -26,7 +26,8 @@ from genesis.exchange.venue.threaded import ThreadedVenue
 from genesis.exchange.venue.venue import Venue
 from genesis.system.clock import SystemClock
 
-AMPLE = msgspec.structs.replace(LimitProfile.unlimited(), address_start=10_000)
+AMPLE = LimitProfile(ip_weight=10**9, ws_connections=1000, ws_new_a_minute=10**9)
+"""The limits of the real exchange, but for those that many clients of one machine would meet."""
 GTC: Any = {"limit": {"tif": "Gtc"}}
 IOC: Any = {"limit": {"tif": "Ioc"}}
 ALO: Any = {"limit": {"tif": "Alo"}}
@@ -74,12 +75,12 @@ class Rig:
         return self.exchange(self.wallet(usd))
 
     def wallet(self, usd: str = "100000") -> LocalAccount:
-        wallet = Account.create()
+        wallet: LocalAccount = Account.create()
         self.control("fund", {"user": wallet.address, "usd": usd})
         return wallet
 
     def control(self, call: str, body: Any = None, method: str = "POST") -> dict[str, Any]:
-        answer = requests.request(
+        answer: dict[str, Any] = requests.request(
             method, f"{self.url}/control/{call}", json=body or {}, timeout=10
         ).json()
         assert answer["ok"], answer
