@@ -18,11 +18,21 @@ from eth_account import Account
 from eth_account.signers.local import LocalAccount
 from hyperliquid.utils.signing import sign_l1_action
 
+_SLOW_DISK = """
+import os, runpy, sys, time
+sync, seconds = os.fdatasync, float(sys.argv.pop(1)) / 1e3
+os.fdatasync = lambda file: (time.sleep(seconds), sync(file))[1]
+runpy.run_module("genesis", run_name="__main__", alter_sys=True)
+"""
+
 
 @contextmanager
-def serving(home: Path, *options: str) -> Iterator[str]:
-    """Serve a venue; its address."""
-    command = [sys.executable, "-m", "genesis", "--home", str(home), "venue", "serve"]
+def serving(home: Path, *options: str, disk_ms: float = 0.0) -> Iterator[str]:
+    """Serve a venue, each of whose writes to the disk takes so much longer; its address."""
+    command = [sys.executable, "-m", "genesis"]
+    if disk_ms:
+        command[1:] = ["-c", _SLOW_DISK, str(disk_ms)]
+    command += ["--home", str(home), "venue", "serve"]
     command += ["--port", "0", "--unlimited", "--json", *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as started:
         assert started.stdout is not None

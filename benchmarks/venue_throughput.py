@@ -1,8 +1,9 @@
 """Orders a second: signed ones over HTTP, and through the matching engine alone.
 
 Half of the orders rest and half are filled. The exchange runs in a process of its own; the
-requests are signed before the clock starts. The reference is how many reads of the smallest
-answer the same server gives over the same connections.
+requests are signed before the clock starts. With a state folder each order is on the disk before
+it is answered; that is measured on the disk that is here, and on a slower one. The reference is
+how many reads of the smallest answer the same server gives over the same connections.
 
     python benchmarks/venue_throughput.py
     python benchmarks/venue_throughput.py --orders 20000
@@ -27,11 +28,15 @@ from genesis.exchange.venue.profile import STILL
 
 REST, ENGINE = 600.0, 20_000.0
 WIDTH = 8
+SLOW_DISK_MS = 3.0
+"""What a write to the disk takes longer in the last run: an ordinary one of a rented machine."""
 
 
-def over_http(home: Path, orders: int, *options: str) -> tuple[float, float, int]:
+def over_http(
+    home: Path, orders: int, *options: str, disk_ms: float = 0.0
+) -> tuple[float, float, int]:
     """Orders a second, reads a second, and orders that were neither filled nor rested."""
-    with serving(home, "--market", "still", *options) as url:
+    with serving(home, "--market", "still", *options, disk_ms=disk_ms) as url:
         accounts = [wallet(url) for _ in range(WIDTH)]
         stamp = time.time_ns() // 1_000_000
         bodies = [
@@ -74,6 +79,9 @@ def main() -> int:
         home = Path(folder)
         rest, reads, lost = over_http(home, given.orders)
         durable, _, more = over_http(home, given.orders, "--state", str(home / "state"))
+        slow, _, most = over_http(
+            home, given.orders, "--state", str(home / "slow"), disk_ms=SLOW_DISK_MS
+        )
     engine = max(in_core(5 * given.orders) for _ in range(3))
     result: dict[str, Any] = {
         "name": "venue_throughput",
@@ -82,9 +90,14 @@ def main() -> int:
         "reference": reads,
         "ratio": rest / reads,
         "durable": durable,
+        "durable_on_a_slow_disk": slow,
         "engine": engine,
         "aims": {"rest": rest >= REST, "engine": engine >= ENGINE},
-        "checks": {"no order was lost": lost + more == 0, "600 a second": rest >= REST},
+        "checks": {
+            "no order was lost": lost + more + most == 0,
+            "600 a second": rest >= REST,
+            "600 a second, each on the disk first": durable >= REST,
+        },
     }
     print(json.dumps(result))
     return 0 if all(result["checks"].values()) else 1

@@ -9,6 +9,7 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -25,7 +26,7 @@ from hyperliquid.utils.signing import sign_l1_action
 from benchmarks.venue_process import port_of, signed, timed
 from genesis.market.bars import Bars
 from genesis.market.store import BarStore
-from tests.integration.venue.rig import GTC, IOC, now_ms, resting
+from tests.integration.venue.rig import GTC, IOC, eventually, now_ms, resting
 
 KEYS = [f"0x{number:064x}" for number in (11, 12)]
 # A minute before an hour is full, so that funding is paid on the way.
@@ -143,6 +144,36 @@ def test_check_36_a_killed_venue_knows_orders_fills_and_nonces(tmp_path: Path) -
         again = venue.act(KEYS[0], order(0, True, "30000", "0.01"), stamp + 1)
         assert again == {"status": "err", "response": f"Invalid nonce: duplicate nonce {stamp + 1}"}
         assert len(info.open_orders(user)) == 6
+
+
+def test_check_36_killed_under_load_it_keeps_everything_that_it_answered(tmp_path: Path) -> None:
+    state = ["--market", "still", "--unlimited", "--state", str(tmp_path / "state")]
+    wallets = [Account.from_key(f"0x{number:064x}") for number in range(21, 29)]
+    answered: list[int] = []
+
+    def send(url: str, wallet: Any, bodies: list[bytes]) -> None:
+        with requests.Session() as session:
+            for body in bodies:
+                try:
+                    answer = session.post(f"{url}/exchange", data=body, timeout=30).json()
+                except requests.RequestException:
+                    return  # killed: what was under way may be there or not
+                answered.append(answer["response"]["data"]["statuses"][0]["resting"]["oid"])
+
+    with serving(tmp_path / "home", *state) as venue, ThreadPoolExecutor(len(wallets)) as pool:
+        stamp, buy = now_ms(), order(0, True, "30000", "0.001")
+        for wallet in wallets:
+            venue.control("fund", {"user": wallet.address, "usd": "1000000"})
+        for wallet in wallets:
+            bodies = [signed(wallet, buy, stamp + k) for k in range(150)]
+            pool.submit(send, venue.url, wallet, bodies)
+        eventually(lambda: len(answered) >= 400, 30.0)
+        venue.kill()
+    assert 400 <= len(answered) < 150 * len(wallets), "it was killed between requests"
+    with serving(tmp_path / "home", *state) as venue:
+        info = Info(venue.url, True, timeout=30)
+        kept = {row["oid"] for wallet in wallets for row in info.open_orders(wallet.address)}
+    assert set(answered) <= kept
 
 
 def test_the_official_sdk_on_a_living_market(tmp_path: Path) -> None:
