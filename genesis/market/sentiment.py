@@ -38,3 +38,8 @@ def align(
     fresh = some[closes[some] - index.ts_ms[last[some]] <= STALE_MS]
     known[fresh] = index.value[last[fresh]]
     return known
+
+
+def valid_index(value: float) -> bool:
+    """Whether a number can be a value of the index: 0 to 100, and no NaN."""
+    return 0.0 <= value <= 100.0

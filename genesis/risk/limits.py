@@ -8,11 +8,13 @@ either: the market must come to its level first, and after a gap the right level
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, fields
 from decimal import Decimal
 from typing import Any
 
 from genesis.domain.errors import ConfigError, refuse_unknown_keys
+from genesis.risk.book import Exposure, Permit
 
 _ROUNDING = 1.0 + 1e-12
 """A size is capital over price in floats: at the limit itself it may be off by its last digit."""
@@ -70,6 +72,13 @@ class RiskView:
         Orders of the account in the last minute, this one not counted.
     halted : str
         Why new risk is not allowed now, empty if it is.
+    exposures : tuple of Exposure
+        What the account has in each symbol, in the order of their names; the risk manager needs
+        it, the hard limits do not.
+    unknown_orders : int
+        Orders of the account of which nobody knows what became.
+    permit : Permit or None
+        A person's approval of new risk at level HIGH.
     """
 
     capital: Decimal
@@ -81,6 +90,9 @@ class RiskView:
     daily_pnl: Decimal
     recent_orders: int
     halted: str = ""
+    exposures: tuple[Exposure, ...] = ()
+    unknown_orders: int = 0
+    permit: Permit | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +184,8 @@ class HardLimits:
         """
         distance = abs(float(order.price / order.reference) - 1.0) if order.reference else 0.0
         waits = order.trigger and order.reduce_only
-        if distance > self.price_collar * _ROUNDING and not waits:
+        # Written so that a value that is no number is over its limit.
+        if not distance <= self.price_collar * _ROUNDING and not waits:
             return _refuse("price_collar", distance, self.price_collar, "price from the last one")
         if order.reduce_only:
             return Verdict(True, "reduce_only", 0.0, 0.0, "the order only reduces a position")
@@ -180,8 +193,11 @@ class HardLimits:
             return Verdict(False, "halted", 1.0, 0.0, f"new risk is halted: {view.halted}")
         if not order.reference:
             return Verdict(False, "price", 0.0, 0.0, f"no price of {order.symbol} is known")
+        least = float(min(view.capital, view.account_capital))
+        if not least > 0.0:
+            return Verdict(False, "capital", least, 0.0, "there is no capital to measure risk by")
         for rule, value, limit, what in self._measures(order, view):
-            if value > limit * _ROUNDING:
+            if not value <= limit * _ROUNDING:
                 return _refuse(rule, value, limit, what)
         return Verdict(True, "price_collar", distance, self.price_collar, "within all limits")
 
@@ -196,7 +212,7 @@ class HardLimits:
             after = float(view.position + view.buying) + size
         else:
             after = -(float(view.position - view.selling) + size)
-        after = max(after, 0.0) * price / capital
+        after = (0.0 if after <= 0.0 else after) * price / capital
         gross = (float(view.gross) + abs(size) * price) / whole
         return (
             ("max_order", abs(size) * price / capital, self.max_order, "order over capital"),
@@ -218,4 +234,6 @@ class HardLimits:
 
 
 def _refuse(rule: str, value: float, limit: float, what: str) -> Verdict:
-    return Verdict(False, rule, value, limit, f"{what} is {value:.4g}, the limit is {limit:g}")
+    text = f"{what} is {value:.4g}, the limit is {limit:g}"
+    # A verdict is written as JSON, which has no infinity and nothing that is no number.
+    return Verdict(False, rule, value if math.isfinite(value) else -1.0, limit, text)
