@@ -1,0 +1,1 @@
+"""Watching what runs: alerts that reach a person."""
