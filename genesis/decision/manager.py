@@ -1,0 +1,689 @@
+"""StrategyDeploymentManager: takes deployments through their career, one guarded step at a time.
+
+What a step rests on is measured before, by an `EvidencePort`; then the log of operations is held,
+the state is read once more, dossier and gates are looked at once more, and the step, its approval
+and the use of that are written in one transaction, or none of them. Of two people who promote at
+once the second is told what the first did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+from genesis.decision.approvals import (
+    FILE,
+    LIFE_MS,
+    MOST_LIFE_MS,
+    TYPED,
+    Approval,
+    Uptime,
+    require_bound,
+    require_in_time,
+    require_typed,
+    usd_text,
+    words_to_type,
+)
+from genesis.decision.deployments import (
+    HALF,
+    Deployment,
+    DeploymentBook,
+    deployment_id,
+    read_book,
+)
+from genesis.decision.grounds import Baseline, GatesUsed, Grounds, RunRef, unmet
+from genesis.decision.operations import Draft, OperationsLog
+from genesis.decision.retirement import Alarm, Health
+from genesis.decision.rows import CANARY, CANDIDATE, PAPER, REAL, RETIRED
+from genesis.decision.stages import Move, Step, Target, one_back, stage_capital, step_of
+from genesis.decision.state import OperationsState
+from genesis.domain.canonical import content_hash
+from genesis.domain.clock import Clock
+from genesis.domain.errors import InputError, RefusedError
+from genesis.evidence.measures import PromotionSettings
+from genesis.trading.events import Event
+from genesis.trading.payloads import ApprovalGranted, ApprovalUsed, DeploymentChanged
+
+MACHINE = "genesis"
+"""Who takes a step that nobody asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What research says of a strategy: the dossier that stands.
+
+    Attributes
+    ----------
+    strategy, dossier_hash, mark : str
+    gates : GatesUsed
+        Gates that judge its promotion.
+    settings : PromotionSettings
+    results : tuple of mapping
+        Verdicts of G0 to G3.
+    sealed_ms : tuple of int
+    """
+
+    strategy: str
+    dossier_hash: str
+    mark: str
+    gates: GatesUsed
+    settings: PromotionSettings
+    results: tuple[Mapping[str, Any], ...]
+    sealed_ms: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What was measured for a step: verdicts of its gate, and the logs that were read."""
+
+    results: tuple[Mapping[str, Any], ...]
+    runs: tuple[RunRef, ...] = ()
+
+
+class EvidencePort(Protocol):
+    """Where evidence comes from; nothing of it is taken from a file that could be edited."""
+
+    def standing(self, strategy: str, target: Target) -> Standing:
+        """Dossier of a strategy that stands, and the gates here.
+
+        Raises
+        ------
+        RefusedError
+            Naming what is missing or does not match.
+        """
+        ...
+
+    def baseline(self, strategy: str) -> Baseline:
+        """What the strategy was like before it traded."""
+        ...
+
+    def measure(self, deployment: Deployment, gate: str) -> Measured:
+        """Judge G4, G5 or G6 by the logs of its runs."""
+        ...
+
+    def admission(self, deployment: Deployment, book: Sequence[Deployment]) -> str:
+        """Why a strategy adds nothing to the book; empty if it does."""
+        ...
+
+    def health(self, deployment: Deployment) -> Health:
+        """Judge a live deployment by the logs of its runs."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A deployment that somebody asks for.
+
+    Attributes
+    ----------
+    strategy, account : str
+    target : Target
+    symbols : tuple of str
+    cap : Decimal or None
+        Full capital, quote units; None leaves it as it is.
+    """
+
+    strategy: str
+    account: str
+    target: Target
+    symbols: tuple[str, ...] = ()
+    cap: Decimal | None = None
+
+    @property
+    def id(self) -> str:
+        """Id of the deployment."""
+        return deployment_id(self.strategy, self.account, self.target)
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """How a person approves: what was typed, or the content of a file."""
+
+    typed: str = ""
+    file: Approval | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """A step with what it rests on, measured before the log is held."""
+
+    wish: Wish
+    seen_seq: int
+    to: str
+    step: Step
+    standing: Standing | None
+    grounds: Grounds
+    symbols: tuple[str, ...]
+    reason: str
+
+
+class StrategyDeploymentManager:
+    """Steps of deployments in a workspace.
+
+    Parameters
+    ----------
+    home : Path
+        Workspace.
+    evidence : EvidencePort
+    clock : Clock
+    nonce : callable
+        Gives 64 hexadecimal digits that nobody can guess.
+    uptime : Uptime
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        evidence: EvidencePort,
+        clock: Clock,
+        *,
+        nonce: Callable[[], str],
+        uptime: Uptime = Uptime(),  # noqa: B008
+    ) -> None:
+        self._home = home
+        self._evidence = evidence
+        self._clock = clock
+        self._nonce = nonce
+        self._uptime = uptime
+
+    # ---- questions -------------------------------------------------------------------------
+
+    def book(self) -> DeploymentBook:
+        """Deployments as they stand, the log verified."""
+        return read_book(self._home)[1]
+
+    def find(self, wish: Wish) -> Deployment | None:
+        """The deployment that is asked for, None if there is none yet."""
+        return self.book().deployments.get(wish.id)
+
+    # ---- steps -----------------------------------------------------------------------------
+
+    def register(self, wish: Wish, who: str, reason: str = "") -> Deployment:
+        """Take a strategy in as a candidate; one that was retired needs fresh sealed data.
+
+        Raises
+        ------
+        RefusedError
+            If it is there already, or the symbols belong to another deployment.
+        """
+        prepared = self._registration(wish, self.find(wish), reason)
+        return self._write([prepared], who, None)
+
+    def promote(
+        self,
+        wish: Wish,
+        to: str,
+        who: str,
+        consent: Consent | Callable[[str], Consent],
+        reason: str = "",
+    ) -> Deployment:
+        """Take a deployment one stage up, or from half back to the full size of its stage.
+
+        Parameters
+        ----------
+        wish : Wish
+        to : str
+            The next stage, or the present one to restore its size.
+        who : str
+        consent : Consent or callable
+            Asked for only where the step can send more orders to an exchange, after everything
+            else was passed; called with the words that are to be typed.
+        reason : str
+
+        Raises
+        ------
+        RefusedError
+            Naming the gate and by how much it was missed, or what else forbids the step.
+        """
+        now = self.find(wish)
+        prepared = []
+        if to == PAPER and (now is None or now.stage == RETIRED):
+            prepared.append(self._registration(wish, now, reason))
+            now = self._as_candidate(wish, prepared[0], now)
+        if now is None:
+            raise RefusedError(
+                f"{wish.strategy} is not deployed on {wish.account} at {wish.target}",
+                why="stages are taken one by one",
+                fix=f"genesis promote {wish.strategy} --to paper",
+            )
+        prepared.append(self._prepare_promotion(wish, now, to, reason))
+        needed = prepared[-1].step.approval
+        given = None
+        if needed:
+            cap = prepared[-1].grounds.cap
+            given = consent(words_to_type(wish.account, cap)) if callable(consent) else consent
+        return self._write(prepared, who, given)
+
+    def approve(
+        self, wish: Wish, to: str, who: str, reason: str, *, life_ms: int = LIFE_MS
+    ) -> Approval:
+        """Grant one use of one step; the caller writes the content into a file.
+
+        Raises
+        ------
+        RefusedError
+            If there is no such step, or it needs no approval.
+        InputError
+            For a life that is not possible.
+        """
+        if not 0 < life_ms <= MOST_LIFE_MS:
+            raise InputError(
+                "an approval cannot live that long", fix="at most 24 hours, 10 minutes as a rule"
+            )
+        deployment = self._known(wish)
+        step = step_of(deployment.stage, to, larger=deployment.scale < 1)
+        if not step.approval:
+            raise RefusedError(f"the step from {deployment.stage} to {to} needs no approval")
+        standing = self._standing(deployment)
+        cap = wish.cap if wish.cap is not None else deployment.cap
+        with OperationsLog.open(self._home, self._clock) as log:
+            self._require_unmoved(deployment.id, deployment.seq)
+            now = log.now_ms()
+            approval = Approval(
+                kind="approval",
+                approval=log.new_id("APR"),
+                nonce=self._nonce(),
+                strategy=deployment.strategy,
+                account=deployment.account,
+                target=deployment.target.value,
+                symbols=deployment.symbols,
+                from_stage=deployment.stage,
+                to_stage=to,
+                dossier_hash=standing.dossier_hash,
+                gates_hash=standing.gates.promotion_hash,
+                max_usd=usd_text(cap),
+                issued_ms=now,
+                expires_ms=now + life_ms,
+                who=who,
+                boot=self._uptime.boot,
+                uptime_s=self._uptime.seconds,
+            )
+            log.append(approval.granted(reason), aggregate=deployment.id)
+        return approval
+
+    def demote(self, wish: Wish, to: str | None, who: str, reason: str) -> Deployment:
+        """Take a deployment down, one step back where no stage is named; never asks anybody.
+
+        Raises
+        ------
+        RefusedError
+            If it sends no orders, or the stage is not below its own.
+        """
+        deployment = self._known(wish)
+        lower = to if to is not None else one_back(deployment.stage)
+        step = step_of(deployment.stage, lower)
+        if step.move is not Move.DEMOTE:
+            raise RefusedError(
+                f"{lower} is not below {deployment.stage}",
+                fix="genesis promote takes up, genesis retire ends",
+            )
+        return self._down(deployment, lower, deployment.scale, who, reason)
+
+    def retire(self, wish: Wish, who: str, reason: str) -> Deployment:
+        """End a deployment; it comes back only with fresh sealed data."""
+        deployment = self._known(wish)
+        return self._down(deployment, RETIRED, Decimal(1), who, reason)
+
+    def review(self, wish: Wish) -> tuple[Deployment, Health]:
+        """Judge a live deployment, and demote it by what the layers say.
+
+        Amber halves its size, once; red sends it back to paper.
+        """
+        deployment = self._known(wish)
+        if not deployment.is_real:
+            return deployment, Health(Alarm.GREEN, (), {})
+        found = self._evidence.health(deployment)
+        return self.act_on(deployment, found), found
+
+    def act_on(self, deployment: Deployment, found: Health) -> Deployment:
+        """What a verdict on a live deployment leads to."""
+        reason = "; ".join(found.reasons)
+        if found.alarm is Alarm.RED:
+            return self._down(deployment, PAPER, Decimal(1), MACHINE, reason)
+        if found.alarm is Alarm.AMBER and deployment.scale == 1:
+            return self._down(deployment, deployment.stage, HALF, MACHINE, reason)
+        return deployment
+
+    # ---- preparing a step ------------------------------------------------------------------
+
+    def _known(self, wish: Wish) -> Deployment:
+        found = self.find(wish)
+        if found is None:
+            raise RefusedError(
+                f"{wish.strategy} is not deployed on {wish.account} at {wish.target}",
+                fix="genesis deployments list",
+            )
+        return found
+
+    def _standing(self, deployment: Deployment) -> Standing:
+        standing = self._evidence.standing(deployment.strategy, deployment.target)
+        if deployment.dossier_hash not in ("", standing.dossier_hash):
+            raise RefusedError(
+                f"the dossier of {deployment.strategy} is not the one that it was promoted with",
+                why=f"it was {deployment.dossier_hash[:12]} and is {standing.dossier_hash[:12]}",
+                fix="restore the dossier, or retire the deployment and begin anew",
+            )
+        return standing
+
+    def _registration(self, wish: Wish, now: Deployment | None, reason: str) -> _Prepared:
+        if now is not None and now.stage != RETIRED:
+            raise RefusedError(f"{wish.id} is {now.stage} already", fix="genesis deployments show")
+        if not wish.symbols or wish.cap is None:
+            raise InputError(
+                "a deployment needs its symbols and its full capital",
+                fix="write --symbols BTC --cap 1000",
+            )
+        grounds = Grounds(target=wish.target.value, cap=wish.cap)
+        standing = None
+        step = step_of(now.stage if now is not None else "", CANDIDATE)
+        if step.gate:  # it was retired before
+            standing = self._evidence.standing(wish.strategy, wish.target)
+            grounds = _on_dossier(grounds, standing)
+        seq = now.seq if now is not None else 0
+        text = reason or ("registered again" if now is not None else "")
+        return _Prepared(wish, seq, CANDIDATE, step, standing, grounds, tuple(wish.symbols), text)
+
+    def _as_candidate(self, wish: Wish, prepared: _Prepared, old: Deployment | None) -> Deployment:
+        """The deployment as it will be once it is registered."""
+        grounds = prepared.grounds
+        return Deployment(
+            id=wish.id,
+            strategy=wish.strategy,
+            account=wish.account,
+            symbols=prepared.symbols,
+            target=wish.target,
+            stage=CANDIDATE,
+            capital=grounds.cap,
+            cap=grounds.cap,
+            canary_cap=Decimal(0),
+            scale=Decimal(1),
+            dossier_hash="",
+            mark="",
+            gates=None,
+            baseline=None,
+            sealed_ms=(),
+            since_ms=self._clock.now_ms(),
+            live_since_ms=0,
+            fresh_from_ms=old.fresh_from_ms if old is not None else 0,
+            seq=prepared.seen_seq,
+            history=(),
+        )
+
+    def _prepare_promotion(self, wish: Wish, now: Deployment, to: str, reason: str) -> _Prepared:
+        step = step_of(now.stage, to, larger=now.scale < 1)
+        if step.move not in (Move.PROMOTE, Move.RESTORE):
+            raise RefusedError(
+                f"{to} is not above {now.stage}", fix="genesis demote takes down, with a reason"
+            )
+        standing = self._standing(now)
+        grounds = Grounds(
+            target=now.target.value,
+            cap=wish.cap if wish.cap is not None else now.cap,
+            scale=Decimal(1) if step.move is Move.RESTORE else now.scale,
+            mark=standing.mark,
+            gates=standing.gates,
+            sealed_ms=standing.sealed_ms,
+            baseline=now.baseline,
+        )
+        if step.gate == "G3":
+            grounds = _on_dossier(grounds, standing)
+            grounds = msgspec.structs.replace(
+                grounds, baseline=self._evidence.baseline(now.strategy)
+            )
+        elif step.gate:
+            found = self._evidence.measure(now, step.gate)
+            grounds = msgspec.structs.replace(grounds, results=found.results, runs=found.runs)
+        if step.move is Move.RESTORE:
+            self._require_green(now)
+        _require_passed(now.strategy, grounds, step)
+        if to == CANARY:
+            others = [one for one in self.book().real() if one.target == now.target]
+            refusal = self._evidence.admission(now, others)
+            if refusal:
+                raise RefusedError(f"{now.strategy} adds nothing to the book", why=refusal)
+        text = reason or f"passed {step.gate}" if step.gate else reason
+        return _Prepared(wish, now.seq, to, step, standing, grounds, now.symbols, text)
+
+    def _require_green(self, now: Deployment) -> None:
+        found = self._evidence.health(now)
+        if found.alarm is not Alarm.GREEN:
+            raise RefusedError(
+                f"{now.strategy} stays at half its size", why="; ".join(found.reasons)
+            )
+
+    # ---- writing a step --------------------------------------------------------------------
+
+    def _write(
+        self, prepared: Sequence[_Prepared], who: str, consent: Consent | None
+    ) -> Deployment:
+        wish = prepared[0].wish
+        with OperationsLog.open(self._home, self._clock) as log:
+            state, book = read_book(self._home)
+            now = book.deployments.get(wish.id)
+            _require_seq(wish.id, now, prepared[0].seen_seq)
+            drafts: list[Draft] = []
+            stage = now.stage if now is not None else ""
+            for one in prepared:
+                self._require_same_evidence(one)
+                if one.to == CANARY:
+                    _require_room(book, one)
+                approval = ""
+                if one.step.approval:
+                    assert consent is not None
+                    approval = self._consented(log, state, one, stage, who, consent, drafts)
+                drafts.append(Draft(_change(one, stage, who, approval), wish.id))
+                stage = one.to
+            return _append(log, book, drafts, wish.id)
+
+    def _down(
+        self, deployment: Deployment, to: str, scale: Decimal, who: str, reason: str
+    ) -> Deployment:
+        if not reason.strip():
+            raise InputError("a step down needs a reason", fix="add --reason")
+        if to not in REAL:
+            scale = Decimal(1)
+        grounds = Grounds(
+            target=deployment.target.value, cap=deployment.cap, scale=scale, mark=deployment.mark
+        )
+        data = DeploymentChanged(
+            deployment=deployment.id,
+            strategy=deployment.strategy,
+            account=deployment.account,
+            symbols=deployment.symbols,
+            from_stage=deployment.stage,
+            to_stage=to,
+            capital=stage_capital(deployment.cap, to, scale),
+            dossier_hash=deployment.dossier_hash,
+            approval="",
+            who=who,
+            reason=reason.strip(),
+            evidence=grounds.to_plain(),
+        )
+        with OperationsLog.open(self._home, self._clock) as log:
+            _, book = read_book(self._home)
+            _require_seq(deployment.id, book.deployments.get(deployment.id), deployment.seq)
+            return _append(log, book, [Draft(data, deployment.id)], deployment.id)
+
+    def _require_unmoved(self, name: str, seq: int) -> None:
+        _, book = read_book(self._home)
+        _require_seq(name, book.deployments.get(name), seq)
+
+    def _require_same_evidence(self, one: _Prepared) -> None:
+        """Look at dossier and gates once more: they may have been swapped since."""
+        if one.standing is None:
+            return
+        again = self._evidence.standing(one.wish.strategy, one.wish.target)
+        if (again.dossier_hash, again.gates) != (one.standing.dossier_hash, one.standing.gates):
+            raise RefusedError(
+                f"the evidence on {one.wish.strategy} changed while it was judged",
+                fix="try again, and see who writes to the workspace",
+            )
+
+    def _consented(
+        self,
+        log: OperationsLog,
+        state: OperationsState,
+        one: _Prepared,
+        stage: str,
+        who: str,
+        consent: Consent,
+        drafts: list[Draft],
+    ) -> str:
+        """Id of the approval; adds the rows that grant and use it."""
+        assert one.standing is not None
+        if consent.file is not None:
+            self._require_granted(log, state, one, stage, consent.file)
+            name = consent.file.approval
+        elif consent.typed:
+            require_typed(consent.typed, one.wish.account, one.grounds.cap)
+            granted = self._typed(log, one, stage, who, consent.typed)
+            drafts.append(Draft(granted, one.wish.id))
+            name = granted.approval
+        else:
+            raise RefusedError(
+                f"the step to {one.to} needs an approval",
+                why="it can send more orders to an exchange",
+                fix=f"type it on a terminal, or genesis approve {one.wish.strategy}"
+                f" --stage {one.to}, then add --approval FILE",
+            )
+        drafts.append(Draft(ApprovalUsed(name, one.wish.id), one.wish.id))
+        return name
+
+    def _require_granted(
+        self, log: OperationsLog, state: OperationsState, one: _Prepared, stage: str, file: Approval
+    ) -> None:
+        row = state.approvals.get(file.approval)
+        if row is None or row.granted.form != FILE or row.granted.token != file.token:
+            raise RefusedError(
+                "nobody granted this approval as it is",
+                why="its content fits no row of the log of operations: it was edited or invented",
+                fix="write a new one: genesis approve STRATEGY",
+            )
+        if row.used_by:
+            raise RefusedError(
+                f"the approval {file.approval} was used already, by {row.used_by}",
+                why="an approval is used once",
+                fix="write a new one: genesis approve STRATEGY",
+            )
+        assert one.standing is not None
+        wanted = {
+            "strategy": one.wish.strategy,
+            "account": one.wish.account,
+            "target": one.wish.target.value,
+            "symbols": one.symbols,
+            "from_stage": stage,
+            "to_stage": one.to,
+            "max_usd": usd_text(one.grounds.cap),
+            "dossier_hash": one.standing.dossier_hash,
+            "gates_hash": one.standing.gates.promotion_hash,
+        }
+        require_bound(file, wanted)
+        require_in_time(file, self._clock.now_ms(), self._uptime)
+        require_in_time(file, log.now_ms(), self._uptime)  # the log's time never goes back
+
+    def _typed(
+        self, log: OperationsLog, one: _Prepared, stage: str, who: str, typed: str
+    ) -> ApprovalGranted:
+        assert one.standing is not None
+        now = log.now_ms()
+        return ApprovalGranted(
+            approval=log.new_id("APR"),
+            strategy=one.wish.strategy,
+            account=one.wish.account,
+            symbols=one.symbols,
+            from_stage=stage,
+            to_stage=one.to,
+            dossier_hash=one.standing.dossier_hash,
+            max_usd=one.grounds.cap,
+            expires_ms=now + LIFE_MS,
+            form=TYPED,
+            token=content_hash({"typed": typed.strip(), "nonce": self._nonce(), "ms": now}),
+            who=who,
+            reason=one.reason,
+            target=one.wish.target.value,
+            gates_hash=one.standing.gates.promotion_hash,
+        )
+
+
+def _on_dossier(grounds: Grounds, standing: Standing) -> Grounds:
+    return msgspec.structs.replace(
+        grounds,
+        mark=standing.mark,
+        gates=standing.gates,
+        results=standing.results,
+        sealed_ms=standing.sealed_ms,
+    )
+
+
+def _require_passed(strategy: str, grounds: Grounds, step: Step) -> None:
+    problems = unmet(grounds.results, step.gate) if step.gate else []
+    if problems:
+        raise RefusedError(
+            f"{strategy} does not pass {step.gate}",
+            why="; ".join(problems),
+            fix="wait for more days, or see what paper and exchange did differently",
+        )
+
+
+def _require_seq(name: str, now: Deployment | None, seen: int) -> None:
+    if (now.seq if now is not None else 0) != seen:
+        by = f", by {now.history[-1].who}" if now is not None else ""
+        stage = now.stage if now is not None else "gone"
+        raise RefusedError(
+            f"{name} was moved meanwhile: it is {stage} now{by}",
+            fix=f"look at it first: genesis deployments show {name}",
+        )
+
+
+def _require_room(book: DeploymentBook, one: _Prepared) -> None:
+    """Limits on how many deployments there are, per target."""
+    assert one.standing is not None
+    settings, target = one.standing.settings, one.wish.target
+    real = [d for d in book.real() if d.target == target]
+    canaries = sum(d.stage == CANARY for d in real)
+    for found, most, what in (
+        (canaries, settings.concurrent, "canaries"),
+        (len(real), settings.deployed, "deployments beyond paper"),
+    ):
+        if found >= most:
+            raise RefusedError(
+                f"there are {found} {what} at {target} already",
+                why=f"the gates allow {most}",
+                fix="promote, demote or retire one of them first: genesis deployments list",
+            )
+
+
+def _change(one: _Prepared, stage: str, who: str, approval: str) -> DeploymentChanged:
+    grounds = one.grounds
+    return DeploymentChanged(
+        deployment=one.wish.id,
+        strategy=one.wish.strategy,
+        account=one.wish.account,
+        symbols=one.symbols,
+        from_stage=stage,
+        to_stage=one.to,
+        capital=stage_capital(grounds.cap, one.to, grounds.scale),
+        dossier_hash=one.standing.dossier_hash if one.standing is not None else "",
+        approval=approval,
+        who=who,
+        reason=one.reason,
+        evidence=grounds.to_plain(),
+    )
+
+
+def _append(
+    log: OperationsLog, book: DeploymentBook, drafts: Sequence[Draft], name: str
+) -> Deployment:
+    """Write rows that the book allows; else nothing is written."""
+    trial = book.copy()
+    now, seq = log.now_ms(), log.state.seq
+    for place, draft in enumerate(drafts, start=1):
+        trial.apply(Event(draft.data, now, draft.aggregate, seq=seq + place))
+    for event in log.append_all(drafts):
+        book.apply(event)
+    return book.deployments[name]
