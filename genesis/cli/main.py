@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from genesis.cli import (
+    alerts,
     audit,
     backtest,
     commands,
@@ -19,6 +20,7 @@ from genesis.cli import (
     events,
     evolve,
     keys,
+    kill,
     paper,
     reconcile,
     render,
@@ -93,6 +95,8 @@ for _noun, _module in (
     ("story", story.story),
     ("trades", trades.trades),
     ("reconcile", reconcile.reconcile),
+    ("kill", kill.kill),
+    ("rearm", kill.rearm),
 ):
     app.command(_noun)(_module)
 data_app.command("resample")(resample_data)
@@ -103,6 +107,7 @@ app.add_typer(strategies.app, name="strategies")
 app.add_typer(seeds.app, name="seeds")
 app.add_typer(events.app, name="events")
 app.add_typer(audit.app, name="audit")
+app.add_typer(alerts.app, name="alerts")
 app.add_typer(paper.app, name="paper")
 app.add_typer(venue.app, name="venue")
 app.add_typer(keys.app, name="keys")

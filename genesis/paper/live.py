@@ -8,7 +8,8 @@ one whose time is over closes its positions and ends.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
@@ -23,16 +24,20 @@ from genesis.exchange.hyperliquid.history import (
     past_bars,
     stored_candles,
 )
+from genesis.exchange.hyperliquid.settings import ForeignPolicy
 from genesis.paper.beginning import deployments_added, run_started
 from genesis.paper.engine import PaperOutcome
 from genesis.paper.live_end import WindDown
 from genesis.paper.live_facts import LiveFacts
+from genesis.paper.live_kill import KillSequence
 from genesis.paper.settings import PaperMode, PaperSettings
 from genesis.trading.bus import EventBus
 from genesis.trading.events import Event
 from genesis.trading.inbox import Inbox
+from genesis.trading.kill_latch import KillLatch
+from genesis.trading.kill_report import KillReport
 from genesis.trading.live import LiveDriver, MarketGate
-from genesis.trading.outlet import Outlet
+from genesis.trading.outlet import Latch, Outlet
 from genesis.trading.payloads import (
     AccountSnapshot,
     ConnectionChanged,
@@ -78,9 +83,15 @@ class LivePaperEngine:
         Whether positions are closed when somebody stops it.
     grace_ms : int
         How long after its end a bar is waited for.
+    latch : KillLatch, optional
+        While it is set nothing that adds risk leaves, and the run empties its accounts and ends.
+    leases : sequence of Latch
+        Looked at before each order too.
 
     Attributes
     ----------
+    killed : KillReport or None
+        How a kill ended.
     note : str
         What a person should know of how it ended.
     story : str
@@ -105,19 +116,28 @@ class LivePaperEngine:
         duration_ms: int = 0,
         flatten: bool = False,
         grace_ms: int = 2_000,
+        latch: KillLatch | None = None,
+        leases: Sequence[Latch] = (),
     ) -> None:
         self._settings, self._facts = settings, LiveFacts.of(settings)
         self._gateway, self._gate, self._bus, self._clock = gateway, gate, bus, clock
         self._build = build
         self._duration_ms, self._flatten, self._grace_ms = duration_ms, flatten, grace_ms
         self._timers = TimerWheel()
-        self._outlet = Outlet(gateway, self._timers)
+        self._latch = latch
+        self._outlet = Outlet(gateway, self._timers, latch)
+        for lease in leases:
+            self._outlet.guard(lease)
         self.core = settings.core(folder.name)
         self.session = TradingSession(
             folder, self.core, bus, self._outlet, clock, build=build, synchronous="FULL"
         )
         self._driver = LiveDriver(clock, bus, self.session.loop, self._timers, self._answered)
         self._end = WindDown(self.core, self._driver, gate, self._publish)
+        self._kill = KillSequence(
+            self._driver, gate, gateway, tuple(self._facts.accounts), self._publish, folder, clock
+        )
+        self.killed: KillReport | None = None
         self._inbox = Inbox(folder)
         self._wanted = threading.Event()
         self._ready = False
@@ -224,9 +244,12 @@ class LivePaperEngine:
         began = self._clock.now_ms()
         driver.settle()
         if self.session.resumed:
-            for account in sorted(desk.ledger.accounts):
-                self._compare(account)
+            self._compare_all()
+        if self._killed():
+            return
         self._begin()
+        if not self.session.resumed:
+            self._adopt_kept()
         self.story = self._tell()
         self._ready = True
         looked = self._clock.monotonic()
@@ -235,6 +258,8 @@ class LivePaperEngine:
                 self._finish()
                 return
             driver.turn()
+            if self._killed():
+                return
             if self._clock.monotonic() - looked >= LOOK_S:
                 self._take_commands()
                 self.session.maybe_snapshot()
@@ -242,6 +267,21 @@ class LivePaperEngine:
                 looked = self._clock.monotonic()
         self.note = self._end.run(flatten=self._flatten)
         driver.settle()
+
+    def _killed(self) -> bool:
+        """Whether the latch is set; then the accounts are emptied before anything else."""
+        order = self._latch.read() if self._latch is not None else None
+        if order is None:
+            return False
+        self._ready = True
+        self.story = f"{order.text}; emptying the accounts"
+        self.killed = self._kill.run(order, self._wanted.is_set)
+        self.note = f"{order.text}; {self.killed.text}"
+        self._driver.settle()
+        if self.killed.verified:
+            with suppress(InfrastructureError):  # the books follow at the next start else
+                self._compare_all()
+        return True
 
     def _begin(self) -> None:
         """Tell what the run is, and what the market did until now; then let live bars in."""
@@ -306,6 +346,17 @@ class LivePaperEngine:
         state = self._gateway.account_state(account, since)
         self._driver.settle()  # what it tells may have been told by the stream meanwhile
         self._publish(AccountSnapshot(state, adopt=adopt), account)
+
+    def _compare_all(self) -> None:
+        for account in sorted(self.core.desk.ledger.accounts):
+            self._compare(account)
+
+    def _adopt_kept(self) -> None:
+        """Enter the resting orders that were found at start, and are to be kept, in the ledger."""
+        if self._gateway.settings.foreign is ForeignPolicy.KEEP:
+            for account, report in self._gateway.reports.items():
+                if report.foreign:
+                    self._compare(account, adopt=True)
 
     def _take_commands(self) -> None:
         for command in self._inbox.pending():

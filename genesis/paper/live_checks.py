@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from genesis.domain.errors import DataError, RefusedError, did_you_mean
 from genesis.exchange.hyperliquid.gateway import HyperliquidGateway
+from genesis.exchange.hyperliquid.settings import ForeignPolicy
 
 
 def require_markets(gateway: HyperliquidGateway, symbols: Sequence[str]) -> None:
@@ -48,13 +49,14 @@ def require_empty(gateway: HyperliquidGateway, accounts: Mapping[str, str], now_
     Raises
     ------
     RefusedError
-        If it has positions or resting orders.
+        If it has positions, or resting orders that the gateway was not told to keep.
     InfrastructureError
     """
+    keep = gateway.settings.foreign is ForeignPolicy.KEEP
     for name, address in accounts.items():
         state = gateway.account_state(name, now_ms)
         held = [f"{one.symbol} {one.size}" for one in state.positions]
-        held += [f"an order on {one.symbol}" for one in state.orders]
+        held += [f"an order on {one.symbol}" for one in state.orders if not keep]
         if held:
             raise RefusedError(
                 f"the account {address} is in use",

@@ -44,6 +44,8 @@ class LiveWay:
         Asked several times a second whether somebody wants to stop.
     told : callable
         Called with one line on how it stands.
+    found : callable
+        Called with the address of each account and one line on what is in it already.
     begun : callable
         Called with the run's id once the exchange has accepted key and accounts.
     duration_ms : int
@@ -58,6 +60,7 @@ class LiveWay:
 
     stopped: Callable[[], bool]
     told: Callable[[str], None]
+    found: Callable[[str, str], None] = lambda _, __: None
     begun: Callable[[str], None] = lambda _: None
     duration_ms: int = 0
     flatten: bool = False
@@ -199,7 +202,12 @@ def start_live(
     from genesis.paper.live_checks import require_empty, require_funds, require_markets
     from genesis.paper.live_facts import LiveFacts
     from genesis.paper.settings import write_settings
+    from genesis.trading.kill_latch import KillLatch
 
+    if why := KillLatch(workspace.home).closed():
+        raise RefusedError(
+            "nothing is traded in this workspace", why=why, fix="genesis rearm --reason …"
+        )
     facts = LiveFacts.of(settings)
     gateway, gate, bus = _connection(workspace, settings, key, way, lambda _: False)
     folder = runs_folder(workspace) / run_id
@@ -210,11 +218,11 @@ def start_live(
         require_funds(gateway, facts.accounts, settings.capital)
         folder.mkdir(parents=True, mode=0o700)
         write_settings(folder, settings, {"synchronous": "FULL"})
-        engine = _engine(folder, settings, gateway, gate, bus, way)
+        engine = _engine(workspace, folder, settings, gateway, gate, bus, way)
     except BaseException:
         gateway.close()
         raise
-    return _take(workspace, folder, engine, way, lambda: None)
+    return _take(workspace, folder, engine, gateway, way, lambda: None)
 
 
 def resume_live(workspace: Workspace, name: str, key: AgentKey, way: LiveWay) -> LiveRun:
@@ -240,12 +248,12 @@ def resume_live(workspace: Workspace, name: str, key: AgentKey, way: LiveWay) ->
         workspace, settings, key, way, lambda client_id: known[0].knows(client_id)
     )
     try:
-        engine = _engine(folder, settings, gateway, gate, bus, way)
+        engine = _engine(workspace, folder, settings, gateway, gate, bus, way)
         known.append(engine)
     except BaseException:
         gateway.close()
         raise
-    return _take(workspace, folder, engine, way, lambda: gateway.connect(gate.put))
+    return _take(workspace, folder, engine, gateway, way, lambda: gateway.connect(gate.put))
 
 
 def _connection(
@@ -267,6 +275,7 @@ def _connection(
 
 
 def _engine(
+    workspace: Workspace,
     folder: Path,
     settings: PaperSettings,
     gateway: HyperliquidGateway,
@@ -276,6 +285,7 @@ def _engine(
 ) -> LivePaperEngine:
     from genesis.paper.engine import trading_build
     from genesis.paper.live import LivePaperEngine
+    from genesis.trading.kill_latch import KillLatch
 
     return LivePaperEngine(
         folder,
@@ -288,6 +298,7 @@ def _engine(
         duration_ms=way.duration_ms,
         flatten=way.flatten,
         grace_ms=way.grace_ms,
+        latch=KillLatch(workspace.home),
     )
 
 
@@ -295,6 +306,7 @@ def _take(
     workspace: Workspace,
     folder: Path,
     engine: LivePaperEngine,
+    gateway: HyperliquidGateway,
     way: LiveWay,
     connect: Callable[[], None],
 ) -> LiveRun:
@@ -303,9 +315,19 @@ def _take(
 
     def connected() -> None:
         connect()
+        for bound in gateway.settings.accounts:
+            way.found(bound.address, gateway.reports[bound.name].text)
         way.begun(folder.name)
 
     outcome = engine.run(connected, way.stopped, way.told)
+    if engine.killed is not None:
+        raise RefusedError(
+            f"the run {folder.name} was killed: {engine.killed.text}",
+            why=engine.note,
+            fix=f"genesis rearm --reason …, then go on with --resume {folder.name}"
+            if engine.killed.done
+            else f"look at the exchange; --resume {folder.name} goes on emptying the accounts",
+        )
     done = PaperRun(folder.name, folder, outcome, None, None)
     if not outcome.finished:
         return LiveRun(done, engine.note)

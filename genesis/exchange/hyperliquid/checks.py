@@ -32,6 +32,7 @@ class AccountReport(msgspec.Struct, frozen=True):
     canceled : int
         How many of those were canceled.
     leverage : mapping of str to int
+        Of the coins that are followed, and of those that the settings name.
     """
 
     account: str
@@ -40,6 +41,17 @@ class AccountReport(msgspec.Struct, frozen=True):
     foreign: tuple[str, ...]
     canceled: int
     leverage: Mapping[str, int]
+
+    @property
+    def text(self) -> str:
+        """One line on what was found, and what became of it."""
+        parts = [f"margin {self.mode}"]
+        parts += [f"{coin} at {times} times" for coin, times in self.leverage.items()]
+        parts.append(f"positions {', '.join(self.positions)}" if self.positions else "no position")
+        if self.foreign:
+            left = f"{self.canceled} canceled" if self.canceled else "kept"
+            parts.append(f"{len(self.foreign)} resting orders that nobody here sent ({left})")
+        return "; ".join(parts)
 
 
 def refuse_master(agent: str, accounts: Mapping[str, BoundAccount]) -> None:
@@ -163,7 +175,7 @@ class StartChecks:
             raise RefusedError(
                 f"{len(foreign)} orders rest in '{bound.name}' that nobody here sent",
                 why=", ".join(names[:5]),
-                fix="cancel them there (the setting foreign of a gateway may keep or cancel them)",
+                fix="cancel them there, or write --foreign cancel or --foreign keep",
             )
         canceled = 0
         if self._settings.foreign is ForeignPolicy.CANCEL:
@@ -189,16 +201,18 @@ class StartChecks:
 
     async def _leverage(self, bound: BoundAccount) -> dict[str, int]:
         found = {}
-        for coin, wanted in self._settings.leverage.items():
-            rule = self._rules().get(coin)
+        for coin in dict.fromkeys((*self._settings.symbols, *self._settings.leverage)):
+            rule, wanted = self._rules().get(coin), self._settings.leverage.get(coin)
             if rule is None:
+                if wanted is None:
+                    continue  # who follows it is told that there is none
                 raise ConfigError(f"the exchange lists no {coin}")
-            if wanted > rule.max_leverage:
+            if wanted is not None and wanted > rule.max_leverage:
                 raise RefusedError(f"{coin} is traded with {rule.max_leverage} times at most")
             found[coin] = await self._lever(bound, rule, wanted)
         return found
 
-    async def _lever(self, bound: BoundAccount, rule: MarketRule, wanted: int) -> int:
+    async def _lever(self, bound: BoundAccount, rule: MarketRule, wanted: int | None) -> int:
         data = await self._reader.ask("activeAssetData", bound, coin=rule.coin)
         kind = "isolated" if self._settings.isolated else "cross"
         try:
@@ -207,7 +221,7 @@ class StartChecks:
             raise InfrastructureError(
                 f"leverage of {rule.coin} cannot be read", why=str(error)
             ) from None
-        if (value, mode) == (wanted, kind):
+        if wanted is None or (value, mode) == (wanted, kind):
             return value
         if not self._settings.set_leverage:
             raise RefusedError(

@@ -22,6 +22,7 @@ from genesis.exchange.hyperliquid.market_feed import MarketFeed
 from genesis.exchange.hyperliquid.parts import Parts
 from genesis.exchange.hyperliquid.settings import HyperliquidSettings
 from genesis.exchange.hyperliquid.stream import Stream
+from genesis.exchange.hyperliquid.sweep import Remains
 from genesis.exchange.hyperliquid.tickets import Leg, Ticket
 from genesis.exchange.hyperliquid.waits import Waits
 from genesis.trading.gateway import AccountState, OrderRequest, Sink
@@ -144,6 +145,21 @@ class HyperliquidGateway:
         ConfigError
         """
         return self._await(self.parts.reader.funds(self._bound(account)), _PATIENCE_S)
+
+    def sweep(self, account: str, *, flatten: bool) -> Remains:
+        """Cancel what rests in an account and close what it holds, whoever it is from; blocks.
+
+        It is asked for again until nothing remains: what it returns was seen before it acted.
+
+        Raises
+        ------
+        InfrastructureError
+            If the exchange does not answer.
+        ConfigError
+            If the account is not bound.
+        """
+        work = self.parts.sweep.once(self._bound(account), flatten=flatten)
+        return self._await(work, _PATIENCE_S)
 
     def info(self, body: dict[str, Any]) -> Any:
         """Answer of the exchange to a question that concerns no account of ours; blocks.

@@ -24,6 +24,7 @@ from genesis.exchange.hyperliquid.sending import Sender
 from genesis.exchange.hyperliquid.settings import HyperliquidSettings, private_folder
 from genesis.exchange.hyperliquid.spelling import Spelling
 from genesis.exchange.hyperliquid.status import StatusDesk
+from genesis.exchange.hyperliquid.sweep import Sweep
 from genesis.exchange.hyperliquid.teller import Teller
 from genesis.exchange.hyperliquid.tickets import Leg, Ticket, Tickets
 from genesis.exchange.hyperliquid.transport import Transport
@@ -107,6 +108,7 @@ class Parts:
             self.status,
             self.accounts,
         )
+        self.sweep = Sweep(self.reader, self.sender, self.markets, waits, settings.stop_slippage)
         self.checks = StartChecks(
             settings, self.reader, self.sender, lambda: self.markets.rules, ours
         )

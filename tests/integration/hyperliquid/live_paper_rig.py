@@ -15,7 +15,7 @@ import pytest
 from genesis.domain.errors import InfrastructureError
 from genesis.exchange.hyperliquid.gateway import HyperliquidGateway
 from genesis.exchange.hyperliquid.market_feed import MarketFeed
-from genesis.exchange.hyperliquid.settings import StreamSettings
+from genesis.exchange.hyperliquid.settings import ForeignPolicy, StreamSettings
 from genesis.paper import live
 from genesis.paper.settings import PaperSettings
 from genesis.strategy.language import Market, sma
@@ -42,7 +42,13 @@ def follower(window: int = 3) -> Strategy:
 class Sitting:
     """One sitting of a run: begun in a thread, stepped by the test, stopped or left to its end."""
 
-    def __init__(self, rig: LiveRig, take: Callable[[LiveWay], LiveRun], **more: Any) -> None:
+    def __init__(
+        self,
+        rig: LiveRig,
+        take: Callable[[LiveWay], LiveRun],
+        foreign: ForeignPolicy = ForeignPolicy.REFUSE,
+        **more: Any,
+    ) -> None:
         self.rig = rig
         self.engines: list[live.LivePaperEngine] = []
         self.feeds: list[MarketFeed] = []
@@ -52,6 +58,8 @@ class Sitting:
         gateway: dict[str, Any] = {
             "fill_wait_s": 0.2,
             "mid_age_s": 0.0,
+            "foreign": foreign,
+            "weight_limit": 10**7,  # hours of reads come in a minute of the machine
             "stream": StreamSettings(first_wait_s=0.05, longest_wait_s=0.5),
         }
         self.way = LiveWay(

@@ -1,0 +1,169 @@
+"""Kill and re-arm a workspace: the latch first, then what its live runs make of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from genesis.domain.errors import GenesisError, InputError
+from genesis.trading.kill_latch import KillLatch, KillOrder
+
+if TYPE_CHECKING:
+    from genesis.domain.clock import Clock
+    from genesis.system.workspace import Workspace
+
+_LOOK_S = 0.05
+
+
+class RunKill(msgspec.Struct, frozen=True):
+    """What a kill came to in one live run.
+
+    Attributes
+    ----------
+    run : str
+    process : str
+        Id of the process that trades it, empty where none does.
+    done : bool
+        Whether its exchange said that nothing is left.
+    text : str
+    """
+
+    run: str
+    process: str
+    done: bool
+    text: str
+
+
+def set_latch(
+    workspace: Workspace, reason: str, who: str, clock: Clock, *, flatten: bool = True
+) -> tuple[KillOrder, str]:
+    """Set the latch, then put it on record.
+
+    Returns
+    -------
+    order : KillOrder
+        The one that holds.
+    trouble : str
+        Why it is not in the log of operations, empty where it is; the latch holds all the same.
+
+    Raises
+    ------
+    InputError
+        If there is no such workspace.
+    StorageError
+        If the latch cannot be written.
+    """
+    from genesis.decision.operations import OperationsLog
+    from genesis.trading.payloads import KillLatched
+
+    if not workspace.home.is_dir():
+        raise InputError(
+            f"there is no workspace {workspace.home}",
+            why="a kill of the wrong folder would stop nothing",
+            fix="name the one that trades with --home or GENESIS_HOME",
+        )
+    wanted = KillOrder(reason, who, clock.now_ms(), flatten)
+    order = KillLatch(workspace.home).set(wanted)
+    if order != wanted:
+        return order, ""  # it was set before, and is on record
+    try:
+        with OperationsLog.open(workspace.home, clock, wait_s=2.0) as log:
+            log.append(KillLatched("all", "command", who, reason), aggregate="all")
+    except GenesisError as error:
+        return order, str(error)
+    return order, ""
+
+
+def rearm(workspace: Workspace, reason: str, who: str, clock: Clock) -> KillOrder:
+    """Put on record that somebody takes the latch away, then take it away.
+
+    Raises
+    ------
+    InputError
+        If it is not set, or no reason is given.
+    StorageError, RefusedError
+        If it cannot be recorded or removed; then it stays.
+    """
+    from genesis.decision.operations import OperationsLog
+    from genesis.trading.payloads import KillLatched, Rearmed
+
+    latch = KillLatch(workspace.home)
+    held = latch.read()
+    if held is None:
+        raise InputError("the workspace is not killed", fix="there is nothing to re-arm")
+    if not reason.strip():
+        raise InputError("no reason is given", fix='write --reason "what was found and mended"')
+    with OperationsLog.open(workspace.home, clock) as log:
+        if "all" not in log.state.kills:  # a file that somebody touched is on record from now on
+            set_by = KillLatched("all", "file", held.who or "unknown", held.reason or "touched")
+            log.append(set_by, aggregate="all")
+        log.append(Rearmed("all", who, reason), aggregate="all")
+    latch.lift()
+    return held
+
+
+def live_runs(workspace: Workspace) -> list[Path]:
+    """Folders of the runs that trade, or may still hold something, at an exchange."""
+    from genesis.paper.settings import PaperMode, read_settings
+    from genesis.system.paper import RESULT, runs_folder
+
+    root, found = runs_folder(workspace), []
+    for folder in sorted(root.iterdir()) if root.is_dir() else ():
+        if not folder.is_dir() or (folder / RESULT).is_file():
+            continue
+        try:
+            settings, _ = read_settings(folder)
+        except GenesisError:
+            continue
+        if settings.mode is PaperMode.TESTNET:
+            found.append(folder)
+    return found
+
+
+def look(workspace: Workspace, order: KillOrder) -> list[RunKill]:
+    """How far a kill has come in each live run."""
+    return [_look(folder, order) for folder in live_runs(workspace)]
+
+
+def _look(folder: Path, order: KillOrder) -> RunKill:
+    from genesis.trading.kill_report import read_kill_report
+    from genesis.trading.status import writer_of
+
+    process = writer_of(folder)
+    report = read_kill_report(folder)
+    if report is not None and report.latched_ms == order.at_ms:
+        return RunKill(folder.name, process, report.done, report.text)
+    text = "its process is told" if process else "nobody trades it: its key is needed to empty it"
+    return RunKill(folder.name, process, False, text)
+
+
+def await_empty(
+    workspace: Workspace,
+    order: KillOrder,
+    clock: Clock,
+    wait_s: float,
+    pause: Callable[[float], None],
+    told: Callable[[list[RunKill]], None],
+) -> list[RunKill]:
+    """Wait for the processes that trade until they have emptied their accounts.
+
+    Parameters
+    ----------
+    wait_s : float
+        Longest wait, seconds.
+    pause : callable
+        Waits for the seconds that it is given.
+    told : callable
+        Called with every look.
+    """
+    ends = clock.monotonic() + wait_s
+    while True:
+        found = look(workspace, order)
+        told(found)
+        waits = any(one.process and not one.done for one in found)
+        if not waits or clock.monotonic() >= ends:
+            return found
+        pause(_LOOK_S)

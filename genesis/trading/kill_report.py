@@ -1,0 +1,85 @@
+"""What became of a kill in one run: written by whoever carried it out, read by whoever asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from genesis.domain.errors import StorageError
+from genesis.market.atomic_file import write_atomic
+
+FILE = "killed.json"
+SCHEMA = 1
+
+
+class KillReport(msgspec.Struct, frozen=True):
+    """How far a kill has come.
+
+    Attributes
+    ----------
+    latched_ms, told_ms : int
+        When the latch was set, and when this was written.
+    orders : int
+        That still rest at the exchange, as far as is known.
+    positions : tuple of str
+        That are still held there.
+    verified : bool
+        Whether the exchange itself was asked, and this is what it said.
+    trouble : str
+        Why nothing could be learnt or sent the last time, empty where it could.
+    flatten : bool
+        Whether positions were to be closed.
+    schema : int
+    """
+
+    latched_ms: int
+    told_ms: int
+    orders: int
+    positions: tuple[str, ...]
+    verified: bool
+    trouble: str = ""
+    flatten: bool = True
+    schema: int = SCHEMA
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is left that was to go."""
+        return self.verified and not self.orders and not (self.flatten and self.positions)
+
+    @property
+    def text(self) -> str:
+        """Readable, in one line."""
+        if not self.verified:
+            return f"the exchange could not be asked: {self.trouble or 'no answer yet'}"
+        held = f"positions {', '.join(self.positions)}" if self.positions else "no position"
+        return f"{self.orders or 'no'} orders rest at the exchange, {held}"
+
+
+def write_kill_report(folder: Path, report: KillReport) -> None:
+    """Replace the report of a run.
+
+    Raises
+    ------
+    StorageError
+    """
+    write_atomic(folder / FILE, lambda file: file.write(msgspec.json.encode(report)))
+
+
+def read_kill_report(folder: Path) -> KillReport | None:
+    """Report of a run, None if it was never killed.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be read.
+    """
+    path = folder / FILE
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=KillReport)
+    except FileNotFoundError:
+        return None
+    except (OSError, msgspec.DecodeError) as error:
+        raise StorageError(
+            f"{path} cannot be read", why=str(error), fix="remove it and kill again"
+        ) from None

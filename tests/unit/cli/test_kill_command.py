@@ -1,0 +1,72 @@
+"""`genesis kill` and `genesis rearm`, as a person runs them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from genesis.cli.main import dispatch
+from genesis.decision.operations import read_operations
+from genesis.trading.kill_latch import KillLatch
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    (tmp_path / "home").mkdir(mode=0o700)
+    return tmp_path / "home"
+
+
+def said(capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
+    return dict(json.loads(capsys.readouterr().out))
+
+
+def test_a_kill_latches_is_on_record_and_stays_until_it_is_rearmed(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = ["--home", str(home)]
+    assert dispatch([*line, "kill", "--reason", "drill", "--json"]) == 0
+    assert said(capsys)["runs"] == []
+    assert "drill" in KillLatch(home).closed()
+    assert read_operations(home).kills["all"].reason == "drill"
+    assert dispatch([*line, "kill", "--reason", "again", "--json"]) == 0, "twice does no harm"
+    assert said(capsys)["reason"] == "drill"
+    assert dispatch([*line, "rearm", "--reason", "drill over"]) == 2
+    assert "--confirm REARM" in capsys.readouterr().err
+    assert dispatch([*line, "rearm", "--confirm", "REARM"]) == 2
+    assert "no reason" in capsys.readouterr().err
+    assert KillLatch(home).closed()
+    assert dispatch([*line, "rearm", "--reason", "over", "--confirm", "REARM", "--json"]) == 0
+    assert said(capsys)["rearmed"] is True
+    assert KillLatch(home).closed() == ""
+    assert read_operations(home).kills == {}
+
+
+def test_a_touched_file_is_on_record_when_it_is_taken_away(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (home / "kill").touch()
+    line = ["--home", str(home), "rearm", "--reason", "mine", "--confirm", "REARM"]
+    assert dispatch(line) == 0
+    assert not (home / "kill").exists()
+    assert dispatch(line) == 2
+    assert "not killed" in capsys.readouterr().err
+
+
+def test_a_log_that_cannot_be_written_does_not_hold_up_a_kill(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (home / "operations").write_text("no folder")
+    assert dispatch(["--home", str(home), "kill", "--json"]) == 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["latched"] is True
+    assert "not in the log of operations" in captured.err
+    assert KillLatch(home).closed()
+
+
+def test_a_workspace_that_is_not_there_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert dispatch(["--home", str(tmp_path / "nowhere"), "kill"]) == 2
+    assert "nowhere" in capsys.readouterr().err
