@@ -52,6 +52,7 @@ class Venue:
         )
         self.network = network
         self.received: dict[str, OrderRequest] = {}
+        self.arrived_ms: dict[str, int] = {}
         self.fills: dict[str, list[VenueFill]] = defaultdict(list)
         self.fundings: dict[str, list[Event]] = defaultdict(list)
         self.stream: Callable[[Event], None] = lambda _: None
@@ -96,6 +97,7 @@ class Venue:
     def submit(self, order: OrderRequest) -> list[Event]:
         """An order arrives."""
         known = self.received.setdefault(order.client_id, order)
+        self.arrived_ms.setdefault(order.client_id, self.network.clock.now_ms())
         if known.order_id != order.order_id:
             self._found(f"I1 client id {order.client_id} is that of two orders")
         fresh = known is order
@@ -206,7 +208,7 @@ class FaultyGateway:
                 back = clock.now_ms() - 3_000
                 status = told[0].data
                 assert isinstance(status, OrderStatus)
-                if status.venue_id and not status.filled:
+                if self._venue.arrived_ms.get(client_id, back) > back and not status.filled:
                     return [Event(OrderStatus(client_id, "absent", venue_ms=back), back)]
             return told
 
