@@ -20,8 +20,13 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 _INLINED_SOURCES = (
+    "backtest/passes.py",
     "costs",
     "domain/jit.py",
+    "evolution/risk",
+    "risk/formulas.py",
+    "risk/genome.py",
+    "risk/measures.py",
     "risk/formulas.py",
     "strategy/kernels",
     "strategy/learners",
