@@ -90,6 +90,15 @@ def run(
     flatten: Annotated[
         bool, typer.Option("--flatten-on-exit", help="Testnet: Ctrl-C closes positions too.")
     ] = False,
+    foreign: Annotated[
+        str,
+        typer.Option(
+            metavar="POLICY", help="Testnet: resting orders of others: refuse, keep or cancel."
+        ),
+    ] = "",
+    gateway: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Testnet: settings of the gateway, YAML.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Trade strategies on the event loop that also trades live.
@@ -124,7 +133,16 @@ def run(
     workspace = Workspace(home_of(ctx))
     out = render.console(stderr=as_json)
     live = paper_testnet.Options(
-        accounts or [], url, key_file, passphrase_fd, key_fd, keyring, duration, flatten=flatten
+        accounts or [],
+        url,
+        key_file,
+        passphrase_fd,
+        key_fd,
+        keyring,
+        duration,
+        flatten=flatten,
+        gateway=gateway,
+        foreign=foreign,
     )
     on_testnet = mode == "testnet"
     if resume is not None:

@@ -21,7 +21,16 @@ if TYPE_CHECKING:
     from genesis.system.workspace import Workspace
     from genesis.trading.deployment import DeploymentOptions
 
-OF_A_SITTING = ("key_file", "passphrase_fd", "key_fd", "keyring", "duration", "flatten")
+OF_A_SITTING = (
+    "key_file",
+    "passphrase_fd",
+    "key_fd",
+    "keyring",
+    "duration",
+    "flatten",
+    "gateway",
+    "foreign",
+)
 """Options that belong to a sitting and not to the run: they are given again with ``--resume``."""
 
 _LIVE_ONLY = ("url", "accounts", *OF_A_SITTING)
@@ -42,6 +51,8 @@ class Options:
     keyring: str
     duration: str
     flatten: bool = False
+    gateway: Path | None = None
+    foreign: str = ""
 
 
 class LiveProgress(PaperProgress):
@@ -49,6 +60,10 @@ class LiveProgress(PaperProgress):
 
     stopping = "stopping: resting entries are taken back, protective stops stay; Ctrl-C again quits"
     _halted = ""
+
+    def found(self, address: str, text: str) -> None:
+        """What is in an account already."""
+        self._out.print(f"account {address}: {text}", markup=False)
 
     def begun(self, run_id: str) -> None:
         """The exchange took key and accounts."""
@@ -158,13 +173,16 @@ def resume(workspace: Workspace, name: str, options: Options, out: Console) -> L
 
 
 def _way(options: Options, progress: LiveProgress) -> LiveWay:
+    from genesis.system.gateway_file import read_gateway
     from genesis.system.live_paper import LiveWay
     from genesis.trading.schedule import parse_length
 
     return LiveWay(
         stopped=progress.stopped,
         told=progress.say,
+        found=progress.found,
         begun=progress.begun,
+        gateway=read_gateway(options.gateway, options.foreign),
         duration_ms=parse_length(options.duration) if options.duration else 0,
         flatten=options.flatten,
     )

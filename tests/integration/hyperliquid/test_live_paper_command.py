@@ -113,6 +113,18 @@ def test_too_much_capital_and_an_unknown_coin_are_refused(desk: Desk) -> None:
     refused(desk, desk.call(*line), 2, "SOLL", "did you mean")
 
 
+def test_policies_and_settings_of_the_gateway_are_checked(desk: Desk, tmp_path: Path) -> None:
+    refused(desk, desk.call(*desk.line("--foreign", "kept")), 2, "did you mean 'keep'")
+    file = tmp_path / "gateway.yaml"
+    file.write_text("leverage: {SOL: 3}\n")
+    answer = desk.call(*desk.line("--gateway", str(file)))
+    refused(desk, answer, 3, "SOL is traded cross with", "isolated with 3 times is configured")
+    file.write_text("levrage: {SOL: 3}\n")
+    refused(desk, desk.call(*desk.line("--gateway", str(file))), 2, "did you mean 'leverage'")
+    words = ("paper", "run", "strat_0", "--mode", "replay", "--foreign", "keep", "--json")
+    assert "without a testnet" in call(desk.home, *words).error["what"]
+
+
 def test_a_key_file_is_made_and_shown_without_its_key(tmp_path: Path) -> None:
     file = tmp_path / "agent.json"
     made = call(
