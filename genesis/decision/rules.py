@@ -65,6 +65,7 @@ class Handling(_Block, frozen=True):
 
     review: Literal["before", "after"]
     medium_confidence: Literal["flag", "review"]
+    incomplete: Literal["wait", "cautious"]
     on_expiry: Literal["cautious", "nothing"]
     urgency: Urgency
     review_urgency: Urgency
