@@ -16,12 +16,14 @@ from genesis.cli import (
     backtest,
     commands,
     demo,
+    deployments,
     doctor,
     events,
     evolve,
     keys,
     kill,
     paper,
+    promote,
     reconcile,
     render,
     replay,
@@ -95,6 +97,10 @@ for _noun, _module in (
     ("story", story.story),
     ("trades", trades.trades),
     ("reconcile", reconcile.reconcile),
+    ("promote", promote.promote),
+    ("approve", promote.approve),
+    ("demote", promote.demote),
+    ("retire", promote.retire),
     ("kill", kill.kill),
     ("rearm", kill.rearm),
 ):
@@ -109,6 +115,7 @@ app.add_typer(events.app, name="events")
 app.add_typer(audit.app, name="audit")
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(paper.app, name="paper")
+app.add_typer(deployments.app, name="deployments")
 app.add_typer(venue.app, name="venue")
 app.add_typer(keys.app, name="keys")
 

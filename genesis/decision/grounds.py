@@ -14,6 +14,8 @@ from genesis.evidence.report_words import shortfall
 from genesis.trading.payloads import DeploymentChanged
 
 SCHEMA = 1
+DOSSIER = "G3"
+"""Last stage of the gates that a dossier is judged by."""
 
 
 class RunRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -153,9 +155,9 @@ def unmet(results: Sequence[Mapping[str, Any]], stage: str) -> list[str]:
     results : sequence of mapping
         `GateResult.to_plain`.
     stage : str
-        Stage of the gates that must be there, such as ``G4``.
+        Stage of the gates that must be there, such as ``G4``; ``G3`` stands for the whole dossier.
     """
-    own = [result for result in results if result["stage"] == stage]
+    own = [result for result in results if result["stage"] == stage or stage == DOSSIER]
     if not any(result["veto"] for result in own):
         return [f"{stage} was not judged"]
     return [shortfall(one, {}) for one in own if one["veto"] and not _reached(one)]

@@ -98,7 +98,7 @@ class EvidencePort(Protocol):
         """
         ...
 
-    def baseline(self, strategy: str) -> Baseline:
+    def baseline(self, strategy: str, target: Target) -> Baseline:
         """What the strategy was like before it traded."""
         ...
 
@@ -433,7 +433,7 @@ class StrategyDeploymentManager:
         if step.gate == "G3":
             grounds = _on_dossier(grounds, standing)
             grounds = msgspec.structs.replace(
-                grounds, baseline=self._evidence.baseline(now.strategy)
+                grounds, baseline=self._evidence.baseline(now.strategy, now.target)
             )
         elif step.gate:
             found = self._evidence.measure(now, step.gate)

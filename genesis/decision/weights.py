@@ -26,7 +26,8 @@ def correlation(cov: Floats) -> Floats:
     sd = np.sqrt(np.diag(cov))
     if not (np.isfinite(cov).all() and (sd > 0.0).all()):
         raise InputError("a strategy without variation has no risk weight")
-    return np.clip(cov / np.outer(sd, sd), -1.0, 1.0)
+    found: Floats = np.clip(cov / np.outer(sd, sd), -1.0, 1.0)
+    return found
 
 
 def clusters(corr: Floats, least: float) -> Ints:
@@ -101,7 +102,8 @@ def equal_risk(cov: Floats) -> Floats:
     share = weights * (cov @ weights)
     if not np.allclose(share / share.sum(), 1.0 / n, atol=1e-4):
         raise InputError("no weights of equal risk were found", why=str(result.message))
-    return weights / weights.sum()
+    weights /= weights.sum()
+    return weights
 
 
 def _variance(cov: Floats, part: Ints) -> float:

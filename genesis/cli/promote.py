@@ -1,0 +1,290 @@
+"""`genesis promote`, `approve`, `demote`, `retire`: steps of a strategy's career."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from genesis.cli import render
+from genesis.cli.options import Json, home_of, not_empty
+from genesis.cli.strategies import complete_strategy
+
+if TYPE_CHECKING:
+    from genesis.decision.deployments import Deployment
+    from genesis.decision.manager import Consent, StrategyDeploymentManager, Wish
+    from genesis.system.workspace import Workspace
+
+_Strategy = Annotated[
+    str,
+    typer.Argument(
+        help="Id of a strategy, or its unique beginning.",
+        autocompletion=complete_strategy,
+        callback=not_empty,
+    ),
+]
+Account = Annotated[
+    str, typer.Option(help="Address of the account; may be left out where only one fits.")
+]
+TargetName = Annotated[
+    str, typer.Option(help="loopback, testnet or mainnet; may be left out where only one fits.")
+]
+_Gates = Annotated[
+    Path | None, typer.Option(help="Gates of a rehearsal, for loopback and testnet.")
+]
+_Reason = Annotated[str, typer.Option(help="Why; it is kept for good.")]
+
+
+def promote(
+    ctx: typer.Context,
+    strategy: _Strategy,
+    to: Annotated[str, typer.Option("--to", help="The next stage; the present one restores half.")],
+    account: Account = "",
+    target: TargetName = "",
+    symbols: Annotated[str, typer.Option(help="Markets, for a new deployment: BTC,ETH")] = "",
+    cap: Annotated[str, typer.Option(help="Full capital in USD; a stage trades its share.")] = "",
+    approval: Annotated[
+        Path | None, typer.Option(help="File of one use, from genesis approve.")
+    ] = None,
+    gates: _Gates = None,
+    reason: _Reason = "",
+    as_json: Json = False,
+) -> None:
+    """Take a strategy one stage up: paper, canary (5 %), live_25, live_50, live_100.
+
+    Each step is guarded by its gates: the dossier for paper, G4 (paper trading) for the canary, G5
+    (the canary) and G6 (the size before) for what follows. A step that can send more orders to an
+    exchange needs one approval: typed on a terminal, or --approval FILE. Exit code 3 and the gate
+    with its distance when something forbids it.
+
+    Examples:
+
+        genesis promote strat_3fa9 --to paper --account 0x52…c1 --target testnet --symbols BTC --cap
+        2000
+
+        genesis promote strat_3fa9 --to canary
+
+        genesis promote strat_3fa9 --to live_25 --approval approval.json --json
+    """
+    from genesis.decision.approvals import read_approval
+    from genesis.decision.manager import Consent
+    from genesis.decision.stages import stage_named
+
+    workspace, manager = _open(ctx, gates)
+    wish = wish_of(workspace, manager, strategy, account, target, symbols, cap)
+    given = Consent(file=read_approval(approval)) if approval is not None else _ask
+    done = manager.promote(wish, stage_named(to), whoami(), given, reason)
+    _tell(done, as_json)
+
+
+def approve(
+    ctx: typer.Context,
+    strategy: _Strategy,
+    stage: Annotated[str, typer.Option(help="The step's stage, such as canary.")],
+    account: Account = "",
+    cap: Annotated[str, typer.Option(help="Full capital in USD that is approved.")] = "",
+    target: TargetName = "",
+    out: Annotated[Path, typer.Option(help="File to write; it must not exist.")] = Path(
+        "approval.json"
+    ),
+    minutes: Annotated[
+        float, typer.Option("--for", help="Minutes until it expires, at most 1440.")
+    ] = 10.0,
+    gates: _Gates = None,
+    reason: _Reason = "",
+    as_json: Json = False,
+) -> None:
+    """Approve one step of one strategy, once: write a file that `genesis promote` uses up.
+
+    It is bound to strategy, account, target, stage, capital, dossier and gates, and worth nothing
+    when one of them changes, when it is edited, when others can read it, or after its time.
+
+    Examples:
+
+        genesis approve strat_3fa9 --stage canary --account 0x52…c1 --cap 2000
+
+        genesis approve strat_3fa9 --stage live_25 --cap 2000 --out live25.json --for 30
+    """
+    from genesis.decision.approvals import write_approval
+    from genesis.decision.stages import stage_named
+    from genesis.domain.errors import InputError
+    from genesis.domain.timeline import format_ts
+
+    if out.exists():
+        raise InputError(f"{out} is there already", fix="name another file with --out")
+    workspace, manager = _open(ctx, gates)
+    wish = wish_of(workspace, manager, strategy, account, target, "", cap)
+    life = int(minutes * 60_000) if 0 < minutes < 1e6 else 0
+    given = manager.approve(wish, stage_named(stage), whoami(), reason, life_ms=life)
+    write_approval(out, given)
+    if as_json:
+        facts = {"approval": given.approval, "file": str(out), "expires_ms": given.expires_ms}
+        facts |= {"strategy": given.strategy, "stage": given.to_stage, "max_usd": given.max_usd}
+        render.emit(facts)
+        return
+    out_text = render.console()
+    out_text.print(
+        f"{out}: {given.strategy} to {given.to_stage} on {given.account} ({given.target}),"
+        f" {given.max_usd} USD at full size, once, until {format_ts(given.expires_ms)}",
+        markup=False,
+    )
+
+
+def demote(
+    ctx: typer.Context,
+    strategy: _Strategy,
+    reason: Annotated[str, typer.Option(help="Why; it is kept for good.")],
+    to: Annotated[str, typer.Option("--to", help="A lower stage; one step back by default.")] = "",
+    account: Account = "",
+    target: TargetName = "",
+    as_json: Json = False,
+) -> None:
+    """Take a strategy down at once; this needs no approval.
+
+    Examples:
+
+        genesis demote strat_3fa9 --reason "spread doubled"
+
+        genesis demote strat_3fa9 --to paper --reason "funding regime changed" --json
+    """
+    from genesis.decision.stages import stage_named
+
+    workspace, manager = _open(ctx, None)
+    wish = wish_of(workspace, manager, strategy, account, target)
+    done = manager.demote(wish, stage_named(to) if to else None, whoami(), reason)
+    _tell(done, as_json)
+
+
+def retire(
+    ctx: typer.Context,
+    strategy: _Strategy,
+    reason: Annotated[str, typer.Option(help="Why; it is kept for good.")],
+    account: Account = "",
+    target: TargetName = "",
+    as_json: Json = False,
+) -> None:
+    """End a strategy's deployment; it comes back only with a dossier on fresh sealed bars.
+
+    Examples:
+
+        genesis retire strat_3fa9 --reason "edge is gone"
+    """
+    workspace, manager = _open(ctx, None)
+    wish = wish_of(workspace, manager, strategy, account, target)
+    _tell(manager.retire(wish, whoami(), reason), as_json)
+
+
+def _open(ctx: typer.Context, gates: Path | None) -> tuple[Workspace, StrategyDeploymentManager]:
+    from genesis.system.promotion import deployment_manager
+    from genesis.system.workspace import Workspace
+
+    workspace = Workspace(home_of(ctx))
+    return workspace, deployment_manager(workspace, gates)
+
+
+def whoami() -> str:
+    """Name of the person at the keyboard, as the system has it."""
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "unknown"
+
+
+def wish_of(
+    workspace: Workspace,
+    manager: StrategyDeploymentManager,
+    strategy: str,
+    account: str,
+    target: str,
+    symbols: str = "",
+    cap: str = "",
+) -> Wish:
+    """The deployment that a command line means.
+
+    Raises
+    ------
+    InputError
+        If account or target are left out and none or several deployments fit.
+    """
+    from genesis.decision.approvals import account_named, usd_named
+    from genesis.decision.manager import Wish
+    from genesis.decision.rows import RETIRED
+    from genesis.decision.stages import target_named
+    from genesis.domain.errors import InputError
+    from genesis.evolution.store import StrategyStore
+
+    name = StrategyStore(workspace.strategies).get(strategy).id
+    address = account_named(account) if account else ""
+    place = target_named(target) if target else None
+    if not address or place is None:
+        fitting = [
+            one
+            for one in manager.book().deployments.values()
+            if one.strategy == name
+            and one.stage != RETIRED
+            and address in ("", one.account)
+            and place in (None, one.target)
+        ]
+        if len(fitting) != 1:
+            found = ", ".join(f"{one.account} at {one.target}" for one in fitting) or "none"
+            raise InputError(
+                f"which deployment of {name} is not clear",
+                why=f"those that fit: {found}",
+                fix="write --account 0x… and --target loopback, testnet or mainnet",
+            )
+        address, place = fitting[0].account, fitting[0].target
+    names = tuple(dict.fromkeys(s.strip() for s in symbols.split(",") if s.strip()))
+    return Wish(name, address, place, names, usd_named(cap) if cap else None)
+
+
+def _ask(words: str) -> Consent:
+    """Ask a person on a terminal to type the words; nobody there gives no consent."""
+    from genesis.decision.manager import Consent
+
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return Consent()
+    typer.echo("This step lets orders out to an exchange.", err=True)
+    typed = typer.prompt(f"Type exactly: {words}\n", prompt_suffix="> ", err=True)
+    return Consent(typed=typed or " ")
+
+
+def plain_deployment(one: Deployment, *, history: bool = False) -> dict[str, Any]:
+    """JSON form of a deployment."""
+    facts: dict[str, Any] = {
+        "deployment": one.id,
+        "strategy": one.strategy,
+        "account": one.account,
+        "symbols": list(one.symbols),
+        "target": one.target.value,
+        "stage": one.stage,
+        "capital": str(one.capital),
+        "cap": str(one.cap),
+        "scale": str(one.scale),
+        "mark": one.mark,
+        "dossier_hash": one.dossier_hash,
+        "since_ms": one.since_ms,
+        "live_since_ms": one.live_since_ms,
+        "seq": one.seq,
+    }
+    if history:
+        import msgspec
+
+        facts["history"] = [msgspec.to_builtins(step) for step in one.history]
+        facts["baseline"] = msgspec.to_builtins(one.baseline)
+    return facts
+
+
+def _tell(done: Deployment, as_json: bool) -> None:
+    if as_json:
+        render.emit({"deployment": plain_deployment(done)})
+        return
+    mark = f" {done.mark}" if done.mark else ""
+    trades = f", trades {done.capital} of {done.cap} USD" if done.is_real else ""
+    render.console().print(
+        f"{done.strategy} is {done.stage}{mark} on {done.account} ({done.target}){trades}",
+        markup=False,
+    )
