@@ -210,15 +210,16 @@ def read_approval(path: Path) -> Approval:
         raise RefusedError(
             f"the approval {path} cannot be read", why=error.strerror or str(error)
         ) from None
-    with os.fdopen(handle, "rb") as file:
-        facts = os.fstat(file.fileno())
-        _require_private(path, facts)
-        text = file.read(_LARGEST + 1)
+    try:
+        _require_private(path, os.fstat(handle))
+        text = os.read(handle, _LARGEST + 1)
+    finally:
+        os.close(handle)
     try:
         if len(text) > _LARGEST:
             raise ValueError("it is too long")
-        return msgspec.convert(json.loads(text), Approval)
-    except (ValueError, msgspec.ValidationError) as error:
+        return msgspec.json.decode(text, type=Approval)
+    except (ValueError, msgspec.DecodeError, RecursionError) as error:
         raise RefusedError(f"{path} is no approval", why=str(error)) from None
 
 
