@@ -280,4 +280,4 @@ def keep_share(
     )
     notional = abs(quantity) * bar[i, CLOSE] / capital
     free = free_notional(rows, genes, bar, cluster_of, i, side, capital)
-    return min(share, free / notional, 1.0)
+    return float(min(share, free / notional, 1.0))
