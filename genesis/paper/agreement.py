@@ -138,7 +138,7 @@ def agreement(
     pairs = paired(traded_symbols(run, panel), shadow)
     ends = panel.ts_ms + panel.interval_ms
     earliest = int(np.searchsorted(ends, max(since_ms, run.trade_from_ms), side="right"))
-    start = _first_flat(pairs, earliest)
+    start = first_flat(pairs, earliest)
     if start is None:
         return None
     same, held, same_held, bars = _positions(pairs, start)
@@ -176,7 +176,7 @@ def pooled(parts: Sequence[Agreement]) -> Agreement | None:
     return Agreement(**values)
 
 
-def _first_flat(pairs: Sequence[tuple[PaperSymbol, Any]], earliest: int) -> int | None:
+def first_flat(pairs: Sequence[tuple[PaperSymbol, Any]], earliest: int) -> int | None:
     """First bar from ``earliest`` on before which neither side holds anything; None for none."""
     bars = pairs[0][0].position.size
     flat = np.ones(bars, dtype=bool)
