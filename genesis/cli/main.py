@@ -15,6 +15,7 @@ from genesis.cli import (
     audit,
     backtest,
     commands,
+    decide,
     demo,
     deployments,
     doctor,
@@ -28,6 +29,7 @@ from genesis.cli import (
     render,
     replay,
     report,
+    review,
     runs,
     seeds,
     story,
@@ -115,6 +117,8 @@ app.add_typer(events.app, name="events")
 app.add_typer(audit.app, name="audit")
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(paper.app, name="paper")
+app.add_typer(decide.app, name="decide")
+app.add_typer(review.app, name="review")
 app.add_typer(deployments.app, name="deployments")
 app.add_typer(venue.app, name="venue")
 app.add_typer(keys.app, name="keys")

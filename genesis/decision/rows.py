@@ -42,6 +42,7 @@ class DecisionRow(msgspec.Struct, frozen=True):
     confidence: float
     value: Mapping[str, Any]
     cautious: Mapping[str, Any]
+    cautious_action: str
     state: str
     who: str = ""
     reason: str = ""

@@ -142,6 +142,7 @@ class OperationsState:
             confidence=data.confidence,
             value=data.body.get("value", {}),
             cautious=data.body.get("cautious", {}),
+            cautious_action=data.body.get("cautious_action", ""),
             state="" if data.review == "none" else OPEN,
         )
         self._supersede(data)
