@@ -11,7 +11,7 @@ import numpy.typing as npt
 from genesis.backtest.accounting import Records, account, engine_name
 from genesis.backtest.detail import SymbolBacktest, symbol_backtest
 from genesis.backtest.equity import FOLD_SUMS, TOTALS, order_hash, rebuild
-from genesis.backtest.frame import Frame, frame_of
+from genesis.backtest.frame import Frame, Truth, frame_of
 from genesis.backtest.levels import stop_levels
 from genesis.backtest.needs import Needs
 from genesis.backtest.passes import (
@@ -90,6 +90,8 @@ class Evaluator:
     setup : EvaluationSetup
     cache_bytes : int
         Memory for evaluated nodes of all symbols, least recently used out first.
+    decide_from : int
+        Bars before this one advance the rules, and nothing is decided on them.
 
     Raises
     ------
@@ -103,12 +105,17 @@ class Evaluator:
     """
 
     def __init__(
-        self, panel: Panel, setup: EvaluationSetup, cache_bytes: int = 512 * 1024 * 1024
+        self,
+        panel: Panel,
+        setup: EvaluationSetup,
+        cache_bytes: int = 512 * 1024 * 1024,
+        decide_from: int = 0,
     ) -> None:
         setup.require_margin(s.instrument for s in panel.symbols)
         self.panel = panel
         self.setup = setup
         self.engine = engine_name(setup.engine)
+        self._decide_from = decide_from
         self._cache = NodeCache(cache_bytes)  # entries are kept apart by symbol
         self._series: dict[int, SeriesEvaluator] = {}
         self._needs = Needs()
@@ -237,7 +244,7 @@ class Evaluator:
         _, vol_node = self._check(frame, strategy)
         values = self._values(symbol)
         enter_long, enter_short, exit_long, exit_short = (
-            frame.none if node == NEVER else values.value(node)
+            frame.none if node == NEVER else self._decided(frame, values.value(node))
             for _, node in strategy.rules.named()
         )
         atr = self._range(symbol, policy)
@@ -273,6 +280,10 @@ class Evaluator:
         if count == 0:
             raise _Invalid(NO_TRADES, "no order was placed")
         return OrderList(VALID, "", self._book[:count].copy(), self._tags[:count].copy())
+
+    def _decided(self, frame: Frame, signals: Truth) -> Truth:
+        start = self._decide_from
+        return np.concatenate((frame.none[:start], signals[start:])) if start else signals
 
     def _check(self, frame: Frame, strategy: Strategy) -> tuple[Node | None, Node | None]:
         atr_node, vol_node = policy_nodes(strategy.policy)

@@ -71,9 +71,17 @@ class PortfolioBacktest:
 
 
 def backtest_strategy(
-    panel: Panel, strategy: Strategy, setup: EvaluationSetup
+    panel: Panel, strategy: Strategy, setup: EvaluationSetup, decide_from: int = 0
 ) -> PortfolioBacktest:
     """Backtest one strategy on every symbol of a panel and add the equities.
+
+    Parameters
+    ----------
+    panel : Panel
+    strategy : Strategy
+    setup : EvaluationSetup
+    decide_from : int
+        Bars before this one only warm the rules up, as those before a live run began.
 
     Raises
     ------
@@ -81,7 +89,7 @@ def backtest_strategy(
         If the strategy raises or exceeds a budget on one of the symbols, or every symbol is too
         short for its warm-up (one that is too short beside others is flat, as in `combine`).
     """
-    evaluator = Evaluator(panel, setup)
+    evaluator = Evaluator(panel, setup, decide_from=decide_from)
     places = range(len(panel.symbols))
     symbols = tuple(evaluator.detail(place, strategy) for place in places)
     blocks = tuple(evaluator.evaluate(place, [strategy]) for place in places)

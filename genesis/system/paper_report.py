@@ -12,11 +12,13 @@ from genesis.system.clock import SystemClock
 from genesis.system.workspace import Workspace
 
 if TYPE_CHECKING:
+    from genesis.backtest.portfolio import PortfolioBacktest
     from genesis.market.panel import Panel
     from genesis.paper.books import Grid
     from genesis.paper.feedback import Provenance
     from genesis.paper.report import PaperReport, StrategyEntry
     from genesis.paper.settings import PaperSettings
+    from genesis.paper.shadow import Shadow
     from genesis.strategy.strategy import Strategy
     from genesis.system.paper import TradedMarket
     from genesis.trading.store import EventReader
@@ -43,16 +45,20 @@ def build_report(
     with EventReader(folder) as reader:
         grid = _grid(panel, reader, market)
         provenance = _provenance(folder, settings, grid, result)
+        shadows = [_shadow(folder, panel, strategy, settings) for strategy in strategies]
         entries = [
-            _entry(reader, strategy, settings, market, panel, grid) for strategy in strategies
+            _entry(reader, strategy, settings, market, shadow, grid)
+            for strategy, shadow in zip(strategies, shadows, strict=True)
         ]
         rejected = rejected_opportunities(reader)
         risk = risk_impact(reader)
     _feed_back(workspace, entries, provenance)
-    warnings = []
-    if settings.mode == "testnet":
-        warnings.append("bars of a live run are not stored as a dataset: fidelity was not measured")
-    elif panel is None:
+    warnings = [
+        f"{strategy.id}: {shadow}; fidelity was not measured"
+        for strategy, shadow in zip(strategies, shadows, strict=True)
+        if isinstance(shadow, str)
+    ]
+    if panel is None and settings.mode != "testnet":
         warnings.append("a simulated market has no shadow backtest: fidelity was not measured")
     plain = {"mode": settings.mode.value, **settings.market, "leverage": settings.leverage}
     plain |= {"capital": settings.capital, "costs": settings.costs}
@@ -128,13 +134,15 @@ def _entry(
     strategy: Strategy,
     settings: PaperSettings,
     market: TradedMarket,
-    panel: Panel | None,
+    shadow: PortfolioBacktest | Shadow | str | None,
     grid: Grid,
 ) -> StrategyEntry:
+    from genesis.backtest.portfolio import PortfolioBacktest
     from genesis.paper.books import order_outcomes, paper_symbols, round_trips
     from genesis.paper.fidelity import fidelity
     from genesis.paper.performance import performance_of
     from genesis.paper.report import StrategyEntry
+    from genesis.paper.shadow import Shadow
     from genesis.strategy.explain import sentence
 
     symbols = tuple(market.symbols)
@@ -150,27 +158,46 @@ def _entry(
         order_outcomes(reader, strategy.id, owners),
         zip(ends.tolist(), equity.tolist(), strict=True),
     )
-    shadow = None
-    faithful = None
-    if panel is not None:
-        backtest = _shadow(panel, strategy, settings)
-        if backtest is not None:
-            shadow = backtest.equity
-            faithful = fidelity(paper, backtest)
+    curve = faithful = None
+    if isinstance(shadow, PortfolioBacktest):
+        curve, faithful = shadow.equity, fidelity(paper, shadow)
+    elif isinstance(shadow, Shadow):
+        curve, faithful = shadow.at(grid.ts_ms), shadow.fidelity
     return StrategyEntry(
         numbers=performance.numbers(),
         sentence=sentence(strategy),
         symbols=symbols,
         ts_ms=ends,
         equity=equity / settings.capital,
-        shadow=shadow,
+        shadow=curve,
         fidelity=faithful,
         trades=trades,
     )
 
 
-def _shadow(panel: Panel, strategy: Strategy, settings: PaperSettings) -> Any:
-    """Backtest of the same strategy on the same bars; None where it cannot be evaluated."""
+def _shadow(
+    folder: Path, panel: Panel | None, strategy: Strategy, settings: PaperSettings
+) -> PortfolioBacktest | Shadow | str | None:
+    """Backtest of the same strategy on the same bars; why not, or None, where there is none.
+
+    The bars of a live run are those of its log: no dataset holds what it was shown.
+    """
+    if panel is not None:
+        return _backtest(panel, strategy, settings)
+    if settings.mode != "testnet":
+        return None
+    from genesis.paper.logged import read_logged
+    from genesis.paper.shadow import shadow_of
+
+    run = read_logged(folder, lambda added: added.strategy_id == strategy.id)
+    if run is None:
+        return "its log holds no deployment"
+    return shadow_of(run, settings.cost_model(), settings.leverage)
+
+
+def _backtest(
+    panel: Panel, strategy: Strategy, settings: PaperSettings
+) -> PortfolioBacktest | None:
     from genesis.backtest.portfolio import backtest_strategy
     from genesis.backtest.setup import EvaluationSetup
     from genesis.domain.errors import StrategyError

@@ -179,3 +179,25 @@ def test_the_deviation_has_the_bits_of_numpys(size: int) -> None:
         values = rng.normal(size=size) * scale
         assert _deviation(values) == np.std(values, ddof=1)
     assert _deviation(values[:1]) == 0.0
+
+
+def test_bars_before_the_first_decision_warm_up_and_trade_nothing() -> None:
+    panel = wild_trio()
+    m = Market()
+    average = sma(m.close, 40)
+    rules = Rules(long=m.close > average, exit_long=m.close < average)
+    strategy = Strategy(rules, PolicyParams(size=0.02))
+    whole = backtest_strategy(panel, strategy, SETUP)
+    start = 300
+    late = backtest_strategy(panel, strategy, SETUP, decide_from=start)
+    for full, part in zip(whole.symbols, late.symbols, strict=True):
+        bars = [order.bar for order in part.orders]
+        assert min(bars) > start, "the first decision is filled in the bar after it"
+        # From the first bar at which the whole backtest holds nothing either, both are the same.
+        flat = start + int(np.flatnonzero(full.position[start:] == 0.0)[0])
+        assert np.array_equal(full.position[flat:], part.position[flat:])
+    assert late.equity[start] == 0.0
+    assert not np.array_equal(
+        late.symbols[0].position[start:],
+        backtest_strategy(panel.sliced(start, panel.bars), strategy, SETUP).symbols[0].position,
+    ), "without the warm-up the average begins elsewhere"
