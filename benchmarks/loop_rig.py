@@ -15,6 +15,7 @@ from genesis.market.panel import Panel
 from genesis.market.sources.synthetic import SynthSpec, panel_of
 from genesis.paper.recording import PerformanceRecorder
 from genesis.risk.limits import HardLimits
+from genesis.risk.manager import GeneticRiskManager, RiskProfile
 from genesis.strategy.genome import random_genome
 from genesis.strategy.registry import SeedRegistry
 from genesis.strategy.strategy import Strategy
@@ -113,8 +114,9 @@ class Rig:
         strategies = traders(mix.strategies)
         own = PerformanceRecorder({one.id: CAPITAL for one in strategies})
         limits = HardLimits(max_order=10, max_position=10, max_gross=100)
+        risk = GeneticRiskManager(limits=limits, profile=RiskProfile.OBSERVE)
         orders = OrderSettings(ack_ms=0)
-        self.core = TradingCore(RUN, limits, orders=orders, recorders=[*recorders] or [own])
+        self.core = TradingCore(RUN, risk, orders=orders, recorders=[*recorders] or [own])
         self.outlet = Outlet(self.exchange, self.timers)
         self.log = log(self.clock)
         self.loop = TradingLoop(self.bus, self.log, self.core, self.outlet)

@@ -20,6 +20,7 @@ from genesis.exchange.paper.config import paper_config
 from genesis.exchange.paper.desk import PartialFills
 from genesis.market.panel import Panel, SymbolSeries
 from genesis.risk.limits import HardLimits
+from genesis.risk.manager import GeneticRiskManager, RiskProfile
 from genesis.strategy.language import Market, ema
 from genesis.strategy.strategy import PolicyParams, Rules, Strategy
 from genesis.trading.core import TradingCore
@@ -151,4 +152,4 @@ def exchange_config(scenario: Scenario) -> dict[str, Any]:
 
 def fresh_core(run: str) -> TradingCore:
     """Core of such a run before its first event."""
-    return TradingCore(run, _LOOSE)
+    return TradingCore(run, GeneticRiskManager(limits=_LOOSE, profile=RiskProfile.OBSERVE))

@@ -14,7 +14,9 @@ from genesis.costs.execution import ExecutionModel
 from genesis.costs.model import CostModel
 from genesis.domain.errors import InputError, StorageError
 from genesis.evolution.files import read_json, write_json
+from genesis.risk.genome import RiskGenome
 from genesis.risk.limits import HardLimits
+from genesis.risk.manager import GeneticRiskManager, RiskProfile
 from genesis.trading.core import TradingCore
 from genesis.trading.deployment import DeploymentOptions
 from genesis.trading.fills import TradeRecorder
@@ -38,6 +40,24 @@ class PaperMode(StrEnum):
     BACKTEST_VALIDATION = "backtest-validation"
 
 
+class RiskSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How the risk manager acts in a run.
+
+    Attributes
+    ----------
+    profile : RiskProfile
+        Whether its decisions change orders, or are only put on record.
+    genome : mapping
+        Plain form of a `RiskGenome`, empty for the defaults.
+    flatten : bool
+        Whether level EMERGENCY closes positions.
+    """
+
+    profile: RiskProfile = RiskProfile.OBSERVE
+    genome: dict[str, Any] = {}
+    flatten: bool = True
+
+
 class PaperSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything besides the market that a paper run depends on.
 
@@ -50,6 +70,7 @@ class PaperSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         What the feed is made from: a dataset and its funding rule, or a simulated market.
     costs, limits, execution : mapping
         `CostModel`, `HardLimits`, `ExecutionModel` (empty for the plain costs).
+    risk : RiskSettings
     capital : float
         Reference capital of each strategy, quote units, shared equally by its symbols.
     leverage : float
@@ -63,6 +84,7 @@ class PaperSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     market: dict[str, Any]
     costs: dict[str, Any] = msgspec.field(default_factory=lambda: CostModel().plain())
     limits: dict[str, Any] = msgspec.field(default_factory=lambda: HardLimits().plain())
+    risk: RiskSettings = RiskSettings()
     execution: dict[str, Any] = msgspec.field(default_factory=dict)
     capital: float = 100_000.0
     leverage: float = 3.0
@@ -80,9 +102,18 @@ class PaperSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def core(self, run: str, recorders: Sequence[TradeRecorder] = ()) -> TradingCore:
         """Fresh core of such a run."""
-        limits = HardLimits.from_plain(dict(self.limits))
         orders = LIVE_ORDERS if self.mode is PaperMode.TESTNET else ORDERS
-        return TradingCore(run, limits, orders=orders, recorders=recorders)
+        return TradingCore(run, self.risk_manager(), orders=orders, recorders=recorders)
+
+    def risk_manager(self) -> GeneticRiskManager:
+        """Judge of every order of such a run."""
+        genome = RiskGenome.from_plain(self.risk.genome) if self.risk.genome else RiskGenome()
+        return GeneticRiskManager(
+            genome,
+            HardLimits.from_plain(dict(self.limits)),
+            self.risk.profile,
+            flatten=self.risk.flatten,
+        )
 
 
 ORDERS = OrderSettings(ack_ms=0)

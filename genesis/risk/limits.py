@@ -38,6 +38,9 @@ class OrderFacts:
         Now, in the run's time.
     trigger : bool
         The price is one that the market must come to first, as of a stop or a target.
+    scaled : bool
+        It is a part of what was judged before: the multipliers were applied to it then, and only
+        caps and refusals count now.
     """
 
     account: str
@@ -48,6 +51,7 @@ class OrderFacts:
     reduce_only: bool
     ts_ms: int
     trigger: bool = False
+    scaled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +186,8 @@ class HardLimits:
         Verdict
             The first rule that refuses, else the price collar's approval.
         """
+        if not (order.price.is_finite() and order.reference.is_finite()):
+            return Verdict(False, "price", 0.0, 0.0, f"{order.symbol} has a price that is none")
         distance = abs(float(order.price / order.reference) - 1.0) if order.reference else 0.0
         waits = order.trigger and order.reduce_only
         # Written so that a value that is no number is over its limit.
@@ -193,9 +199,8 @@ class HardLimits:
             return Verdict(False, "halted", 1.0, 0.0, f"new risk is halted: {view.halted}")
         if not order.reference:
             return Verdict(False, "price", 0.0, 0.0, f"no price of {order.symbol} is known")
-        least = float(min(view.capital, view.account_capital))
-        if not least > 0.0:
-            return Verdict(False, "capital", least, 0.0, "there is no capital to measure risk by")
+        if not (float(view.capital) > 0.0 and float(view.account_capital) > 0.0):
+            return Verdict(False, "capital", 0.0, 0.0, "there is no capital to measure risk by")
         for rule, value, limit, what in self._measures(order, view):
             if not value <= limit * _ROUNDING:
                 return _refuse(rule, value, limit, what)

@@ -73,7 +73,7 @@ def rule_on(genes: RiskGenes, case: Case) -> Ruling:
     if refusal is not None:
         rule, value, limit, text = refusal
         return Ruling(0.0, rule, value, limit, text, level)
-    share, multipliers = _multipliers(genes, case, seen, level)
+    share, multipliers = (1.0, ()) if case.order.scaled else _multipliers(genes, case, seen, level)
     name, used, limit, free = _caps(genes, case, seen)
     asked = abs(float(case.order.size)) * float(case.order.reference) / case.book.capital
     keep = min(share, free / asked, 1.0)

@@ -7,18 +7,20 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal, getcontext, setcontext
 from typing import Any
 
 from genesis.domain.canonical import content_hash
+from genesis.risk.manager import GeneticRiskManager
 from genesis.trading.decisions import Decisions
 from genesis.trading.deployment import Deployment
 from genesis.trading.desk import Desk
 from genesis.trading.events import Event, EventType
 from genesis.trading.fills import Fills, TradeRecorder
-from genesis.trading.guard import RiskGuard, RiskPolicy
+from genesis.trading.guard import RiskGuard
 from genesis.trading.order_manager import TIMER, OrderSettings
 from genesis.trading.origin_actions import OriginActions
 from genesis.trading.payloads import (
     PAYLOADS,
     AccountSnapshot,
     AlertRaised,
+    BarClosed,
     CandlesReady,
     DeploymentAdded,
     OpportunityRejected,
@@ -51,7 +53,7 @@ class TradingCore:
     Parameters
     ----------
     run : str
-    risk : RiskPolicy
+    risk : GeneticRiskManager
         Judges every order.
     orders : OrderSettings, optional
         Times and bounds of the order manager.
@@ -67,7 +69,7 @@ class TradingCore:
     def __init__(
         self,
         run: str,
-        risk: RiskPolicy,
+        risk: GeneticRiskManager,
         *,
         orders: OrderSettings | None = None,
         recorders: Sequence[TradeRecorder] = (),
@@ -77,8 +79,8 @@ class TradingCore:
         self._worker = ExecutionWorker(self.desk, self._guard)
         self._planning = Planning(self.desk, self._guard)
         self._decisions = Decisions(self.desk, self._worker)
-        self._fills = Fills(self.desk, self._worker, self._planning, tuple(recorders))
-        self._safety = Safety(self.desk, self._worker, self._planning)
+        self._fills = Fills(self.desk, self._worker, self._planning, self._guard, tuple(recorders))
+        self._safety = Safety(self.desk, self._worker, self._planning, self._guard)
         self._origins = OriginActions(self.desk, self._worker, self._planning, self._safety)
         self._reconciler = Reconciler()
         # By class: an enum's hash is a Python call.
@@ -123,7 +125,7 @@ class TradingCore:
             kind.MARKET_DATA_UPDATED: self._on_quote,
             kind.BAR_OPENED: decisions.on_bar_opened,
             kind.BAR_RANGE: fills.on_bar_range,
-            kind.BAR_CLOSED: decisions.on_bar_closed,
+            kind.BAR_CLOSED: self._on_bar_closed,
             kind.CANDLE_STREAM_DATA_READY: self._on_candles,
             kind.SYMBOL_ENDED: safety.on_symbol_ended,
             kind.NEWS_RECEIVED: self._origins.on_news,
@@ -165,9 +167,15 @@ class TradingCore:
         self._decisions.on_quote(event)
         self._safety.on_quote(event)
 
+    def _on_bar_closed(self, event: Event) -> None:
+        assert isinstance(event.data, BarClosed)
+        self._decisions.on_bar_closed(event)
+        self._guard.book.on_bar(event.data, event.ts_ms)
+
     def _on_candles(self, event: Event) -> None:
         assert isinstance(event.data, CandlesReady)
         self._guard.roll_day(event.ts_ms)
+        self._safety.look_at_risk(event)
         self._decisions.on_candles(event)
 
     # ---- deployments -----------------------------------------------------------------------
@@ -189,7 +197,7 @@ class TradingCore:
         self.desk.add(deployment)
         self._decisions.enlist(deployment)
         self.desk.ledger.deposit(data.account, deployment.capital, event, self.desk.rows)
-        self._guard.on_deposit(data.account, deployment.capital, event.ts_ms)
+        self._guard.on_added(data, deployment.capital, event.ts_ms)
 
     # ---- replies and commands --------------------------------------------------------------
 
@@ -274,12 +282,17 @@ class TradingCore:
 
     def plain(self) -> dict[str, Any]:
         """The whole state, for snapshots and the state hash."""
-        return {"desk": self.desk.plain(), "decisions": self._decisions.plain()}
+        return {
+            "desk": self.desk.plain(),
+            "decisions": self._decisions.plain(),
+            "risk": self._guard.book.plain(),
+        }
 
     def restore(self, value: Mapping[str, Any]) -> None:
         """Continue from `plain`."""
         self.desk.restore(value["desk"])
         self._decisions.restore(value["decisions"])
+        self._guard.book.restore(value["risk"])
 
     @property
     def state_hash(self) -> str:

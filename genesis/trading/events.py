@@ -85,6 +85,8 @@ class EventType(StrEnum):
     TRADING_RESUMED = "trading_resumed"
     RECONCILED = "reconciled"
     ALERT_RAISED = "alert_raised"
+    BREAKER_TRIPPED = "breaker_tripped"
+    RISK_LEVEL_CHANGED = "risk_level_changed"
     # Operations: what happens to strategies outside any one run.
     DECISION_MADE = "decision_made"
     REVIEW_RESOLVED = "review_resolved"

@@ -17,6 +17,7 @@ from genesis.trading.deployment import Deployment
 from genesis.trading.desk import Desk
 from genesis.trading.events import Event
 from genesis.trading.gateway import VenueFill
+from genesis.trading.guard import RiskGuard
 from genesis.trading.ledger import Booking
 from genesis.trading.order_manager import EXTERNAL, FORCED, Change
 from genesis.trading.orders import TERMINAL, Order, OrderState
@@ -64,6 +65,7 @@ class Fills:
     desk : Desk
     worker : ExecutionWorker
     planning : Planning
+    guard : RiskGuard
     recorders : sequence of TradeRecorder
     """
 
@@ -72,11 +74,13 @@ class Fills:
         desk: Desk,
         worker: ExecutionWorker,
         planning: Planning,
+        guard: RiskGuard,
         recorders: tuple[TradeRecorder, ...] = (),
     ) -> None:
         self._desk = desk
         self._worker = worker
         self._planning = planning
+        self._guard = guard
         self._recorders = recorders
 
     # ---- fills -----------------------------------------------------------------------------
@@ -251,6 +255,7 @@ class Fills:
 
     def _feed_back(self, deployment: Deployment, trade: TradeClosed) -> None:
         net = trade.pnl - trade.fees - trade.funding
+        self._guard.on_result(deployment.account, net)
         share = net / deployment.capital
         size = "scratch" if abs(share) < SCRATCH else "big" if abs(share) >= BIG else "small"
         outcome = size if size == "scratch" else f"{size} {'win' if net > 0 else 'loss'}"

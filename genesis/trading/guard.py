@@ -4,36 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import Protocol
 
 from genesis.domain.timeline import DAY_MS, MINUTE_MS
-from genesis.risk.limits import OrderFacts, RiskView, Verdict
+from genesis.risk.assessment import RiskMetrics
+from genesis.risk.book import Exposure
+from genesis.risk.decision import RiskDecision
+from genesis.risk.limits import OrderFacts, RiskView
+from genesis.risk.manager import GeneticRiskManager
 from genesis.trading.deployment import Deployment
 from genesis.trading.desk import Desk
 from genesis.trading.money import add, exact
-from genesis.trading.payloads import RiskAssessed
-
-
-class RiskPolicy(Protocol):
-    """Judges orders; pure."""
-
-    def check(self, order: OrderFacts, view: RiskView) -> Verdict:
-        """Approve or refuse an order."""
-        ...
+from genesis.trading.orders import OrderState
+from genesis.trading.payloads import DeploymentAdded, RiskAssessed
+from genesis.trading.risk_book import RiskBook
 
 
 class RiskGuard:
-    """Builds the snapshot, asks the policy, keeps the counters that limits need.
+    """Builds the snapshot, asks the manager, keeps the counters that limits need.
 
     Parameters
     ----------
     desk : Desk
-    policy : RiskPolicy
+    manager : GeneticRiskManager
+
+    Attributes
+    ----------
+    book : RiskBook
+        Markets and accounts as the manager is told of them.
     """
 
-    def __init__(self, desk: Desk, policy: RiskPolicy) -> None:
+    def __init__(self, desk: Desk, manager: GeneticRiskManager) -> None:
         self._desk = desk
-        self._policy = policy
+        self._manager = manager
+        self.book = RiskBook(desk, manager)
 
     def judge(
         self,
@@ -43,7 +46,8 @@ class RiskGuard:
         *,
         reduce_only: bool,
         trigger: bool = False,
-    ) -> Verdict:
+        scaled: bool = False,
+    ) -> RiskDecision:
         """Judge an order that is about to be made.
 
         Parameters
@@ -56,6 +60,8 @@ class RiskGuard:
         reduce_only : bool
         trigger : bool
             The price is that of a stop or a target.
+        scaled : bool
+            It is a part of what was judged, and cut, before.
         """
         last = exact(self._desk.market.prices.get(deployment.symbol, 0.0))
         facts = OrderFacts(
@@ -67,22 +73,32 @@ class RiskGuard:
             reduce_only=reduce_only,
             ts_ms=self._desk.now_ms,
             trigger=trigger,
+            scaled=scaled,
         )
-        return self._policy.check(facts, self._view(deployment))
+        state = self.book.accounts[deployment.account]
+        view = self._view(deployment)
+        return self._manager.evaluate_trade_risk(facts, view, state, self.book.market)
 
-    def assess(self, deployment: Deployment, signal_id: str, verdict: Verdict) -> str:
-        """Put a verdict on record; returns its id."""
+    def assess(self, deployment: Deployment, signal_id: str, decision: RiskDecision) -> str:
+        """Put a decision on record; returns its id."""
         risk_id = self._desk.new_id("RSK")
         self._desk.emit(
             RiskAssessed(
                 risk_id=risk_id,
                 deployment=deployment.id,
                 signal_id=signal_id,
-                approved=verdict.approved,
-                rule=verdict.rule,
-                value=verdict.value,
-                limit=verdict.limit,
-                text=verdict.text,
+                approved=decision.approved,
+                rule=decision.rule,
+                value=decision.value,
+                limit=decision.limit,
+                text=decision.text,
+                asked=decision.asked,
+                size=decision.size,
+                would=decision.would,
+                level=decision.level.name,
+                breakers=tuple(trip.breaker for trip in decision.breakers),
+                multipliers={name: value for name, value in decision.multipliers if value != 1.0},
+                permitted_by=decision.permitted_by,
             ),
             deployment.id,
             signal_id or deployment.id,
@@ -95,27 +111,42 @@ class RiskGuard:
         recent.append(self._desk.now_ms)
         while recent and recent[0] <= self._desk.now_ms - MINUTE_MS:
             del recent[0]
+        self.book.accounts[account].on_order(self._desk.now_ms)
+
+    def look(self, account: str) -> RiskMetrics | None:
+        """Mark an account and see how it stands; None where nobody trades it."""
+        found = self._desk.by_account.get(account)
+        if not found:
+            return None
+        return self.book.assess(account, self.equity(account), self._view(found[0]))
+
+    def on_result(self, account: str, net: Decimal) -> None:
+        """Take the result of a closed trade, costs included."""
+        self.book.accounts[account].on_result(self._desk.now_ms, float(net))
 
     def _view(self, deployment: Deployment) -> RiskView:
         desk, account = self._desk, deployment.account
-        capital = desk.account_capital(account)
         recent = desk.recent.get(account, [])
         since = desk.now_ms - MINUTE_MS
         working = desk.orders.exposure(account, deployment.symbol)
+        exposures = tuple(self._exposures(account))
         return RiskView(
             capital=deployment.capital,
             position=desk.ledger.position(account, deployment.symbol),
             buying=working.buy,
             selling=working.sell,
-            gross=sum(self._exposed(account), Decimal(0)),
-            account_capital=capital,
+            gross=sum((_notional(one) for one in exposures), Decimal(0)),
+            account_capital=desk.account_capital(account),
             daily_pnl=self._daily_pnl(account),
             recent_orders=sum(1 for ts in recent if ts > since),
             halted=desk.halted(deployment),
+            exposures=exposures,
+            unknown_orders=sum(one.unknown for one in exposures),
+            permit=self.book.permits.get(account),
         )
 
-    def _exposed(self, account: str) -> Iterator[Decimal]:
-        """Notional of position and working entries of each symbol, whoever they belong to.
+    def _exposures(self, account: str) -> Iterator[Exposure]:
+        """Position and working entries of each symbol, whoever they belong to.
 
         A position without a price counts at what it cost.
         """
@@ -125,12 +156,15 @@ class RiskGuard:
         for symbol in sorted(symbols):
             working = desk.orders.exposure(account, symbol)
             position = held.get(symbol)
-            size = max(working.buy, working.sell)
+            size = Decimal(0) if position is None else position.size
             price = exact(desk.market.prices.get(symbol, 0.0))
-            if position is not None:
-                size += abs(position.size)
-                price = price or position.entry
-            yield size * price
+            if not price and position is not None:
+                price = position.entry
+            unknown = 0
+            if desk.orders.blocked(account, symbol):
+                found = desk.orders.open_orders(account, symbol)
+                unknown = sum(one.state is OrderState.UNKNOWN for one in found)
+            yield Exposure(symbol, size, working.buy, working.sell, price, unknown)
 
     def equity(self, account: str) -> Decimal:
         """Cash of an account and its positions at the last prices, quote units."""
@@ -141,7 +175,12 @@ class RiskGuard:
 
     # ---- the loss of the day ---------------------------------------------------------------
 
-    def on_deposit(self, account: str, amount: Decimal, ts_ms: int) -> None:
+    def on_added(self, data: DeploymentAdded, capital: Decimal, ts_ms: int) -> None:
+        """Take a new deployment and the capital that comes with it."""
+        self.book.on_added(data, capital)
+        self._on_deposit(data.account, capital, ts_ms)
+
+    def _on_deposit(self, account: str, amount: Decimal, ts_ms: int) -> None:
         """Measure the day's result of an account from what it has; a deposit is no profit."""
         begun = self._desk.day.get(account)
         if begun is None:
@@ -159,3 +198,7 @@ class RiskGuard:
     def _daily_pnl(self, account: str) -> Decimal:
         begun = self._desk.day.get(account)
         return self.equity(account) - Decimal(begun[1]) if begun else Decimal(0)
+
+
+def _notional(one: Exposure) -> Decimal:
+    return (one.position.copy_abs() + max(one.buying, one.selling)) * one.price

@@ -13,9 +13,10 @@ from typing import Any
 
 import msgspec
 
+from genesis.risk.decision import Clearance
 from genesis.trading.events import Event
 from genesis.trading.gateway import OpenOrder, OrderRequest, Side, VenueFill
-from genesis.trading.money import add, multiply
+from genesis.trading.money import add, by_side, multiply
 from genesis.trading.order_changes import (
     EXTERNAL,
     FORCED,
@@ -121,11 +122,26 @@ class OrderManager(OrderMoves):
 
     # ---- requests ----------------------------------------------------------------------------
 
-    def intend(self, data: OrderSubmit, event: Event) -> Change:
-        """Count an order from the moment it is decided on, before its command is handled."""
-        known = self.get(data.order.order_id)
+    def intend(self, data: OrderSubmit, event: Event, clearance: Clearance) -> Change:
+        """Count an order from the moment it is decided on, before its command is handled.
+
+        Parameters
+        ----------
+        data : OrderSubmit
+        event : Event
+        clearance : Clearance
+            Of the risk manager, for this very order; it is used up.
+
+        Raises
+        ------
+        RefusedError
+            If the clearance is another order's, or was used before.
+        """
+        known, asked = self.get(data.order.order_id), data.order
         if known is not None:
             return Change(known, known.state)
+        signed, only = by_side(asked.side, asked.size), asked.reduce_only
+        clearance.spend(asked.account, asked.symbol, signed, asked.price, reduce_only=only)
         order = Order(
             request=data.order,
             deployment=data.deployment,
@@ -143,9 +159,9 @@ class OrderManager(OrderMoves):
     def submit(self, data: OrderSubmit, event: Event) -> Change:
         """Handle the command to send an order; ``send`` says whether it may be sent, once."""
         order = self.get(data.order.order_id)
-        if order is None:
-            order = self.intend(data, event).order
-            assert order is not None
+        if order is None:  # nobody judged it: it never leaves
+            text = f"order {data.order.order_id} has passed no risk check; it is not sent"
+            return Change(emit=[alert("critical", text, data.order.account)])
         change = Change(order, order.state)
         if order.state is not OrderState.INTENT:
             return change  # sent before, or called off before it was sent
@@ -188,19 +204,49 @@ class OrderManager(OrderMoves):
         return change
 
     def request_modify(
-        self, order_id: str, price: Decimal | None, size: Decimal, reason: str, event: Event
+        self,
+        order_id: str,
+        price: Decimal | None,
+        size: Decimal,
+        reason: str,
+        event: Event,
+        clearance: Clearance | None = None,
     ) -> Change:
-        """Ask for another price and total size; only an order that rests can be asked."""
+        """Ask for another price and total size; only an order that rests can be asked.
+
+        Parameters
+        ----------
+        order_id : str
+        price : Decimal or None
+        size : Decimal
+        reason : str
+        event : Event
+        clearance : Clearance, optional
+            Of the risk manager; without one an order that may add risk gets no larger.
+
+        Raises
+        ------
+        RefusedError
+            If the clearance is another order's, or was used before.
+        """
         order = self.get(order_id)
         change = Change(order, order.state if order else None)
         if order is None or next_state(order.state, Move.ASK_MODIFY) is None:
             return change
+        request = order.request
+        if not request.reduce_only and size > order.size:
+            if clearance is None:
+                self._alert(
+                    change, "critical", "more of it has passed no risk check: not asked for"
+                )
+                return change
+            signed = by_side(request.side, size)
+            clearance.spend(request.account, request.symbol, signed, price, reduce_only=False)
         if price == order.price and size == order.size:
             return change
         order.asked_price, order.asked_size = price, size
         self._move(change, Move.ASK_MODIFY, event.recorded_ms)
         self._wait_for_answer(change, event.recorded_ms)
-        request = order.request
         # The exchange is given as long to accept the change as it was for the order itself.
         lasts = request.expires_ms - order.intent_ms
         expires = event.recorded_ms + lasts if request.expires_ms else 0

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from decimal import ROUND_DOWN, Decimal
 
+from msgspec.structs import replace
+
 from genesis.domain.instrument import Instrument
+from genesis.risk.decision import RiskDecision
 from genesis.trading.deployment import Deployment
 from genesis.trading.gateway import OrderKind, Side
 from genesis.trading.money import exact
@@ -104,6 +107,22 @@ class StrategyPlanner:
     def sized(self, deployment: Deployment, signal: SignalGenerated) -> SizePlan:
         """Size of the entry that a signal asks for."""
         return self._size.plan(deployment, signal)
+
+    def cut(
+        self, deployment: Deployment, size: SizePlan, decision: RiskDecision, price: float
+    ) -> SizePlan:
+        """Size that the risk manager left, on the lot grid; 0 where that is below the least."""
+        if decision.size == decision.asked:
+            return size
+        left = round_size(decision.size.copy_abs(), deployment.instrument)
+        if left * exact(price) < exact(deployment.instrument.min_notional):
+            left = Decimal(0)
+        return SizePlan(size.wanted, left, f"risk: {decision.rule}")
+
+    def resized(self, deployment: Deployment, intent: TradeIntent, size: SizePlan) -> TradeIntent:
+        """The same directive for another size."""
+        execution = self._execution.plan(deployment, size.size)
+        return replace(intent, size=size, execution=execution)
 
     def enter(
         self,

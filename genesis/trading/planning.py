@@ -103,13 +103,18 @@ class Planning:
         if not wait and deployment.plan_id:
             self._reject(deployment, signal, "an entry is working already")
             return None
-        wanted = size.size if signal.quantity > 0.0 else -size.size
         risk_ids: tuple[str, ...] = ()
         if not wait:  # the entry of a reversal is judged when it is sent: now there is a position
-            verdict = self._guard.judge(deployment, wanted, None, reduce_only=False)
-            risk_ids = (self._guard.assess(deployment, signal.signal_id, verdict),)
-            if not verdict.approved:
-                self._reject(deployment, signal, verdict.text, risk_ids[0])
+            wanted = size.size if signal.quantity > 0.0 else -size.size
+            decision = self._guard.judge(deployment, wanted, None, reduce_only=False)
+            risk_ids = (self._guard.assess(deployment, signal.signal_id, decision),)
+            if not decision.approved:
+                self._reject(deployment, signal, decision.text, risk_ids[0])
+                return None
+            size = self._planner.cut(deployment, size, decision, signal.values["close"])
+            if not size.size:
+                why = f"too little is left: {decision.text}"
+                self._reject(deployment, signal, why, risk_ids[0])
                 return None
         causality = Causality(
             signal.origin, (signal.signal_id,), risk_ids, desk.new_id("STR"), desk.new_id("TPL")
@@ -130,9 +135,15 @@ class Planning:
         risk_ids: tuple[str, ...] = ()
         if not why:
             wanted = by_side(intent.entry.side, intent.size.size)
-            verdict = self._guard.judge(deployment, wanted, None, reduce_only=False)
-            risk_ids = (self._guard.assess(deployment, signal, verdict),)
-            why = "" if verdict.approved else verdict.text
+            decision = self._guard.judge(deployment, wanted, None, reduce_only=False)
+            risk_ids = (self._guard.assess(deployment, signal, decision),)
+            why = "" if decision.approved else decision.text
+            if not why:
+                price = float(intent.entry.reference)
+                size = self._planner.cut(deployment, intent.size, decision, price)
+                why = "" if size.size else f"too little is left: {decision.text}"
+                if size is not intent.size:
+                    intent = self._planner.resized(deployment, intent, size)
         if why:
             self._desk.emit(
                 OpportunityRejected(deployment.id, signal, "execution", why, *risk_ids),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from genesis.trading.deployment import Deployment
 from genesis.trading.desk import Desk
 from genesis.trading.events import Event
+from genesis.trading.guard import RiskGuard
 from genesis.trading.payloads import (
     AlertRaised,
     ConnectionChanged,
@@ -33,12 +34,16 @@ class Safety:
     desk : Desk
     worker : ExecutionWorker
     planning : Planning
+    guard : RiskGuard
     """
 
-    def __init__(self, desk: Desk, worker: ExecutionWorker, planning: Planning) -> None:
+    def __init__(
+        self, desk: Desk, worker: ExecutionWorker, planning: Planning, guard: RiskGuard
+    ) -> None:
         self._desk = desk
         self._worker = worker
         self._planning = planning
+        self._guard = guard
 
     # ---- halts -----------------------------------------------------------------------------
 
@@ -86,13 +91,37 @@ class Safety:
         text = f"{data.waiting} events waited; {data.archive or 'no archive folder was given'}"
         self._desk.emit(AlertRaised("warning", "queue", f"lane {data.lane} was full", text))
 
+    # ---- risk ------------------------------------------------------------------------------
+
+    def look_at_risk(self, event: Event) -> None:
+        """Mark every account, and do what tripped breakers and its level ask for."""
+        for account in self._desk.by_account:
+            self._look(event, account)
+
+    def _look(self, event: Event, account: str) -> None:
+        metrics = self._guard.look(account)
+        if metrics is None or not self._guard.book.enforced:
+            return
+        for deployment in self._desk.by_account[account] if metrics.cancel_open else ():
+            self._worker.call_off(deployment)
+        if not metrics.flatten:
+            return
+        why = "; ".join(trip.text for trip in metrics.breakers)
+        self.halt(f"account:{account}", f"risk level {metrics.level.name}: {why}")
+        for deployment in self._desk.by_account[account]:
+            if deployment.position != 0.0 and self._worker.give_way(deployment):
+                origin = Origin("operator", self._desk.new_id("OPR"), event.seq)
+                self._planning.leave(event, deployment, "risk", origin)
+
     # ---- stops that the loop watches -------------------------------------------------------
 
     def on_quote(self, event: Event) -> None:
-        """Trigger stops and targets that no resting order stands for."""
+        """Trigger stops and targets that no resting order stands for; see how accounts stand."""
         quote = event.data
         assert isinstance(quote, Quote)
         for deployment in self._desk.by_symbol.get(quote.symbol, ()):
+            if deployment.position != 0.0 and self._guard.book.due(deployment.account):
+                self._look(event, deployment.account)
             if deployment.position != 0.0 and (
                 not deployment.closing or self._worker.slow(deployment)
             ):
@@ -157,6 +186,7 @@ class Safety:
         """A symbol has no further bar: its deployments take no further decision."""
         data = event.data
         assert isinstance(data, SymbolEnded)
+        self._guard.book.on_symbol_ended(data.symbol)
         for deployment in self._desk.by_symbol.get(data.symbol, ()):
             self._stop(event, deployment, "the symbol ended", flatten=False)
 
@@ -189,6 +219,10 @@ class Safety:
             self.halt(scope, f"{data.who}: {data.reason}")
         elif data.command == "resume":
             self.resume(scope, f"{data.who}: {data.reason}")
+        elif data.command == "permit":
+            self._permit(data, event.recorded_ms)
+        elif data.command == "rearm":
+            self._rearm(data)
         elif data.command in ("flatten", "stop", "cancel_all", "cancel_entries"):
             for deployment in list(self._desk.deployments.values()):
                 if name in ("", deployment.id):
@@ -196,6 +230,23 @@ class Safety:
         elif data.command not in ("reconcile", "quarantine"):
             text = f"{data.command!r} from {data.who}; nothing was done"
             self._desk.emit(AlertRaised("warning", "operator", "unknown command", text))
+
+    def _permit(self, data: OperatorCommand, now_ms: int) -> None:
+        """A person lets new risk through at level HIGH, for a while."""
+        lasts = int(data.arguments.get("for_ms", 0))
+        for account in self._accounts(data):
+            self._guard.book.permit(account, data.who, now_ms + lasts, data.reason)
+
+    def _rearm(self, data: OperatorCommand) -> None:
+        """A person re-arms a breaker that does not do so by itself, and lifts its halt."""
+        breaker = str(data.arguments.get("breaker", ""))
+        for account in self._accounts(data):
+            if self._guard.book.rearm(account, breaker):
+                self.resume(f"account:{account}", f"{data.who}: {data.reason}")
+
+    def _accounts(self, data: OperatorCommand) -> list[str]:
+        wanted = str(data.arguments.get("account", ""))
+        return [name for name in self._desk.by_account if wanted in ("", name)]
 
     def _carry_out(self, event: Event, deployment: Deployment, data: OperatorCommand) -> None:
         if data.command == "cancel_all":

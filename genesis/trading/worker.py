@@ -6,6 +6,7 @@ import math
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from genesis.domain.ids import client_order_id
+from genesis.risk.decision import RiskDecision
 from genesis.trading.deployment import Deployment
 from genesis.trading.desk import Desk
 from genesis.trading.events import Event
@@ -23,7 +24,7 @@ from genesis.trading.payloads import (
     TimerSet,
     TradeIntent,
 )
-from genesis.trading.planners import CLOSE, NEW
+from genesis.trading.planners import CLOSE, NEW, round_size
 
 SLICE = "slice:"
 """Beginning of the names of this component's timers."""
@@ -249,22 +250,18 @@ class ExecutionWorker:
             Its id, empty if risk refused it.
         """
         desk = self._desk
-        verdict = self._guard.judge(
+        decision = self._guard.judge(
             deployment,
             by_side(side, size),
             price,
             reduce_only=reduce_only,
             trigger=kind in (OrderKind.STOP, OrderKind.TARGET),
+            scaled=True,
         )
-        if not verdict.approved:
-            risk_id = self._guard.assess(deployment, deployment.signal_id, verdict)
-            desk.emit(
-                OpportunityRejected(
-                    deployment.id, deployment.signal_id, "risk", verdict.text, risk_id
-                ),
-                deployment.id,
-                deployment.plan_id or deployment.id,
-            )
+        if decision.size != decision.asked:
+            size = round_size(decision.size.copy_abs(), deployment.instrument)
+        if decision.clearance is None or not size:
+            self._refuse(deployment, decision)
             return ""
         if not reduce_only:
             self._guard.count(deployment.account)
@@ -290,9 +287,19 @@ class ExecutionWorker:
             intent_id=intent_id,
             reference=reference,
         )
-        self.apply(desk.orders.intend(command, desk.event))
+        self.apply(desk.orders.intend(command, desk.event, decision.clearance))
         desk.emit(command, order_id, deployment.plan_id)
         return order_id
+
+    def _refuse(self, deployment: Deployment, decision: RiskDecision) -> None:
+        risk_id = self._guard.assess(deployment, deployment.signal_id, decision)
+        self._desk.emit(
+            OpportunityRejected(
+                deployment.id, deployment.signal_id, "risk", decision.text, risk_id
+            ),
+            deployment.id,
+            deployment.plan_id or deployment.id,
+        )
 
     def cancel(self, order_id: str, reason: str) -> None:
         """Ask for the end of an order, if it is not over."""

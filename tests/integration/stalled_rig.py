@@ -12,7 +12,6 @@ import msgspec
 
 from genesis.costs.model import CostModel
 from genesis.exchange.paper.gateway import PaperGateway
-from genesis.risk.limits import HardLimits
 from genesis.trading.bus import EventBus
 from genesis.trading.core import TradingCore
 from genesis.trading.deployment import deployment_added
@@ -37,6 +36,7 @@ from genesis.trading.stages import in_order, inbox_stage, loop_stages
 from genesis.trading.status import RunStatus, read_status
 from genesis.trading.store import EventReader
 from genesis.trading.watchdog import ALERTS, RunAlerts, Watchdog
+from tests.unit.trading.clearing import observing
 from tests.unit.trading.core_rig import ACCOUNT, COIN, HOUR, NAME, START, WISHES, wishful
 from tests.unit.trading.event_samples import HandClock
 
@@ -59,7 +59,7 @@ class Counting(PaperGateway):
 
 
 def fresh_core(run: str) -> TradingCore:
-    return TradingCore(run, HardLimits(), orders=OrderSettings(ack_ms=0))
+    return TradingCore(run, observing(), orders=OrderSettings(ack_ms=0))
 
 
 class LiveRun:

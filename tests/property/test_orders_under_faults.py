@@ -48,6 +48,7 @@ from genesis.trading.payloads import (
     TimerSet,
 )
 from genesis.trading.reconcile import Reconciler
+from tests.unit.trading.clearing import cleared
 from tests.unit.trading.order_samples import ACCOUNT, SYMBOL
 
 SEEDS = int(os.environ.get("GENESIS_ORDER_SEEDS", "150"))
@@ -302,6 +303,7 @@ class World:
         )
         self.seen.append(order.client_id)
         data = OrderSubmit("DEP_1", "TPL_1", "entry", order)
+        self.desk.orders.intend(data, at, cleared(order))
         change = self.desk.orders.submit(data, at)
         assert change.send
         self.follow(change)

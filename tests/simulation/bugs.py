@@ -17,6 +17,7 @@ from genesis.trading.orders import Move, Order, OrderState
 from genesis.trading.payloads import OrderFilled, OrderSubmit
 from tests.simulation.market import RUN, Setting
 from tests.simulation.trader import fresh_core
+from tests.unit.trading.clearing import cleared
 
 Make = Callable[[Setting], TradingCore]
 
@@ -31,7 +32,9 @@ class ResendOnTimeout(OrderManager):
             super()._lose(change, now, doubt, why)
             return
         self._end(change, Move.EXPIRE, now, why)
-        change.emit.append(_again(order, now))
+        data = _again(order, now)
+        self.intend(data, Event(data, now, recorded_ms=now), cleared(data.order))
+        change.emit.append(data)
 
 
 def _again(order: Order, now: int) -> OrderSubmit:

@@ -23,6 +23,7 @@ from genesis.trading.session import TradingSession
 from genesis.trading.store import EventReader
 from tests.simulation.market import LIMITS, RUN, Setting
 from tests.simulation.venue import FaultyGateway, Venue
+from tests.unit.trading.clearing import observing
 
 MARKET = (
     EventType.FUNDING_DUE,
@@ -202,4 +203,4 @@ def _copy(event: Event) -> Event:
 
 def fresh_core(setting: Setting) -> TradingCore:
     """A core as the real one."""
-    return TradingCore(RUN, LIMITS, orders=setting.orders)
+    return TradingCore(RUN, observing(LIMITS), orders=setting.orders)

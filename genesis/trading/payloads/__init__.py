@@ -93,7 +93,9 @@ from genesis.trading.payloads.run import (
 )
 from genesis.trading.payloads.safety import (
     AlertRaised,
+    BreakerTripped,
     Reconciled,
+    RiskLevelChanged,
     TradingHalted,
     TradingResumed,
 )
@@ -182,6 +184,8 @@ __all__ = [
     "TradingResumed",
     "Reconciled",
     "AlertRaised",
+    "BreakerTripped",
+    "RiskLevelChanged",
     "DecisionMade",
     "ReviewResolved",
     "CalibrationFitted",

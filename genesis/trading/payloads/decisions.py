@@ -47,7 +47,11 @@ class SignalGenerated(Payload, frozen=True):
 
 
 class RiskAssessed(Payload, frozen=True):
-    """What the risk check said about an order before it was sent."""
+    """What the risk check said about an order before it was sent.
+
+    Sizes are signed: what was asked for, what may be sent, and what profile ``enforce`` would
+    approve; the difference of the first and the last is the risk impact.
+    """
 
     type: ClassVar[EventType] = EventType.RISK_ASSESSED
     risk_id: str
@@ -58,6 +62,13 @@ class RiskAssessed(Payload, frozen=True):
     value: float
     limit: float
     text: str
+    asked: Decimal = Decimal(0)
+    size: Decimal = Decimal(0)
+    would: Decimal = Decimal(0)
+    level: str = ""
+    breakers: tuple[str, ...] = ()
+    multipliers: dict[str, float] = msgspec.field(default_factory=dict)
+    permitted_by: str = ""
 
 
 class OpportunityRejected(Payload, frozen=True):

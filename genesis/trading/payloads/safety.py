@@ -23,6 +23,31 @@ class TradingResumed(Payload, frozen=True):
     reason: str
 
 
+class BreakerTripped(Payload, frozen=True):
+    """A circuit breaker of an account tripped.
+
+    ``until_ms`` says when it re-arms by itself; -1 where a person has to.
+    """
+
+    type: ClassVar[EventType] = EventType.BREAKER_TRIPPED
+    account: str
+    breaker: str
+    value: float
+    limit: float
+    until_ms: int
+    text: str
+
+
+class RiskLevelChanged(Payload, frozen=True):
+    """The risk level of an account is another one, and why."""
+
+    type: ClassVar[EventType] = EventType.RISK_LEVEL_CHANGED
+    account: str
+    before: str
+    after: str
+    why: str
+
+
 class Reconciled(Payload, frozen=True):
     """The ledger was compared with an exchange.
 

@@ -23,6 +23,7 @@ from genesis.trading.payloads import OperatorCommand, OrderSubmit, RunStarted, T
 from genesis.trading.schedule import TimerWheel
 from tests.integration.hyperliquid.live_rig import ACCOUNT, COIN, LiveRig, live_rig, order
 from tests.integration.hyperliquid.stream_faults import FastWaits
+from tests.unit.trading.clearing import cleared
 
 QUIET = VenueProfile(step_ms=0)
 HOUR = 3_600_000
@@ -66,7 +67,10 @@ class Desk:
         self.loop.run_until_idle()
 
     def place(self, request: OrderRequest) -> str:
-        self.say(OrderSubmit("DEP", "TPL", "entry", request))
+        command = OrderSubmit("DEP", "TPL", "entry", request)
+        now = self.rig.venue.clock.now_ms()
+        self.core.desk.orders.intend(command, Event(command, now), cleared(request))
+        self.say(command)
         return request.order_id
 
     def settle(self) -> None:

@@ -19,6 +19,7 @@ from genesis.trading.orders import OrderState
 from genesis.trading.payloads import OrderFilled, OrderSubmit, RunResumed
 from tests.integration.hyperliquid.live_rig import ACCOUNT, COIN, LiveRig, live_rig, order
 from tests.integration.hyperliquid.trader_rig import Trader
+from tests.unit.trading.clearing import cleared
 
 POINTS = ("stored, not sent", "sent", "answered, nothing stored", "answered, a part stored")
 SHAPES: dict[str, tuple[Any, ...]] = {
@@ -35,6 +36,7 @@ def _dies(rig: LiveRig, trader: Trader, shape: str, point: str) -> tuple[str, di
     request = order(Side.BUY, "0.5", kind, price, tif=tif, expires_ms=trader.now + 5_000)
     command = OrderSubmit("DEP", "TPL", "entry", request)
     event = Event(command, trader.now, seq=1, recorded_ms=trader.now)
+    trader.orders.intend(command, event, cleared(request))
     trader._follow(trader.orders.submit(command, event))
     gateway = trader.gateway
     assert gateway is not None

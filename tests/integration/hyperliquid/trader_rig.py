@@ -31,6 +31,7 @@ from genesis.trading.payloads import (
 )
 from genesis.trading.schedule import TimerWheel
 from tests.integration.hyperliquid.live_rig import LiveRig
+from tests.unit.trading.clearing import cleared
 
 MARGIN_MS = 2_000
 
@@ -75,7 +76,9 @@ class Trader:
 
     def submit(self, request: OrderRequest) -> Order:
         command = OrderSubmit("DEP", "TPL", "entry", request)
-        change = self.orders.submit(command, self._number(Event(command, self.now)))
+        event = self._number(Event(command, self.now))
+        self.orders.intend(command, event, cleared(request))
+        change = self.orders.submit(command, event)
         assert change.order is not None
         if change.send:
             self._gateway.submit(request)

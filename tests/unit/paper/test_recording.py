@@ -21,6 +21,7 @@ from genesis.trading.ledger_tables import ORDERS, TRADES, order_rows, trade_row
 from genesis.trading.order_manager import OrderManager
 from genesis.trading.payloads import OrderCanceled, OrderFilled, OrderSubmit, TradeClosed
 from tests.unit.paper.paper_runs import trading_strategy
+from tests.unit.trading.clearing import cleared
 from tests.unit.trading.order_samples import Talk, event, fill_of, request
 
 STRATEGIES = {"DEP_1": "strat_a"}
@@ -90,7 +91,7 @@ def unanswered(talk: Talk) -> None:
 
 def intended(talk: Talk) -> OrderSubmit:
     data = OrderSubmit("DEP_1", "TPL_1", "entry", talk.order, "INT_1", None)
-    talk.manager.intend(data, event(data))
+    talk.manager.intend(data, event(data), cleared(data.order))
     return data
 
 

@@ -16,6 +16,7 @@ from genesis.costs.model import CostModel
 from genesis.domain.instrument import Instrument
 from genesis.exchange.paper.gateway import PaperGateway
 from genesis.risk.limits import HardLimits
+from genesis.risk.manager import GeneticRiskManager
 from genesis.strategy.language import Market
 from genesis.strategy.strategy import PolicyParams, Rules, Strategy
 from genesis.trading.bus import EventBus
@@ -45,6 +46,7 @@ from genesis.trading.payloads import (
 )
 from genesis.trading.schedule import TimerWheel
 from genesis.trading.tables import Row
+from tests.unit.trading.clearing import observing
 
 HOUR = 3_600_000
 START = 1_704_067_200_000
@@ -166,6 +168,7 @@ class Rig:
         *,
         options: DeploymentOptions | None = None,
         limits: HardLimits | None = None,
+        risk: GeneticRiskManager | None = None,
         instrument: Instrument = COIN,
         exchange: Any = None,
         costs: CostModel = FREE,
@@ -184,7 +187,7 @@ class Rig:
         self.timers = TimerWheel()
         self.core = TradingCore(
             "run",
-            limits or HardLimits(),
+            risk or observing(limits),
             orders=orders or OrderSettings(ack_ms=0),
             recorders=tuple(recorders),
         )

@@ -18,6 +18,7 @@ from genesis.trading.payloads import (
     OrderUnknown,
     TimerFired,
 )
+from tests.unit.trading.clearing import cleared
 
 ACCOUNT, SYMBOL = "paper/a", "BTC"
 
@@ -92,6 +93,8 @@ class Talk:
 
     def submit(self, now: int = 1_000) -> Change:
         data = submit_of(self.order)
+        if self.manager.get(self.order.order_id) is None:
+            self.manager.intend(data, event(data, now), cleared(self.order))
         return self.manager.submit(data, event(data, now))
 
     def accept(self, venue_id: str = "v1", now: int = 1_000) -> Change:

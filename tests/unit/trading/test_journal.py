@@ -27,6 +27,7 @@ from genesis.trading.payloads import (
     TradeIntent,
 )
 from genesis.trading.tables import Row
+from tests.unit.trading.clearing import cleared
 from tests.unit.trading.order_samples import event, fill_of, request, submit_of
 
 COLUMNS = list(module.JOURNAL.columns)
@@ -83,7 +84,7 @@ def decided(journal: StrategyJournal, rows: list[Row], number: int = 1) -> None:
 
 def order_of(number: int = 1) -> Order:
     data = submit_of(request(number))
-    order = OrderManager().submit(data, event(data)).order
+    order = OrderManager().intend(data, event(data), cleared(data.order)).order
     assert order is not None
     return order
 

@@ -16,6 +16,7 @@ from genesis.trading.orders import Order
 from genesis.trading.payloads import FundingPaid, OrderFilled, RunResumed
 from genesis.trading.quality import quality_of
 from genesis.trading.tables import Row
+from tests.unit.trading.clearing import cleared
 from tests.unit.trading.order_samples import (
     ACCOUNT,
     SYMBOL,
@@ -43,6 +44,7 @@ class Books:
 
     def send(self, order: OrderRequest, reference: str | None = "100", now: int = 1_000) -> Order:
         data = submit_of(order, reference)
+        self.orders.intend(data, event(data, now), cleared(data.order))
         sent = self.orders.submit(data, event(data, now)).order
         assert sent is not None
         self.ledger.record_order(sent, event(data, now), self.rows)
@@ -146,6 +148,7 @@ def test_stop_and_target_of_a_plan_are_one_group() -> None:
     for number, kind in enumerate((OrderKind.STOP, OrderKind.TARGET)):
         data = submit_of(request(number + 1, side=Side.SELL, kind=kind))
         plain = type(data)(data.deployment, data.plan_id, kind.value, data.order)
+        books.orders.intend(plain, event(plain), cleared(plain.order))
         order = books.orders.submit(plain, event(plain)).order
         assert order is not None
         books.ledger.record_order(order, event(plain), books.rows)
@@ -191,6 +194,7 @@ def test_grades_of_an_execution(price: str, waited: int, grade: ExecutionQuality
     manager = OrderManager()
     market = request(kind=OrderKind.MARKET, price=None)
     data = submit_of(market, "100")
+    manager.intend(data, event(data, 1_000), cleared(data.order))
     manager.submit(data, event(data, 1_000))
     told = OrderFilled(fill_of(market, 1, "10", price))
     order = manager.on_fill(told, event(told, 1_000 + waited)).order
@@ -206,6 +210,7 @@ def test_the_venues_own_price_counts_where_it_is_told() -> None:
     manager = OrderManager()
     market = request(kind=OrderKind.MARKET, price=None)
     data = submit_of(market, "100")
+    manager.intend(data, event(data, 1_000), cleared(data.order))
     manager.submit(data, event(data, 1_000))
     told = OrderFilled(fill_of(market, 1, "10", "110.011", reference="110"))
     order = manager.on_fill(told, event(told, 1_100)).order
@@ -230,6 +235,7 @@ def test_impact_and_maker_share() -> None:
     manager = OrderManager()
     sell = request(side=Side.SELL)
     data = submit_of(sell, "100")
+    manager.intend(data, event(data), cleared(data.order))
     manager.submit(data, event(data))
     for number, (size, price, maker) in enumerate((("4", "100", True), ("6", "99", False))):
         told = OrderFilled(fill_of(sell, number, size, price, maker=maker))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 
-from genesis.risk.limits import HardLimits
 from genesis.trading.bus import EventBus
 from genesis.trading.core import TradingCore
 from genesis.trading.desk import Market
@@ -22,6 +21,7 @@ from genesis.trading.payloads import (
     TimerFired,
 )
 from genesis.trading.schedule import TimerWheel
+from tests.unit.trading.clearing import observing
 from tests.unit.trading.core_rig import COIN, HOUR, START, Recorded, Script
 from tests.unit.trading.event_samples import HandClock
 
@@ -94,7 +94,7 @@ class Rig:
         self.bus = EventBus(self.clock)
         self.timers = TimerWheel()
         self.log = Recorded(self.clock)  # type: ignore[arg-type]
-        core = TradingCore("run", HardLimits())
+        core = TradingCore("run", observing())
         outlet = Outlet(Script(), self.timers)
         self.loop = TradingLoop(self.bus, self.log, core, outlet)
         self.answers = 0

@@ -260,7 +260,7 @@ def test_two_loops_with_the_same_input_are_the_same() -> None:
 def test_a_loop_starts_with_rows_that_are_not_stored_yet() -> None:
     rig = Rig(deploy=False)
     log = Recorded(rig.clock)
-    core = TradingCore("run", rig.core._guard._policy)
+    core = TradingCore("run", rig.core._guard._manager)
     loop = TradingLoop(
         EventBus(rig.clock), log, core, Outlet(rig.exchange, rig.timers), rows=[("t", (1,))]
     )

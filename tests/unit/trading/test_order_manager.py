@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import partial
 from itertools import permutations
 
+import msgspec
 import pytest
 
 from genesis.domain.canonical import content_hash
+from genesis.domain.errors import RefusedError
 from genesis.trading.gateway import OrderKind, OrderRequest, Side
 from genesis.trading.order_manager import Change, OrderManager, OrderSettings
 from genesis.trading.orders import OrderState
@@ -21,6 +24,7 @@ from genesis.trading.payloads import (
     RunResumed,
     TimerSet,
 )
+from tests.unit.trading.clearing import cleared
 from tests.unit.trading.order_samples import (
     ACCOUNT,
     SYMBOL,
@@ -72,7 +76,7 @@ def test_an_order_is_sent_once() -> None:
 def test_an_intended_order_counts_before_it_is_sent() -> None:
     manager = OrderManager()
     data = submit_of(request(size="3"))
-    manager.intend(data, event(data))
+    manager.intend(data, event(data), cleared(data.order))
     assert manager.exposure(ACCOUNT, SYMBOL).buy == 3
     assert manager.submit(data, event(data)).send
 
@@ -87,7 +91,7 @@ def test_an_order_past_its_expiry_is_never_sent() -> None:
 def test_an_order_called_off_before_it_was_sent_is_not_sent() -> None:
     manager = OrderManager()
     data = submit_of(request())
-    manager.intend(data, event(data))
+    manager.intend(data, event(data), cleared(data.order))
     change = manager.request_cancel(data.order.order_id, "changed my mind", event(data))
     assert not of_kind(change, OrderCancel)
     assert not manager.submit(data, event(data)).send
@@ -279,7 +283,10 @@ def test_a_modification_in_every_order_of_news(order: tuple[str, ...], size: str
     one = resting()
     wanted = Decimal(size)
     at = event(submit_of(one.order))
-    change = one.manager.request_modify(one.order.order_id, Decimal(99), wanted, "trail", at)
+    changed = msgspec.structs.replace(one.order, size=wanted, price=Decimal(99))
+    change = one.manager.request_modify(
+        one.order.order_id, Decimal(99), wanted, "trail", at, cleared(changed)
+    )
     assert of_kind(change, OrderModify)
     tell = {
         "cancel old": lambda: one.canceled("v1"),
@@ -314,8 +321,43 @@ def test_a_modified_order_stays_alive_after_a_part_of_it_filled(order: tuple[str
 def test_the_larger_size_counts_while_a_modification_is_under_way() -> None:
     one = resting()
     at = event(submit_of(one.order))
-    one.manager.request_modify(one.order.order_id, Decimal(99), Decimal(25), "grow", at)
+    larger = msgspec.structs.replace(one.order, size=Decimal(25), price=Decimal(99))
+    one.manager.request_modify(
+        one.order.order_id, Decimal(99), Decimal(25), "grow", at, cleared(larger)
+    )
     assert one.manager.exposure(ACCOUNT, SYMBOL).buy == 25
+
+
+def test_an_entry_gets_no_larger_without_a_risk_check() -> None:
+    one = resting()
+    at = event(submit_of(one.order))
+    ask = partial(one.manager.request_modify, one.order.order_id, Decimal(99), Decimal(25), "", at)
+    change = ask()
+    assert not of_kind(change, OrderModify)
+    assert [a.level for a in of_kind(change, AlertRaised)] == ["critical"]
+    assert one.manager.exposure(ACCOUNT, SYMBOL).buy == 10
+    with pytest.raises(RefusedError):  # that of another size is good for nothing here
+        ask(cleared(one.order))
+
+
+def test_an_order_that_passed_no_risk_check_is_not_sent() -> None:
+    manager, data = OrderManager(), submit_of(request())
+    change = manager.submit(data, event(data))
+    assert not change.send
+    assert manager.get(data.order.order_id) is None
+    assert [a.level for a in of_kind(change, AlertRaised)] == ["critical"]
+
+
+def test_a_risk_check_is_good_for_one_order_and_no_other() -> None:
+    manager, data = OrderManager(), submit_of(request())
+    passed = cleared(data.order)
+    other = submit_of(request(2, size="11"))
+    with pytest.raises(RefusedError):
+        manager.intend(other, event(other), passed)
+    manager.intend(data, event(data), passed)
+    same = submit_of(request(3))
+    with pytest.raises(RefusedError):
+        manager.intend(same, event(same), passed)
 
 
 def test_the_new_leg_canceled_before_it_was_announced() -> None:

@@ -8,7 +8,6 @@ import msgspec
 import pytest
 
 from genesis.domain.errors import InfrastructureError
-from genesis.risk.limits import HardLimits
 from genesis.trading.core import TradingCore
 from genesis.trading.events import Event, Lane
 from genesis.trading.loop import HaltedOnEvent
@@ -22,12 +21,13 @@ from genesis.trading.payloads import (
     TradeIntent,
 )
 from genesis.trading.replay import Refold, require_equal, same
+from tests.unit.trading.clearing import observing
 from tests.unit.trading.core_rig import GUARDED, Rig
 from tests.unit.trading.test_loop import course
 
 
 def fresh() -> TradingCore:
-    return TradingCore("run", HardLimits(), orders=OrderSettings(ack_ms=0))
+    return TradingCore("run", observing(), orders=OrderSettings(ack_ms=0))
 
 
 @pytest.fixture

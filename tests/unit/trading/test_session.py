@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from genesis.domain.errors import InfrastructureError, RefusedError, StorageError
-from genesis.risk.limits import HardLimits
 from genesis.trading.bus import EventBus
 from genesis.trading.core import TradingCore
 from genesis.trading.events import Event
@@ -25,6 +24,7 @@ from genesis.trading.quarantine import quarantine
 from genesis.trading.schedule import TimerWheel
 from genesis.trading.session import TradingSession, read_state, write_state
 from genesis.trading.store import EventReader
+from tests.unit.trading.clearing import observing
 from tests.unit.trading.core_rig import GUARDED, START, Rig, Script
 from tests.unit.trading.test_loop import course
 
@@ -44,7 +44,7 @@ class Sitting:
     def __init__(self, folder: Path, **more: Any) -> None:
         self.clock = FeedClock(START)
         self.bus = EventBus(self.clock)
-        self.core = TradingCore("run", HardLimits(), orders=OrderSettings(ack_ms=0))
+        self.core = TradingCore("run", observing(), orders=OrderSettings(ack_ms=0))
         self.exchange = Script(accepts=False)
         self.exchange.connect(self.bus.publish)
         outlet = Outlet(self.exchange, TimerWheel())
@@ -345,7 +345,7 @@ def test_a_state_travels_as_bytes_and_damage_is_told() -> None:
     rig = Rig(GUARDED)
     course(rig)
     state = rig.core.plain()
-    core = TradingCore("run", HardLimits(), orders=OrderSettings(ack_ms=0))
+    core = TradingCore("run", observing(), orders=OrderSettings(ack_ms=0))
     core.restore(read_state(write_state(state)))
     assert core.state_hash == rig.core.state_hash
     for damaged in (b"\xc1", b"", write_state(state)[:-3], b"\x01"):

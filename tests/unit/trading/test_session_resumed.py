@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from genesis.risk.limits import HardLimits
 from genesis.trading.bus import EventBus
 from genesis.trading.core import TradingCore
 from genesis.trading.events import Event
@@ -13,6 +12,7 @@ from genesis.trading.outlet import Outlet
 from genesis.trading.payloads import BarOpened, OperatorCommand, RunResumed, TradingResumed
 from genesis.trading.schedule import TimerWheel
 from genesis.trading.session import TradingSession
+from tests.unit.trading.clearing import observing
 
 HOUR = 3_600_000
 
@@ -21,7 +21,7 @@ def opened(folder: Path, start_ms: int, every: int = 10) -> tuple[TradingSession
     clock = FeedClock(start_ms)
     bus = EventBus(clock)
     outlet = Outlet(None, TimerWheel())  # type: ignore[arg-type]
-    core = TradingCore(folder.name, HardLimits())
+    core = TradingCore(folder.name, observing())
     session = TradingSession(
         folder, core, bus, outlet, clock, build="b", synchronous="OFF", snapshot_events=every
     )
