@@ -49,7 +49,7 @@ def test_models_are_made_from_what_was_written(tmp_path: Path) -> None:
 
 def test_a_core_has_the_limits_of_its_run() -> None:
     core = MANY.core("run")
-    assert core._guard._policy == HardLimits(max_order=0.25)
+    assert core._guard._manager.limits == HardLimits(max_order=0.25)
     with pytest.raises(ConfigError):
         settings_of([], limits={"max_ordr": 1}).core("run")
 
