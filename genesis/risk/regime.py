@@ -194,7 +194,7 @@ class MarketState:
         if late > self.windows.stale * self.interval_ms:
             return replace(known, why=f"its last bar closed {late // 1000} s ago")
         if not track.warm:
-            return replace(known, why=f"{track.returns.size + 1} of {self.windows.warm_up} bars")
+            return replace(known, why=f"{track.seen} of {self.windows.warm_up} bars")
         trend = int(formulas.trend_of(track.strength))
         kind = "volatile" if formulas.is_volatile(track.percentile) else "stable"
         return replace(known, trend=trend, regime=MarketRegime(f"{_NAMES[trend]}_{kind}"))

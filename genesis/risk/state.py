@@ -235,8 +235,9 @@ class RiskState:
     def rapid_loss(self, now_ms: int, minutes: float) -> float:
         """Fall from the highest equity within a window, as a share of it.
 
-        The mark that held when the window began belongs to it: where equity is marked once an
-        hour, a window of a quarter of an hour sees the fall between two marks.
+        The mark before the first of the window belongs to it: it held when the window began.
+        Where equity is marked once an hour, a window of a quarter of an hour sees the fall
+        between two marks.
 
         Parameters
         ----------
@@ -328,7 +329,7 @@ class RiskState:
         else:
             minutes.append((minute, equity, equity))
         # The one that held when the window began stays.
-        while len(minutes) > 1 and minutes[1][0] <= minute - _WINDOW_MINUTES:
+        while len(minutes) > 1 and minutes[1][0] < minute - _WINDOW_MINUTES:
             del minutes[0]
 
 

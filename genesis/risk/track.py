@@ -164,6 +164,13 @@ class SymbolTrack:
         return enough and self.volatilities.size >= self._windows.least_history
 
     @property
+    def seen(self) -> int:
+        """Bars that were seen, as far as the memory tells."""
+        measured = self.volatilities.size
+        before = self._windows.volatility
+        return measured + before if measured else self.returns.size + 1
+
+    @property
     def deviation(self) -> float:
         """Volatility per bar, NaN where unknown."""
         return float(self.volatilities[-1]) if self.volatilities.size else math.nan
