@@ -41,6 +41,8 @@ from genesis.cli import (
 )
 from genesis.cli.data import app as data_app
 from genesis.cli.data_resample import resample_data
+from genesis.cli.deployment_files import activate, save
+from genesis.cli.deployment_files import validate as validate_file
 from genesis.cli.events_quarantine import quarantine
 from genesis.domain.errors import GenesisError, InputError
 
@@ -113,6 +115,9 @@ app.add_typer(data_app, name="data", help="Import, fetch, synthesise and check m
 app.add_typer(runs.app, name="runs")
 app.add_typer(strategies.app, name="strategies")
 app.add_typer(seeds.app, name="seeds")
+deployments.app.command("save")(save)
+deployments.app.command("validate")(validate_file)
+deployments.app.command("activate")(activate)
 app.add_typer(events.app, name="events")
 app.add_typer(audit.app, name="audit")
 app.add_typer(alerts.app, name="alerts")

@@ -47,9 +47,9 @@ def clusters(corr: Floats, least: float) -> Ints:
 def hrp(cov: Floats) -> Floats:
     """Weights by hierarchical risk parity (López de Prado 2016), shape (N,), they add up to 1.
 
-    Strategies are ordered by single linkage of the distance ``sqrt((1 - rho) / 2)``, then the
-    weight is halved along that order, in inverse proportion to the variance of each half under
-    inverse-variance weights.
+    Strategies are ordered by single linkage of the distance ``sqrt((1 - rho) / 2)``, neighbours as
+    close as the tree allows, which makes the order the only one; then the weight is halved along
+    that order, in inverse proportion to the variance of each half under inverse-variance weights.
     """
     n = cov.shape[0]
     if n == 1:
@@ -57,7 +57,7 @@ def hrp(cov: Floats) -> Floats:
     from scipy.cluster.hierarchy import leaves_list, linkage
 
     distance = np.sqrt(np.clip((1.0 - correlation(cov)) / 2.0, 0.0, 1.0))
-    order = leaves_list(linkage(_condensed(distance), method="single"))
+    order = leaves_list(linkage(_condensed(distance), method="single", optimal_ordering=True))
     weights = np.ones(n)
     parts = [order]
     while parts:
