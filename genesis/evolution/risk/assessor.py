@@ -6,7 +6,7 @@ answers there, so that an interrupted campaign ends where an uninterrupted one d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -161,9 +161,3 @@ class Assessor:
             why=why,
             fix="start a new campaign: genesis risk evolve",
         )
-
-
-def batches_in_turn(paths: Paths) -> Iterator[int]:
-    """Training batches, one a generation, over and over."""
-    while True:
-        yield from range(paths.batches)

@@ -118,10 +118,11 @@ def nsga(
     list of RiskGenome
         The last population, best first.
     """
-    members = _distinct(first)[:size]
+    given = _distinct(first)[:size]
+    members = given
     with stream(seed, "risk nsga start", 0):
         while len(members) < size:
-            members = _distinct([*members, _mutated(members[len(members) % len(first)])])
+            members = _distinct([*members, _mutated(given[len(members) % len(given)])])
     for generation in range(generations):
         with stream(seed, "risk nsga", generation):
             children = _children(members, size)
