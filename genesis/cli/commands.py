@@ -9,7 +9,7 @@ from contextvars import ContextVar
 _HOME: ContextVar[str] = ContextVar("workspace that the command line named", default="")
 _LINE = re.compile(
     r"\bgenesis (?=(?:demo|doctor|data|evolve|validate|report|backtest|ui|runs|strategies|seeds"
-    r"|events|paper|replay|story|trades|reconcile|audit|alerts|decide|review|kill|rearm|promote"
+    r"|events|paper|replay|story|trades|reconcile|audit|risk|alerts|decide|review|kill|rearm|promote"
     r"|approve|demote|retire|deployments)\b)"
 )
 

@@ -30,6 +30,7 @@ from genesis.cli import (
     replay,
     report,
     review,
+    risk,
     runs,
     seeds,
     story,
@@ -122,6 +123,7 @@ app.add_typer(events.app, name="events")
 app.add_typer(audit.app, name="audit")
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(paper.app, name="paper")
+app.add_typer(risk.app, name="risk")
 app.add_typer(decide.app, name="decide")
 app.add_typer(review.app, name="review")
 app.add_typer(deployments.app, name="deployments")

@@ -136,3 +136,102 @@ def unfinished_campaign(home: Path, prefix: str) -> tuple[str, RiskConfig]:
     from genesis.evolution.risk.run import find_campaign
 
     return find_campaign(home, prefix)
+
+
+def risk_config(
+    path: Path | None,
+    dataset: str | None,
+    *,
+    funding: str = "required",
+    seed: int | None = None,
+    workers: int | None = None,
+    executor: str | None = None,
+    quick: bool = False,
+) -> RiskConfig:
+    """Configuration of a new campaign: of a file, or the defaults on a dataset, and options.
+
+    Parameters
+    ----------
+    path : Path or None
+    dataset : str or None
+        ``venue:SYM,SYM:interval[:from..to]``; instead of a file.
+    funding : str
+        For symbols without a funding series; with ``dataset`` only.
+    seed, workers, executor
+        Override the file; None leaves what it says.
+    quick : bool
+        Make it small.
+
+    Raises
+    ------
+    ConfigError
+        If the file is wrong, or nothing says which data.
+    DataError
+        If ``dataset`` is none.
+    """
+    from msgspec.structs import replace
+
+    from genesis.domain.errors import ConfigError
+    from genesis.evolution.config import DatasetConfig
+    from genesis.evolution.risk import config as risk
+    from genesis.market.dataset_spec import parse
+
+    if (path is None) == (dataset is None):
+        what = (
+            "neither a configuration nor a dataset was given"
+            if path is None
+            else ("a configuration names its dataset itself")
+        )
+        raise ConfigError(
+            what,
+            fix="genesis risk evolve configs/risk_evolution.yaml, or"
+            " genesis risk evolve --dataset binance_perp:BTCUSDT,ETHUSDT:1h",
+        )
+    if path is not None:
+        config = risk.load_risk_config(path)
+    else:
+        assert dataset is not None
+        spec = parse(dataset, funding=funding)
+        start, _, end = spec.text.removeprefix(
+            f"{spec.venue}:{','.join(spec.symbols)}:{spec.interval}"
+        )[1:].partition("..")
+        config = risk.RiskConfig(
+            schema=1,
+            dataset=DatasetConfig(
+                venue=spec.venue,
+                symbols=spec.symbols,
+                interval=spec.interval,
+                start=start or None,
+                end=end or None,
+                funding=funding,
+            ),
+        )
+    if seed is not None:
+        config = replace(config, seed=seed)
+    return placed(risk.quick(config) if quick else config, workers, executor)
+
+
+def placed(config: RiskConfig, workers: int | None, executor: str | None) -> RiskConfig:
+    """A configuration computed elsewhere; None leaves what it says.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such executor.
+    """
+    from msgspec.structs import replace
+
+    from genesis.domain.errors import ConfigError, did_you_mean
+    from genesis.evolution.executors.select import KINDS
+
+    if executor is not None and executor not in KINDS:
+        raise ConfigError(
+            f"unknown executor '{executor}'{did_you_mean(executor, KINDS)}",
+            fix=f"use one of {', '.join(KINDS)}",
+        )
+    place = config.executor
+    if workers is not None:
+        place = replace(place, workers=workers)
+    if executor is not None:
+        place = replace(place, kind=executor)
+    return replace(config, executor=place)
