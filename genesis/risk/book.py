@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 
@@ -111,22 +111,23 @@ class Book:
         Gross notional that no exposure explains; it counts on the side of every order.
     unknown : int
         Orders of the account of which nobody knows what became.
+    sound : bool
+        Every number is finite and there is capital.
     """
 
     capital: float
     holdings: dict[str, Holding]
     elsewhere: float
     unknown: int
+    sound: bool = field(init=False)
 
-    @property
-    def sound(self) -> bool:
-        """Whether every number is finite and there is capital."""
-        if not (math.isfinite(self.capital) and self.capital > 0.0):
-            return False
+    def __post_init__(self) -> None:
         numbers = [self.elsewhere]
         for one in self.holdings.values():
             numbers += (one.position, one.long, one.short, one.gross)
-        return all(math.isfinite(number) and number >= 0.0 for number in numbers)
+        capital = math.isfinite(self.capital) and self.capital > 0.0
+        sound = capital and all(map(math.isfinite, numbers)) and min(numbers) >= 0.0
+        object.__setattr__(self, "sound", sound)
 
     @property
     def gross(self) -> float:

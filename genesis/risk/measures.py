@@ -14,6 +14,7 @@ import numpy.typing as npt
 from genesis.domain.jit import kernel
 
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 
 
 @kernel
@@ -113,6 +114,34 @@ def correlations(returns: Floats, least: int) -> Floats:
                 value = min(1.0, max(-1.0, ab / math.sqrt(aa * bb)))
                 out[a, b] = value
                 out[b, a] = value
+    return out
+
+
+@kernel
+def on_timeline(
+    stamps: Ints, returns: Floats, spans: Floats, newest_ms: int, interval_ms: int, bars: int
+) -> Floats:
+    """Returns of single bars on the timeline that ends with a bar; NaN where there is none.
+
+    Parameters
+    ----------
+    stamps, returns, spans : int64 and float64, shape (N,)
+        Open times, log returns, and bars that each return covers.
+    newest_ms : int
+        Open time of the last bar of the timeline.
+    interval_ms, bars : int
+        Length of a bar, and of the timeline.
+
+    Returns
+    -------
+    float64, shape (bars,)
+    """
+    out = np.full(bars, np.nan)
+    for i in range(stamps.size):
+        behind = newest_ms - stamps[i]
+        place = bars - 1 - behind // interval_ms
+        if spans[i] == 1.0 and behind >= 0 and behind % interval_ms == 0 and place >= 0:
+            out[place] = returns[i]
     return out
 
 

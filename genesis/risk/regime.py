@@ -131,6 +131,7 @@ class MarketState:
         self._sentiment: tuple[int, float] | None = None
         self._pairs: tuple[dict[str, int], Floats] | None = None
         self._mean: float | None = None
+        self._fresh: list[str] | None = None
 
     # ---- intake ----------------------------------------------------------------------------
 
@@ -148,7 +149,7 @@ class MarketState:
         if not track.on_bar(open_ms, close, volume):
             return False
         self._tracks[symbol] = track
-        self._pairs = self._mean = None
+        self._pairs = self._mean = self._fresh = None
         return True
 
     def on_sentiment(self, ts_ms: int, index: float) -> bool:
@@ -161,7 +162,7 @@ class MarketState:
     def forget(self, symbol: str) -> None:
         """Drop a symbol that is not traded any more."""
         if self._tracks.pop(symbol, None) is not None:
-            self._pairs = self._mean = None
+            self._pairs = self._mean = self._fresh = None
 
     # ---- answers ---------------------------------------------------------------------------
 
@@ -267,9 +268,11 @@ class MarketState:
 
     def _current(self) -> list[str]:
         """Warm symbols whose last bar is about as new as the newest one, sorted."""
-        newest = max((track.ts_ms for track in self._tracks.values()), default=0)
-        oldest = newest - self.windows.stale * self.interval_ms
-        return [s for s in self.symbols if self._tracks[s].warm and self._tracks[s].ts_ms >= oldest]
+        if self._fresh is None:
+            oldest = self.newest_close_ms() - (self.windows.stale + 1) * self.interval_ms
+            tracks = sorted(self._tracks.items())
+            self._fresh = [name for name, t in tracks if t.warm and t.ts_ms >= oldest]
+        return self._fresh
 
     def _matrix(self) -> tuple[dict[str, int], Floats]:
         if self._pairs is None:

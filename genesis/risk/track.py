@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from genesis.domain.errors import ConfigError, refuse_unknown_keys
-from genesis.risk.measures import bar_deviation, percentile_of, trend_strength
+from genesis.risk.measures import bar_deviation, on_timeline, percentile_of, trend_strength
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -101,17 +101,35 @@ class SymbolTrack:
     ----------
     windows : Windows
     interval_ms : int
+
+    Attributes
+    ----------
+    close : float
+        Last close, quote units.
+    ts_ms : int
+        Open time of the last bar, -1 before the first.
+    stamps, returns, spans : int64 and float64, shape (N,)
+        Open times, log returns, and bars that each return covers.
+    volatilities : float64, shape (N,)
+        Deviations of the returns of a bar, each over its window.
+    notionals : float64, shape (N,)
+        Traded notional of the last bars.
+    percentile : float
+        Place of the newest volatility in its own history, 0 to 1; NaN where unknown.
+    strength : float
+        Return over the trend window in standard deviations; NaN where unknown.
     """
 
     __slots__ = (
         "_interval",
-        "_measured",
         "_windows",
         "close",
         "notionals",
+        "percentile",
         "returns",
         "spans",
         "stamps",
+        "strength",
         "ts_ms",
         "volatilities",
     )
@@ -126,7 +144,8 @@ class SymbolTrack:
         self.spans: Floats = np.empty(0)
         self.volatilities: Floats = np.empty(0)
         self.notionals: Floats = np.empty(0)
-        self._measured: tuple[float, float] | None = None
+        self.percentile = math.nan
+        self.strength = math.nan
 
     def on_bar(self, open_ms: int, close: float, volume: float) -> bool:
         """Take a closed bar.
@@ -154,7 +173,7 @@ class SymbolTrack:
                 self.volatilities = np.append(self.volatilities, newest)[-windows.history :]
         self.notionals = np.append(self.notionals, close * volume)[-windows.turnover :]
         self.close, self.ts_ms = close, open_ms
-        self._measured = None
+        self._measure()
         return True
 
     @property
@@ -176,16 +195,6 @@ class SymbolTrack:
         return float(self.volatilities[-1]) if self.volatilities.size else math.nan
 
     @property
-    def percentile(self) -> float:
-        """Place of the volatility in its own history, 0 to 1; NaN where unknown."""
-        return self._measures()[0]
-
-    @property
-    def strength(self) -> float:
-        """Return over the trend window in standard deviations; NaN where unknown."""
-        return self._measures()[1]
-
-    @property
     def turnover(self) -> float:
         """Mean notional traded in a bar, quote units; 0 where unknown."""
         total = 0.0
@@ -193,17 +202,12 @@ class SymbolTrack:
             total += notional
         return total / self.notionals.size if self.notionals.size else 0.0
 
-    def _measures(self) -> tuple[float, float]:
-        if self._measured is None:
-            if self.warm:
-                n = self._windows.trend
-                self._measured = (
-                    float(percentile_of(self.deviation, self.volatilities)),
-                    float(trend_strength(self.returns[-n:], self.spans[-n:])),
-                )
-            else:
-                self._measured = (math.nan, math.nan)
-        return self._measured
+    def _measure(self) -> None:
+        """Measure once a bar: an order that is judged must not wait for it."""
+        if self.warm:
+            n = self._windows.trend
+            self.percentile = float(percentile_of(self.deviation, self.volatilities))
+            self.strength = float(trend_strength(self.returns[-n:], self.spans[-n:]))
 
     def row(self, newest_ms: int, bars: int) -> Floats:
         """Returns of single bars on the timeline that ends with a bar; NaN where there is none.
@@ -218,12 +222,10 @@ class SymbolTrack:
         -------
         float64, shape (bars,)
         """
-        out = np.full(bars, np.nan)
-        behind = (newest_ms - self.stamps) // self._interval
-        on_grid = (newest_ms - self.stamps) % self._interval == 0
-        use = (behind >= 0) & (behind < bars) & (self.spans == 1.0) & on_grid
-        out[bars - 1 - behind[use]] = self.returns[use]
-        return out
+        row: Floats = on_timeline(
+            self.stamps, self.returns, self.spans, newest_ms, self._interval, bars
+        )
+        return row
 
     def plain(self) -> dict[str, Any]:
         """Memory as a mapping that JSON can hold, oldest first."""
@@ -246,6 +248,7 @@ class SymbolTrack:
         track.stamps = np.array(value["stamps"], dtype=np.int64)
         for name in ("returns", "spans", "volatilities", "notionals"):
             setattr(track, name, np.array([number(v) for v in value[name]], dtype=np.float64))
+        track._measure()
         return track
 
 
