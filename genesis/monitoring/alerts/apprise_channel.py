@@ -93,12 +93,14 @@ class AppriseChannel:
         from apprise import Apprise, AppriseAsset, PersistentStoreMode
 
         # No redirects: a POST that is sent elsewhere becomes a GET, whose success tells nobody.
-        # No store: apprise would keep tokens of some services on disk.
+        # No store: apprise would keep tokens of some services on disk. No time limit of its own:
+        # it would send from a pool whose threads the end of the process waits for; ours are not.
         asset = AppriseAsset(
             app_id="genesis",
             app_desc="genesis alerts",
             async_mode=False,
             http_redirects=False,
+            service_timeout=0,
             storage_mode=PersistentStoreMode.MEMORY,
         )
         service = Apprise.instantiate(url, asset=asset)
@@ -152,6 +154,7 @@ class _Silence:
                 # reach and a logger's would: so its logger is cut off from the root instead.
                 apprise = logging.getLogger("apprise")
                 apprise.propagate = False
+                apprise.setLevel(logging.DEBUG)  # the cause of a failure is among these
                 apprise.addHandler(logging.NullHandler())
                 for name in self._loggers[1:]:
                     logging.getLogger(name).addFilter(_is_heard)

@@ -228,20 +228,21 @@ class AlertDispatcher:
             self._trouble = ""
             self._looked_ms = self._clock.now_ms()
             self._seen = self._head()
-            return more
+            return more or any(feed.read() for feed in self._feeds)
         except GenesisError as error:
             self._trouble = f"{error.what}: {error.why}"
         except Exception as error:  # a defect here must not end all alerts
             self._trouble = f"defect: {type(error).__name__}"
             self._say(f"critical: alerts: {self._trouble}")
-        self._unstored.tell(self._held, self._trouble)
+        followed = [alert for feed in self._feeds for alert in feed.read()]
+        self._unstored.tell([*self._held, *followed], self._trouble)
         self._shorten()
         return True
 
     def _work(self, sitting: Sitting, *, deliver: bool) -> bool:
         enter(sitting, self._unstored.marked(self._held))
         for feed in self._feeds:
-            feed.take(sitting)
+            feed.take(sitting, self._unstored.marked)
         sitting.commit()
         self._held.clear()
         self._unstored.forget()

@@ -6,6 +6,7 @@ alerts themselves; so two processes that follow the same run do not take anythin
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +22,10 @@ from genesis.trading.store.schema import FILE
 
 MOST: Final = 500
 """Alerts at once."""
+PATIENCE: Final = 10
+"""Failures in a row that are an alert: a log that is being laid out is unreadable for a moment."""
+
+Mark = Callable[[list[RaisedAlert]], list[RaisedAlert]]
 
 
 class AlertFeed:
@@ -42,13 +47,13 @@ class AlertFeed:
         self._seen: int | None = None
         self._until = 0
         self._batch: list[RaisedAlert] = []
-        self._failing = False
+        self._failures = 0
 
     def read(self) -> list[RaisedAlert]:
         """New alerts in the log, at most `MOST`; nothing before `take` was called once.
 
-        The same ones again until `taken` says that they are stored. A log that cannot be read is
-        an alert too, the first time.
+        The same ones again until `taken` says that they are stored. A log that cannot be read
+        `PATIENCE` times in a row is an alert too, once.
         """
         if self._seen is None or self._batch:
             return self._batch
@@ -56,18 +61,25 @@ class AlertFeed:
             found = self._new(self._seen)
         except GenesisError as error:
             self._let_go()
-            if self._failing:
+            self._failures += 1
+            if self._failures != PATIENCE:
                 return []
-            self._failing = True
             title = f"the alerts of {self.source} cannot be followed"
             found = [RaisedAlert("critical", "alerts", title, f"{error.what}: {error.why}")]
         else:
-            self._failing = False
+            self._failures = 0
         self._batch = found
         return found
 
-    def take(self, sitting: Sitting) -> list[AlertRow]:
-        """Enter what was read, but for what the outbox has from there already."""
+    def take(self, sitting: Sitting, mark: Mark = list) -> list[AlertRow]:
+        """Enter what was read, but for what the outbox has from there already.
+
+        Parameters
+        ----------
+        sitting : Sitting
+        mark : callable
+            Gives the alerts as they are to be stored.
+        """
         stored = sitting.first(SourceRow, "source = ?", (self.source,))
         if self._seen is None:
             self._begin(sitting, stored)
@@ -77,7 +89,7 @@ class AlertFeed:
         last = max([one.source_seq for one in fresh], default=at)
         if last > at:
             sitting.put(SourceRow(self.source, last))
-        return enter(sitting, fresh)
+        return enter(sitting, mark(fresh))
 
     def taken(self) -> None:
         """What `take` entered is stored: go on behind it."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from genesis.domain.clock import Clock
-from genesis.domain.errors import RefusedError
+from genesis.domain.errors import RefusedError, StorageError
 from genesis.monitoring.alerts.rows import TABLES, StoredRow
 from genesis.trading.crash_points import no_probe
 from genesis.trading.events import Event, Payload
@@ -27,6 +27,7 @@ RUN: Final = "alerts"
 _TRIES: Final = 500
 _PAUSE_S: Final = 0.01
 """A sitting takes milliseconds: who cannot have one within five seconds will not get one."""
+_READ_TRIES: Final = 20
 
 R = TypeVar("R", bound=StoredRow)
 
@@ -127,10 +128,26 @@ class Outbox:
             sitting.commit()
 
     def reader(self) -> EventReader | None:
-        """Read-only view of the outbox, None before the first alert."""
-        if not (self.folder / FILE).is_file():
-            return None
-        return EventReader(self.folder)
+        """Read-only view of the outbox, None before the first alert.
+
+        Raises
+        ------
+        StorageError
+            If it cannot be read.
+        """
+        for left in reversed(range(_READ_TRIES)):
+            if not (self.folder / FILE).is_file():
+                return None
+            try:
+                found = EventReader(self.folder)
+                if TABLES[-1].name in found.tables():
+                    return found
+                found.close()
+            except StorageError:
+                if not left:
+                    raise
+            time.sleep(_PAUSE_S)  # another process is laying it out at this moment
+        return None  # whoever began it was killed before the first alert was in it
 
     def _open(self) -> EventStore:
         for left in reversed(range(_TRIES)):

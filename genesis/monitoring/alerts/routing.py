@@ -29,12 +29,13 @@ def route(sitting: Sitting, slots: Sequence[ChannelSlot], settings: AlertSetting
     alerts = sitting.find(AlertRow, "unrouted = 1", order="rank DESC, seq", limit=_AT_ONCE)
     down = _down(sitting) if alerts else set()
     for alert in alerts:
-        wanted = [slot for slot in slots if _wants(slot, alert)]
+        meant = [slot for slot in slots if _wants(slot, alert)]
+        wanted = [slot for slot in meant if not _is_about(slot, alert)]
         _supersede(sitting, alert)
         due = _queue(sitting, alert, wanted, settings, "")
-        taken = {slot.name for slot in wanted}
-        for slot in wanted:
-            if slot.name in down:
+        taken = {slot.name for slot in meant}
+        for slot in meant:
+            if slot.name in down or slot not in wanted:
                 substitute = _next(slots, slot.name, alert, taken | down)
                 if substitute is not None:
                     taken.add(substitute.name)
@@ -90,10 +91,12 @@ def escalate(sitting: Sitting) -> int:
 
 
 def _wants(slot: ChannelSlot, alert: AlertRow) -> bool:
-    if alert.component == ABOUT_CHANNEL + slot.name:
-        return False
     heard = alert.component == HEARTBEAT and slot.name != CONSOLE
     return heard or alert.rank >= slot.level
+
+
+def _is_about(slot: ChannelSlot, alert: AlertRow) -> bool:
+    return alert.component == ABOUT_CHANNEL + slot.name
 
 
 def _next(
@@ -103,7 +106,7 @@ def _next(
     names = [slot.name for slot in slots]
     start = names.index(failed) + 1 if failed in names else 0
     for slot in [*slots[start:], *slots[:start]]:
-        if slot.name not in taken and alert.component != ABOUT_CHANNEL + slot.name:
+        if slot.name not in taken and not _is_about(slot, alert):
             return slot
     return None
 

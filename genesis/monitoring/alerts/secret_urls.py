@@ -105,13 +105,15 @@ def _from_file(path: Path) -> str:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         raise ChannelError(f"its file cannot be opened: {os.strerror(error.errno or 0)}") from None
-    with os.fdopen(handle, "rb") as file:
-        found = os.fstat(file.fileno())
+    try:
+        found = os.fstat(handle)
         if not stat.S_ISREG(found.st_mode) or found.st_uid != os.getuid():
             raise ChannelError("its file is no plain file of this user")
         if found.st_mode & 0o077:
             raise ChannelError("others can read its file: chmod 600")
-        content = file.read(_LONGEST)
+        content = os.read(handle, _LONGEST)
+    finally:
+        os.close(handle)
     try:
         return content.decode()
     except UnicodeDecodeError:
