@@ -30,7 +30,7 @@ def save(
         genesis deployments save strat_3fa9 breakout.yaml
     """
     from genesis.decision.deployments import read_book
-    from genesis.decision.manager import Wish
+    from genesis.decision.ports import Wish
     from genesis.decision.rows import RETIRED
     from genesis.decision.strategy_files import ConfigStrategyLoader, StrategyFile
     from genesis.evolution.store import StrategyStore

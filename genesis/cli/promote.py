@@ -14,7 +14,8 @@ from genesis.cli.strategies import complete_strategy
 
 if TYPE_CHECKING:
     from genesis.decision.deployments import Deployment
-    from genesis.decision.manager import Consent, StrategyDeploymentManager, Wish
+    from genesis.decision.manager import StrategyDeploymentManager
+    from genesis.decision.ports import Consent, Wish
     from genesis.system.workspace import Workspace
 
 _Strategy = Annotated[
@@ -69,7 +70,7 @@ def promote(
         genesis promote strat_3fa9 --to live_25 --approval approval.json --json
     """
     from genesis.decision.approvals import read_approval
-    from genesis.decision.manager import Consent
+    from genesis.decision.ports import Consent
     from genesis.decision.stages import stage_named
 
     workspace, manager = _open(ctx, gates)
@@ -211,7 +212,7 @@ def wish_of(
         If account or target are left out and none or several deployments fit.
     """
     from genesis.decision.approvals import account_named, usd_named
-    from genesis.decision.manager import Wish
+    from genesis.decision.ports import Wish
     from genesis.decision.rows import RETIRED
     from genesis.decision.stages import target_named
     from genesis.domain.errors import InputError
@@ -243,7 +244,7 @@ def wish_of(
 
 def _ask(words: str) -> Consent:
     """Ask a person on a terminal to type the words; nobody there gives no consent."""
-    from genesis.decision.manager import Consent
+    from genesis.decision.ports import Consent
 
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return Consent()

@@ -8,158 +8,35 @@ once the second is told what the first did.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Protocol
 
 import msgspec
 
 from genesis.decision.approvals import (
-    FILE,
     LIFE_MS,
     MOST_LIFE_MS,
-    TYPED,
     Approval,
     Uptime,
-    require_bound,
-    require_in_time,
-    require_typed,
     usd_text,
     words_to_type,
 )
-from genesis.decision.deployments import (
-    HALF,
-    Deployment,
-    DeploymentBook,
-    deployment_id,
-    read_book,
-)
-from genesis.decision.grounds import Baseline, GatesUsed, Grounds, RunRef, unmet
+from genesis.decision.consent import Prepared, Token, consented
+from genesis.decision.deployments import HALF, Deployment, DeploymentBook, read_book
+from genesis.decision.grounds import Grounds, unmet
 from genesis.decision.operations import Draft, OperationsLog
+from genesis.decision.ports import Consent, EvidencePort, Standing, Wish
 from genesis.decision.retirement import Alarm, Health
 from genesis.decision.rows import CANARY, CANDIDATE, PAPER, REAL, RETIRED
-from genesis.decision.stages import Move, Step, Target, one_back, stage_capital, step_of
-from genesis.decision.state import OperationsState
-from genesis.domain.canonical import content_hash
+from genesis.decision.stages import Move, Step, one_back, stage_capital, step_of
 from genesis.domain.clock import Clock
 from genesis.domain.errors import InputError, RefusedError
-from genesis.evidence.measures import PromotionSettings
 from genesis.trading.events import Event
-from genesis.trading.payloads import ApprovalGranted, ApprovalUsed, DeploymentChanged
+from genesis.trading.payloads import DeploymentChanged
 
 MACHINE = "genesis"
 """Who takes a step that nobody asked for."""
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What research says of a strategy: the dossier that stands.
-
-    Attributes
-    ----------
-    strategy, dossier_hash, mark : str
-    gates : GatesUsed
-        Gates that judge its promotion.
-    settings : PromotionSettings
-    results : tuple of mapping
-        Verdicts of G0 to G3.
-    sealed_ms : tuple of int
-    """
-
-    strategy: str
-    dossier_hash: str
-    mark: str
-    gates: GatesUsed
-    settings: PromotionSettings
-    results: tuple[Mapping[str, Any], ...]
-    sealed_ms: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """What was measured for a step: verdicts of its gate, and the logs that were read."""
-
-    results: tuple[Mapping[str, Any], ...]
-    runs: tuple[RunRef, ...] = ()
-
-
-class EvidencePort(Protocol):
-    """Where evidence comes from; nothing of it is taken from a file that could be edited."""
-
-    def standing(self, strategy: str, target: Target) -> Standing:
-        """Dossier of a strategy that stands, and the gates here.
-
-        Raises
-        ------
-        RefusedError
-            Naming what is missing or does not match.
-        """
-        ...
-
-    def baseline(self, strategy: str, target: Target) -> Baseline:
-        """What the strategy was like before it traded."""
-        ...
-
-    def measure(self, deployment: Deployment, gate: str) -> Measured:
-        """Judge G4, G5 or G6 by the logs of its runs."""
-        ...
-
-    def admission(self, deployment: Deployment, book: Sequence[Deployment]) -> str:
-        """Why a strategy adds nothing to the book; empty if it does."""
-        ...
-
-    def health(self, deployment: Deployment) -> Health:
-        """Judge a live deployment by the logs of its runs."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """A deployment that somebody asks for.
-
-    Attributes
-    ----------
-    strategy, account : str
-    target : Target
-    symbols : tuple of str
-    cap : Decimal or None
-        Full capital, quote units; None leaves it as it is.
-    """
-
-    strategy: str
-    account: str
-    target: Target
-    symbols: tuple[str, ...] = ()
-    cap: Decimal | None = None
-
-    @property
-    def id(self) -> str:
-        """Id of the deployment."""
-        return deployment_id(self.strategy, self.account, self.target)
-
-
-@dataclass(frozen=True, slots=True)
-class Consent:
-    """How a person approves: what was typed, or the content of a file."""
-
-    typed: str = ""
-    file: Approval | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Prepared:
-    """A step with what it rests on, measured before the log is held."""
-
-    wish: Wish
-    seen_seq: int
-    to: str
-    step: Step
-    standing: Standing | None
-    grounds: Grounds
-    symbols: tuple[str, ...]
-    reason: str
 
 
 class StrategyDeploymentManager:
@@ -188,8 +65,7 @@ class StrategyDeploymentManager:
         self._home = home
         self._evidence = evidence
         self._clock = clock
-        self._nonce = nonce
-        self._uptime = uptime
+        self._token = Token(nonce, uptime, clock.now_ms)
 
     # ---- questions -------------------------------------------------------------------------
 
@@ -287,7 +163,7 @@ class StrategyDeploymentManager:
             approval = Approval(
                 kind="approval",
                 approval=log.new_id("APR"),
-                nonce=self._nonce(),
+                nonce=self._token.nonce(),
                 strategy=deployment.strategy,
                 account=deployment.account,
                 target=deployment.target.value,
@@ -300,8 +176,8 @@ class StrategyDeploymentManager:
                 issued_ms=now,
                 expires_ms=now + life_ms,
                 who=who,
-                boot=self._uptime.boot,
-                uptime_s=self._uptime.seconds,
+                boot=self._token.uptime.boot,
+                uptime_s=self._token.uptime.seconds,
             )
             log.append(approval.granted(reason), aggregate=deployment.id)
         return approval
@@ -370,7 +246,7 @@ class StrategyDeploymentManager:
             )
         return standing
 
-    def _registration(self, wish: Wish, now: Deployment | None, reason: str) -> _Prepared:
+    def _registration(self, wish: Wish, now: Deployment | None, reason: str) -> Prepared:
         if now is not None and now.stage != RETIRED:
             raise RefusedError(f"{wish.id} is {now.stage} already", fix="genesis deployments show")
         if not wish.symbols or wish.cap is None:
@@ -386,9 +262,9 @@ class StrategyDeploymentManager:
             grounds = _on_dossier(grounds, standing)
         seq = now.seq if now is not None else 0
         text = reason or ("registered again" if now is not None else "")
-        return _Prepared(wish, seq, CANDIDATE, step, standing, grounds, tuple(wish.symbols), text)
+        return Prepared(wish, seq, CANDIDATE, step, standing, grounds, tuple(wish.symbols), text)
 
-    def _as_candidate(self, wish: Wish, prepared: _Prepared, old: Deployment | None) -> Deployment:
+    def _as_candidate(self, wish: Wish, prepared: Prepared, old: Deployment | None) -> Deployment:
         """The deployment as it will be once it is registered."""
         grounds = prepared.grounds
         return Deployment(
@@ -414,7 +290,7 @@ class StrategyDeploymentManager:
             history=(),
         )
 
-    def _prepare_promotion(self, wish: Wish, now: Deployment, to: str, reason: str) -> _Prepared:
+    def _prepare_promotion(self, wish: Wish, now: Deployment, to: str, reason: str) -> Prepared:
         step = step_of(now.stage, to, larger=now.scale < 1)
         if step.move not in (Move.PROMOTE, Move.RESTORE):
             raise RefusedError(
@@ -447,7 +323,7 @@ class StrategyDeploymentManager:
             if refusal:
                 raise RefusedError(f"{now.strategy} adds nothing to the book", why=refusal)
         text = reason or f"passed {step.gate}" if step.gate else reason
-        return _Prepared(wish, now.seq, to, step, standing, grounds, now.symbols, text)
+        return Prepared(wish, now.seq, to, step, standing, grounds, now.symbols, text)
 
     def _require_green(self, now: Deployment) -> None:
         found = self._evidence.health(now)
@@ -458,9 +334,7 @@ class StrategyDeploymentManager:
 
     # ---- writing a step --------------------------------------------------------------------
 
-    def _write(
-        self, prepared: Sequence[_Prepared], who: str, consent: Consent | None
-    ) -> Deployment:
+    def _write(self, prepared: Sequence[Prepared], who: str, consent: Consent | None) -> Deployment:
         wish = prepared[0].wish
         with OperationsLog.open(self._home, self._clock) as log:
             state, book = read_book(self._home)
@@ -475,7 +349,7 @@ class StrategyDeploymentManager:
                 approval = ""
                 if one.step.approval:
                     assert consent is not None
-                    approval = self._consented(log, state, one, stage, who, consent, drafts)
+                    approval = consented(log, state, one, stage, who, consent, drafts, self._token)
                 drafts.append(Draft(_change(one, stage, who, approval), wish.id))
                 stage = one.to
             return _append(log, book, drafts, wish.id)
@@ -513,7 +387,7 @@ class StrategyDeploymentManager:
         _, book = read_book(self._home)
         _require_seq(name, book.deployments.get(name), seq)
 
-    def _require_same_evidence(self, one: _Prepared) -> None:
+    def _require_same_evidence(self, one: Prepared) -> None:
         """Look at dossier and gates once more: they may have been swapped since."""
         if one.standing is None:
             return
@@ -523,91 +397,6 @@ class StrategyDeploymentManager:
                 f"the evidence on {one.wish.strategy} changed while it was judged",
                 fix="try again, and see who writes to the workspace",
             )
-
-    def _consented(
-        self,
-        log: OperationsLog,
-        state: OperationsState,
-        one: _Prepared,
-        stage: str,
-        who: str,
-        consent: Consent,
-        drafts: list[Draft],
-    ) -> str:
-        """Id of the approval; adds the rows that grant and use it."""
-        assert one.standing is not None
-        if consent.file is not None:
-            self._require_granted(log, state, one, stage, consent.file)
-            name = consent.file.approval
-        elif consent.typed:
-            require_typed(consent.typed, one.wish.account, one.grounds.cap)
-            granted = self._typed(log, one, stage, who, consent.typed)
-            drafts.append(Draft(granted, one.wish.id))
-            name = granted.approval
-        else:
-            raise RefusedError(
-                f"the step to {one.to} needs an approval",
-                why="it can send more orders to an exchange",
-                fix=f"type it on a terminal, or genesis approve {one.wish.strategy}"
-                f" --stage {one.to}, then add --approval FILE",
-            )
-        drafts.append(Draft(ApprovalUsed(name, one.wish.id), one.wish.id))
-        return name
-
-    def _require_granted(
-        self, log: OperationsLog, state: OperationsState, one: _Prepared, stage: str, file: Approval
-    ) -> None:
-        row = state.approvals.get(file.approval)
-        if row is None or row.granted.form != FILE or row.granted.token != file.token:
-            raise RefusedError(
-                "nobody granted this approval as it is",
-                why="its content fits no row of the log of operations: it was edited or invented",
-                fix="write a new one: genesis approve STRATEGY",
-            )
-        if row.used_by:
-            raise RefusedError(
-                f"the approval {file.approval} was used already, by {row.used_by}",
-                why="an approval is used once",
-                fix="write a new one: genesis approve STRATEGY",
-            )
-        assert one.standing is not None
-        wanted = {
-            "strategy": one.wish.strategy,
-            "account": one.wish.account,
-            "target": one.wish.target.value,
-            "symbols": one.symbols,
-            "from_stage": stage,
-            "to_stage": one.to,
-            "max_usd": usd_text(one.grounds.cap),
-            "dossier_hash": one.standing.dossier_hash,
-            "gates_hash": one.standing.gates.promotion_hash,
-        }
-        require_bound(file, wanted)
-        require_in_time(file, self._clock.now_ms(), self._uptime)
-        require_in_time(file, log.now_ms(), self._uptime)  # the log's time never goes back
-
-    def _typed(
-        self, log: OperationsLog, one: _Prepared, stage: str, who: str, typed: str
-    ) -> ApprovalGranted:
-        assert one.standing is not None
-        now = log.now_ms()
-        return ApprovalGranted(
-            approval=log.new_id("APR"),
-            strategy=one.wish.strategy,
-            account=one.wish.account,
-            symbols=one.symbols,
-            from_stage=stage,
-            to_stage=one.to,
-            dossier_hash=one.standing.dossier_hash,
-            max_usd=one.grounds.cap,
-            expires_ms=now + LIFE_MS,
-            form=TYPED,
-            token=content_hash({"typed": typed.strip(), "nonce": self._nonce(), "ms": now}),
-            who=who,
-            reason=one.reason,
-            target=one.wish.target.value,
-            gates_hash=one.standing.gates.promotion_hash,
-        )
 
 
 def _on_dossier(grounds: Grounds, standing: Standing) -> Grounds:
@@ -640,7 +429,7 @@ def _require_seq(name: str, now: Deployment | None, seen: int) -> None:
         )
 
 
-def _require_room(book: DeploymentBook, one: _Prepared) -> None:
+def _require_room(book: DeploymentBook, one: Prepared) -> None:
     """Limits on how many deployments there are, per target."""
     assert one.standing is not None
     settings, target = one.standing.settings, one.wish.target
@@ -658,7 +447,7 @@ def _require_room(book: DeploymentBook, one: _Prepared) -> None:
             )
 
 
-def _change(one: _Prepared, stage: str, who: str, approval: str) -> DeploymentChanged:
+def _change(one: Prepared, stage: str, who: str, approval: str) -> DeploymentChanged:
     grounds = one.grounds
     return DeploymentChanged(
         deployment=one.wish.id,

@@ -18,7 +18,7 @@ import msgspec
 
 from genesis.decision.approvals import account_named, usd_named, usd_text
 from genesis.decision.deployments import Deployment
-from genesis.decision.manager import Wish
+from genesis.decision.ports import Wish
 from genesis.decision.stages import target_named
 from genesis.domain.errors import ConfigError, InputError, RefusedError
 from genesis.evolution.configcheck import (

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from genesis.decision.approvals import Uptime, account_named
 from genesis.decision.deployments import Deployment, read_book
 from genesis.decision.grounds import Baseline, GatesUsed, RunRef
-from genesis.decision.manager import Measured, Standing, StrategyDeploymentManager
+from genesis.decision.manager import StrategyDeploymentManager
+from genesis.decision.ports import Measured, Standing
 from genesis.decision.stages import Target
 from genesis.domain.errors import ConfigError, RefusedError
 from genesis.system.clock import SystemClock

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from genesis.decision.approvals import Approval
 from genesis.decision.deployments import read_book
-from genesis.decision.manager import Consent
+from genesis.decision.ports import Consent
 from genesis.decision.retirement import Alarm, Health
 from genesis.decision.rows import REAL, STAGES
 from genesis.decision.stages import SHARES, Target

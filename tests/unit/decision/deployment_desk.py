@@ -14,13 +14,8 @@ import msgspec
 from genesis.decision.approvals import Approval, Uptime
 from genesis.decision.deployments import Deployment
 from genesis.decision.grounds import Baseline, GatesUsed, RunRef
-from genesis.decision.manager import (
-    Consent,
-    Measured,
-    Standing,
-    StrategyDeploymentManager,
-    Wish,
-)
+from genesis.decision.manager import StrategyDeploymentManager
+from genesis.decision.ports import Consent, Measured, Standing, Wish
 from genesis.decision.retirement import Alarm, Health
 from genesis.decision.stages import Target
 from genesis.domain.errors import RefusedError

@@ -26,8 +26,8 @@ from genesis.decision.approvals import (
     write_approval,
 )
 from genesis.decision.deployments import deployment_id, read_book
-from genesis.decision.manager import Consent
 from genesis.decision.operations import OperationsLog
+from genesis.decision.ports import Consent
 from genesis.decision.stages import Target
 from genesis.domain.errors import GenesisError, InputError, RefusedError, StorageError
 from genesis.trading.payloads import (
@@ -415,7 +415,7 @@ OPERATOR = """
 import sys, time
 from pathlib import Path
 from genesis.decision.approvals import read_approval
-from genesis.decision.manager import Consent
+from genesis.decision.ports import Consent
 from genesis.domain.errors import GenesisError
 from tests.unit.decision.deployment_desk import Desk, ManualClock
 

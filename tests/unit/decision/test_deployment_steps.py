@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from genesis.decision.manager import Consent
+from genesis.decision.ports import Consent
 from genesis.decision.rows import STAGES
 from genesis.decision.stages import SHARES, TABLE, Move, Target, stage_capital, step_of
 from genesis.domain.errors import InputError, RefusedError

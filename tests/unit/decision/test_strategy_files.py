@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genesis.decision.manager import Wish
+from genesis.decision.ports import Wish
 from genesis.decision.stages import Target
 from genesis.decision.strategy_files import ConfigStrategyLoader, StrategyFile
 from genesis.domain.errors import GenesisError, InputError, RefusedError

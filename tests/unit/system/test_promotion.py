@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from genesis.backtest.portfolio import backtest_strategy
-from genesis.decision.manager import Consent, Wish
+from genesis.decision.ports import Consent, Wish
 from genesis.decision.stages import Target
 from genesis.domain.canonical import content_hash
 from genesis.domain.errors import RefusedError
