@@ -75,8 +75,10 @@ class RiskGuard:
             trigger=trigger,
             scaled=scaled,
         )
-        state = self.book.accounts[deployment.account]
-        view = self._view(deployment)
+        account, view = deployment.account, self._view(deployment)
+        if not reduce_only:  # what trips now stays so for its time, whatever is asked next
+            self.book.assess(account, self.equity(account), view)
+        state = self.book.accounts[account]
         return self._manager.evaluate_trade_risk(facts, view, state, self.book.market)
 
     def assess(self, deployment: Deployment, signal_id: str, decision: RiskDecision) -> str:
@@ -114,11 +116,20 @@ class RiskGuard:
         self.book.accounts[account].on_order(self._desk.now_ms)
 
     def look(self, account: str) -> RiskMetrics | None:
-        """Mark an account and see how it stands; None where nobody trades it."""
+        """Mark an account and see how it stands.
+
+        None where nobody trades it, and where it is flat with nothing at work: it is seen to
+        when it asks for an order.
+        """
         found = self._desk.by_account.get(account)
         if not found:
             return None
-        return self.book.assess(account, self.equity(account), self._view(found[0]))
+        equity = self.equity(account)
+        entering = any(deployment.plan_id for deployment in found)
+        if not entering and not self._desk.ledger.positions(account):
+            self.book.mark(account, equity)
+            return None
+        return self.book.assess(account, equity, self._view(found[0]))
 
     def on_result(self, account: str, net: Decimal) -> None:
         """Take the result of a closed trade, costs included."""
@@ -157,6 +168,8 @@ class RiskGuard:
             working = desk.orders.exposure(account, symbol)
             position = held.get(symbol)
             size = Decimal(0) if position is None else position.size
+            if not (size or working.buy or working.sell):
+                continue
             price = exact(desk.market.prices.get(symbol, 0.0))
             if not price and position is not None:
                 price = position.entry

@@ -91,7 +91,7 @@ class StrategyLedger:
     def __init__(self) -> None:
         self.accounts: dict[str, Account] = {}
         self.plans: dict[str, Plan] = {}
-        self._holdings: dict[tuple[str, str], Holding] = {}
+        self._held: dict[str, dict[str, Holding]] = {}
         self._funded: dict[tuple[str, str], list[int]] = {}
 
     # ---- what one may ask --------------------------------------------------------------------
@@ -102,19 +102,21 @@ class StrategyLedger:
 
     def holding(self, account: str, symbol: str) -> Holding:
         """Position of an account with its round trip; flat where there is none."""
-        return self._holdings.get((account, symbol)) or Holding(account, symbol)
+        return self._held.get(account, {}).get(symbol) or Holding(account, symbol)
 
     def position(self, account: str, symbol: str) -> Decimal:
         """Signed size of a position, base units."""
-        held = self._holdings.get((account, symbol))
+        held = self._held.get(account, {}).get(symbol)
         return ZERO if held is None else held.size
 
     def positions(self, account: str = "") -> list[Holding]:
         """Open positions, of one account or of all."""
+        names = (account,) if account else sorted(self._held)
         return [
             held
-            for _, held in sorted(self._holdings.items())
-            if held.size and account in ("", held.account)
+            for name in names
+            for _, held in sorted(self._held.get(name, {}).items())
+            if held.size
         ]
 
     def equity(self, account: str, marks: Mapping[str, Decimal]) -> Decimal:
@@ -202,10 +204,10 @@ class StrategyLedger:
         ``deployment`` or to nobody (`EXTERNAL`).
         """
         account = self._account(fill.account)
-        key = (fill.account, fill.symbol)
-        held = self._holdings.get(key)
+        holdings = self._held.setdefault(fill.account, {})
+        held = holdings.get(fill.symbol)
         if held is None:
-            held = self._holdings[key] = Holding(*key)
+            held = holdings[fill.symbol] = Holding(fill.account, fill.symbol)
         before = held.size
         trader = self._trader(order, held, deployment)
         realised, closed = apply_fill(account, held, fill, trader)
@@ -224,7 +226,7 @@ class StrategyLedger:
         if order is not None:
             rows.extend(order_rows(order, event))
         if not held.size:
-            del self._holdings[key]
+            del holdings[fill.symbol]
         return Booking(fill_id, realised, before, held.size, held.entry, trader.plan_id, closed)
 
     def _trader(self, order: Order | None, held: Holding, deployment: str) -> Trader:
@@ -248,7 +250,7 @@ class StrategyLedger:
         account = self._account(data.account)
         account.funding = add(account.funding, data.amount)
         account.cash = subtract(account.cash, data.amount)
-        held = self._holdings.get(key)
+        held = self._held.get(data.account, {}).get(data.symbol)
         if held is not None:
             held.funding = add(held.funding, data.amount)
         plan = held.plan_id if held is not None else ""
@@ -313,7 +315,11 @@ class StrategyLedger:
         plain = msgspec.to_builtins
         return {
             "accounts": [plain(self.accounts[name]) for name in sorted(self.accounts)],
-            "holdings": [plain(held) for _, held in sorted(self._holdings.items())],
+            "holdings": [
+                plain(held)
+                for _, holdings in sorted(self._held.items())
+                for _, held in sorted(holdings.items())
+            ],
             "plans": [plain(plan) for plan in self.plans.values()],
             "funded": [[*key, list(times)] for key, times in sorted(self._funded.items())],
         }
@@ -324,7 +330,9 @@ class StrategyLedger:
         holdings = [msgspec.convert(row, Holding) for row in plain["holdings"]]
         plans = [msgspec.convert(row, Plan) for row in plain["plans"]]
         self.accounts = {account.name: account for account in accounts}
-        self._holdings = {(held.account, held.symbol): held for held in holdings}
+        self._held = {}
+        for held in holdings:
+            self._held.setdefault(held.account, {})[held.symbol] = held
         self.plans = {plan.plan_id: plan for plan in plans}
         self._funded = {(name, symbol): times for name, symbol, times in plain["funded"]}
 

@@ -88,10 +88,14 @@ class RiskBook:
         """Whether the last mark of an account is a minute old."""
         return self._desk.now_ms - self.accounts[account].marked_ms >= MINUTE_MS
 
+    def mark(self, account: str, equity: Decimal) -> None:
+        """Take the equity of an account as it is now."""
+        self.accounts[account].on_mark(self._desk.now_ms, float(equity))
+
     def assess(self, account: str, equity: Decimal, view: RiskView) -> RiskMetrics:
         """Mark an account, keep the breakers that trip, and put on record what changed."""
+        self.mark(account, equity)
         state, now = self.accounts[account], self._desk.now_ms
-        state.on_mark(now, float(equity))
         metrics = self._manager.assess(state, self.market, view, now)
         for trip in state.latch(metrics.tripped):
             tripped = BreakerTripped(
