@@ -7,8 +7,9 @@ breach nor out of it; so a count has two numbers, what is certain and what is po
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from math import isfinite
 
 from genesis.decision.context import DailySeries
 from genesis.decision.rules import Data, Retirement
@@ -32,29 +33,24 @@ class Breach:
     possible: int
 
 
-Judge = Callable[[int], bool | None]
-"""Whether a day is in breach; None where it was not measured."""
+Verdicts = Iterator[bool | None]
+"""Whether each day is in breach, the latest first; None for one that was not measured."""
 
 
-def days_in_breach(judge: Judge, last_day: int, started_day: int, most: int) -> Breach:
-    """Count back from a day.
+def days_in_breach(verdicts: Iterable[bool | None], most: int) -> Breach:
+    """Count the days up to the first that is in order.
 
     Parameters
     ----------
-    judge : callable
-        Of a day number.
-    last_day : int
-        Last complete UTC day; the newest that counts.
-    started_day : int
-        Nothing before it counts.
+    verdicts : iterable of bool or None
+        See `Verdicts`.
     most : int
         Where to stop counting.
     """
     days = possible = 0
     certain = True
-    for day in range(last_day, max(started_day, last_day - most + 1) - 1, -1):
-        verdict = judge(day)
-        if verdict is False:
+    for verdict in verdicts:
+        if verdict is False or possible == most:
             break
         certain = certain and verdict is True
         possible += 1
@@ -81,74 +77,88 @@ def breaches(
     dict
         ``negative_sharpe``, ``drawdown`` and ``low_win_rate``.
     """
-    judges: dict[str, tuple[Judge, int]] = {
-        "negative_sharpe": (_negative_sharpe(series, data), rules.negative_sharpe_days),
-        "drawdown": (_drawdown(series, rules.max_drawdown), rules.drawdown_days),
-        "low_win_rate": (_low_win_rate(series, data, rules.min_win_rate), rules.low_win_rate_days),
-    }
     return {
-        name: days_in_breach(judge, last_day, series.started_day, 2 * limit + 30)
-        for name, (judge, limit) in judges.items()
+        "negative_sharpe": days_in_breach(
+            _negative_sharpe(series, data, last_day), counted(rules.negative_sharpe_days)
+        ),
+        "drawdown": days_in_breach(
+            _drawdown(series, rules.max_drawdown, last_day), counted(rules.drawdown_days)
+        ),
+        "low_win_rate": days_in_breach(
+            _low_win_rate(series, data, rules.min_win_rate, last_day),
+            counted(rules.low_win_rate_days),
+        ),
     }
+
+
+def counted(limit: int) -> int:
+    """Days that are counted at most: more than the limit, so that one sees how long it has been."""
+    return 2 * limit + 7
 
 
 def history_days(rules: Retirement, data: Data) -> int:
     """Latest days of a series that `breaches` can look at."""
     longest = max(rules.negative_sharpe_days, rules.drawdown_days, rules.low_win_rate_days)
-    return 2 * longest + 30 + data.window_days
+    return counted(longest) + data.window_days
 
 
-def _negative_sharpe(series: DailySeries, data: Data) -> Judge:
+def _negative_sharpe(series: DailySeries, data: Data, last_day: int) -> Verdicts:
     """The Sharpe ratio of a window has the sign of its return, whatever its deviation is."""
-    window, least, started = data.window_days, data.min_days, series.started_day
-
-    def judge(day: int) -> bool | None:
-        if day - started + 1 < least:
-            return False
-        gain = _change(series, series.equity, day, window)
-        return None if gain is None else gain < 0.0
-
-    return judge
+    young = series.started_day + data.min_days - 1
+    day = last_day
+    for gain in _changes(series, series.equity, last_day, data.window_days):
+        yield False if day < young else None if gain is None else gain < 0.0
+        day -= 1
 
 
-def _drawdown(series: DailySeries, limit: float) -> Judge:
-    def judge(day: int) -> bool | None:
-        value = _at(series, series.drawdown, day)
-        return None if value is None or value < 0.0 else value > limit
-
-    return judge
+def _drawdown(series: DailySeries, limit: float, last_day: int) -> Verdicts:
+    for value in _values(series, series.drawdown, last_day):
+        yield None if value is None or value < 0.0 else value > limit
 
 
-def _low_win_rate(series: DailySeries, data: Data, limit: float) -> Judge:
+def _low_win_rate(series: DailySeries, data: Data, limit: float, last_day: int) -> Verdicts:
     window, least = data.window_days, data.min_trades
-
-    def judge(day: int) -> bool | None:
-        trades = _change(series, series.trades, day, window)
-        wins = _change(series, series.wins, day, window)
+    pairs = zip(
+        _changes(series, series.trades, last_day, window),
+        _changes(series, series.wins, last_day, window),
+        strict=True,
+    )
+    for trades, wins in pairs:
         if trades is None or wins is None or not 0.0 <= wins <= trades:
-            return None
-        return trades >= least and wins / trades < limit
-
-    return judge
-
-
-def _at(series: DailySeries, values: tuple[float | None, ...], day: int) -> float | None:
-    """Value at the end of a day, None where it was not measured."""
-    if day < series.started_day:
-        return 0.0
-    place = day - series.first_day
-    if not 0 <= place < len(values):
-        return None
-    value = values[place]
-    return None if value is None or not math.isfinite(value) else value
+            yield None
+        else:
+            yield trades >= least and wins / trades < limit
 
 
-def _change(
-    series: DailySeries, values: tuple[float | None, ...], day: int, window: int
-) -> float | None:
-    """Change of a running sum over a window that ends with a day."""
-    end, start = _at(series, values, day), _at(series, values, day - window)
-    return None if end is None or start is None else end - start
+def _values(
+    series: DailySeries, values: tuple[float | None, ...], last_day: int
+) -> Iterator[float | None]:
+    """Value at the end of each day since the strategy began, the latest first."""
+    first, count = series.first_day, len(values)
+    for place in range(last_day - first, series.started_day - first - 1, -1):
+        value = values[place] if 0 <= place < count else None
+        yield None if value is None or not isfinite(value) else value
+
+
+def _changes(
+    series: DailySeries, values: tuple[float | None, ...], last_day: int, window: int
+) -> Iterator[float | None]:
+    """Change of a running sum over the window that ends with each day, the latest first."""
+    first, count = series.first_day, len(values)
+    begun = series.started_day - first
+    for place in range(last_day - first, begun - 1, -1):
+        back = place - window
+        if not 0 <= place < count:
+            yield None
+            continue
+        end = values[place]
+        # Before the strategy began there was nothing; between that and the first entry, no record.
+        start = values[back] if back >= 0 else 0.0 if back < begun else None
+        if end is None or start is None:
+            yield None
+            continue
+        change = end - start
+        yield change if isfinite(change) else None
 
 
 def sharpe_of(series: DailySeries, window: int | None = None) -> float | None:
@@ -163,7 +173,7 @@ def sharpe_of(series: DailySeries, window: int | None = None) -> float | None:
     returns = returns if window is None else returns[-window:]
     total, squares = math.fsum(returns), math.fsum(r * r for r in returns)
     value = sharpe_from_sums(total, squares, float(len(returns)), DAYS_PER_YEAR)
-    return value if math.isfinite(value) else None
+    return value if isfinite(value) else None
 
 
 def daily_returns(series: DailySeries) -> list[float]:

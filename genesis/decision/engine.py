@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
+
+import msgspec
 
 from genesis.decision import findings
 from genesis.decision.breaches import history_days
@@ -257,11 +260,17 @@ def replay(body: Mapping[str, Any]) -> Decision:
     return decide(
         body["kind"],
         DecisionContext.from_plain(body["context"]),
-        DecisionRules.from_plain(body["rules"]),
+        _rules_of(msgspec.json.encode(body["rules"])),
         strategy=body["strategy"],
         made_ms=body["made_ms"],
         calibration=None if calibration is None else Calibration.from_plain(calibration),
     )
+
+
+@lru_cache(maxsize=8)
+def _rules_of(content: bytes) -> DecisionRules:
+    """Rules of a stored decision; many were taken by the same ones."""
+    return DecisionRules.from_plain(msgspec.json.decode(content))
 
 
 def narrowed(

@@ -182,6 +182,7 @@ class _Days:
         capital = sum(one.capital for one in book.strategies.values())
         parts = [one.equity * (one.capital / capital) for one in book.strategies.values()]
         self.account: Floats = np.sum(parts, axis=0) if parts else np.zeros(ends.size)
+        self._marks = {name: one.equity for name, one in book.strategies.items()}
         self._equity = {n: one.equity[self._last_bar] for n, one in book.strategies.items()}
         midnights = (np.arange(self.count) + self.first + 1) * DAY_MS
         self._trades: dict[str, tuple[Ints, Ints]] = {}
@@ -198,8 +199,9 @@ class _Days:
         low = start - self.first
         high = max(min(last_day - self.first + 1, self.count), low)
         equity, (trades, wins) = self._equity[name], self._trades[name]
-        gain = equity[low:high] - (equity[low - 1] if low else 0.0)
-        falls = np.maximum(np.maximum.accumulate(gain), 0.0) - gain if gain.size else gain
+        begin = float(equity[low - 1]) if low else 0.0
+        gain = equity[low:high] - begin
+        falls = self._falls(name, low, high, begin)
         measured = self._measured[low:high].tolist()
         begun = (trades[low - 1], wins[low - 1]) if low else (0, 0)
 
@@ -214,6 +216,17 @@ class _Days:
             trades=known(trades[low:high] - begun[0]),  # type: ignore[arg-type]
             wins=known(wins[low:high] - begun[1]),  # type: ignore[arg-type]
         )
+
+    def _falls(self, name: str, low: int, high: int, begin: float) -> Floats:
+        """Drawdown at the end of each day from the highest mark of any bar since the beginning."""
+        ends = self._last_bar[low:high]
+        if not ends.size:
+            return np.zeros(0)
+        first = int(self._last_bar[low - 1]) + 1 if low else 0
+        path = self._marks[name][first : int(ends[-1]) + 1] - begin
+        falls = np.maximum(np.maximum.accumulate(path), 0.0) - path
+        # A day without a bar of its own stands where the one before it ended.
+        return np.asarray(np.concatenate(([0.0], falls))[ends - first + 1])
 
     def market(self, last_day: int, window: int, least: int, since_day: int | None) -> MarketFacts:
         """The market over the window that ends with a day; what it cannot tell is absent."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from genesis.decision.calibration import HORIZON_DAYS, Calibration, Judged, opposite
 from genesis.decision.context import DecisionContext
 from genesis.decision.decision import Decision
@@ -45,7 +47,7 @@ def decide_daily(
     *,
     calibration: Calibration | None = None,
     kinds: Sequence[str] = KINDS,
-    first_day: int | None = None,
+    lasting: bool = False,
 ) -> Iterator[Past]:
     """Take the decisions of every day, each on what was known at its end.
 
@@ -57,15 +59,35 @@ def decide_daily(
     rules : DecisionRules
     calibration : Calibration, optional
     kinds : sequence of str
-    first_day : int, optional
-        First day whose end is decided at.
+    lasting : bool
+        A strategy that was retired, or approved, is not asked about again; nobody looks at a
+        review, so the next day holds what the rules say of one whose deadline has passed. The
+        equity of the account is that of all strategies all the same.
     """
     engine = AutomatedDecisionEngine(rules, calibration)
-    for day in range(history.first_day if first_day is None else first_day, history.last_day + 1):
+    retired: set[str] = set()
+    approved: set[str] = set()
+    for day in range(history.first_day, history.last_day + 1):
         context = history.context((day + 1) * DAY_MS, rules.file.data)
+        if lasting:
+            context = _without(context, retired)
         for kind in kinds:
-            for strategy in history.strategies if kind == _APPROVAL else ("",):
-                yield Past(day, context, engine.decide(kind, context, strategy=strategy))
+            if kind == _RETIREMENT and not context.strategies:
+                continue  # nothing is left that could end
+            names = [n for n in context.strategies if n not in approved]
+            for strategy in names if kind == _APPROVAL else ("",):
+                decision = engine.decide(kind, context, strategy=strategy)
+                yield Past(day, context, decision)
+                held = decision.value if decision.acts else decision.cautious
+                if lasting:
+                    retired.update(held.get("retire", ()))
+                    approved.update([strategy] if held.get("approve") else [])
+
+
+def _without(context: DecisionContext, gone: set[str]) -> DecisionContext:
+    left = {name: one for name, one in context.strategies.items() if name not in gone}
+    account = msgspec.structs.replace(context.account, strategies=len(left))
+    return msgspec.structs.replace(context, strategies=left, account=account)
 
 
 def judge(past: Sequence[Past], history: BookHistory, rules: DecisionRules) -> list[Judged]:

@@ -488,6 +488,6 @@ def test_a_decision_keeps_only_what_it_looked_at() -> None:
     assert made.context is not None
     kept = made.context.strategies["s"].series
     assert kept is not None
-    assert len(kept.equity) == 88  # 2 x 14 + 30 days to count over, and a window of 30
+    assert len(kept.equity) == 65  # 2 x 14 + 7 days to count over, and a window of 30
     assert kept.last_day == LAST
     assert made.context.market == MarketFacts()
