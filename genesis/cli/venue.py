@@ -67,12 +67,15 @@ def serve(
     import asyncio
     import signal
 
-    from genesis.domain.errors import InputError
+    from genesis.domain.errors import InputError, did_you_mean
     from genesis.system import venue as venues
     from genesis.system.workspace import Workspace
 
     if market not in venues.MARKETS:
-        raise InputError(f"no market {market!r}", fix=f"use {' or '.join(venues.MARKETS)}")
+        raise InputError(
+            f"no market {market!r}{did_you_mean(market, venues.MARKETS)}",
+            fix=f"use {', '.join(venues.MARKETS)}",
+        )
     if (market == "replay") != (dataset is not None):
         raise InputError(
             "a replay needs a dataset, and other markets have none",

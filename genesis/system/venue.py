@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from genesis.domain.errors import (
     ConfigError,
     InfrastructureError,
     InputError,
+    StorageError,
     refuse_unknown_keys,
 )
 from genesis.system.clock import SystemClock
@@ -76,6 +78,8 @@ def open_venue(workspace: Workspace, settings: VenueSettings) -> Venue:
     from genesis.exchange.venue.faults import read_faults
     from genesis.exchange.venue.venue import Venue
 
+    if settings.state is not None:
+        _require_folder(settings.state)
     plan = read_faults(settings.faults) if settings.faults is not None else None
     clock = VenueClock(SystemClock(), settings.scripted_ms)
     profile, limits = read_profile(settings)
@@ -89,6 +93,25 @@ def open_venue(workspace: Workspace, settings: VenueSettings) -> Venue:
         venue.faults.load(plan, clock.now_ms())
     venue.step()
     return venue
+
+
+def _require_folder(state: Path) -> None:
+    """Refuse a state folder that cannot be one, before anything is put into it.
+
+    Raises
+    ------
+    InputError
+    """
+    try:
+        state.mkdir(parents=True, exist_ok=True)
+        writable = os.access(state, os.W_OK | os.X_OK)
+        why = "it cannot be written to"
+    except OSError as error:
+        writable, why = False, error.strerror or str(error)
+    if not writable:
+        raise InputError(
+            f"the state cannot be kept in {state}", why=why, fix="give --state another folder"
+        )
 
 
 def read_profile(settings: VenueSettings) -> tuple[VenueProfile, LimitProfile]:
@@ -111,16 +134,22 @@ def read_profile(settings: VenueSettings) -> tuple[VenueProfile, LimitProfile]:
         refuse_unknown_keys("profile", given, ("venue", "limits"))
         changed = given.get("venue") or {}
         refuse_unknown_keys("venue", changed, VenueProfile.__struct_fields__)
+        bounds = given.get("limits") or {}
+        refuse_unknown_keys("limits", bounds, LimitProfile.__struct_fields__)
         return (
             msgspec.convert(msgspec.structs.asdict(venue) | changed, VenueProfile),
-            msgspec.convert(
-                msgspec.structs.asdict(limits) | (given.get("limits") or {}), LimitProfile
-            ),
+            msgspec.convert(msgspec.structs.asdict(limits) | bounds, LimitProfile),
         )
     except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError, AttributeError) as error:
-        raise ConfigError(f"{settings.profile} is no profile", why=str(error)) from None
+        raise ConfigError(
+            f"{settings.profile} is no profile",
+            why=str(error),
+            fix="write YAML with sections venue and limits; see docs/hyperliquid-conformance.md",
+        ) from None
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{settings.profile}: a value is none", why=str(error)) from None
+        raise ConfigError(
+            f"{settings.profile}: a value is of the wrong kind or out of range", why=str(error)
+        ) from None
 
 
 def _core(
@@ -156,7 +185,12 @@ def _replay_start(state: Path | None, now_ms: int) -> int:
     if not file.exists():
         state.mkdir(parents=True, exist_ok=True)
         file.write_text(f"{now_ms}\n", encoding="utf-8")
-    return int(file.read_text(encoding="utf-8"))
+    try:
+        return int(file.read_text(encoding="utf-8"))
+    except ValueError:
+        raise StorageError(
+            f"{file} is damaged", fix="restore the folder from a copy, or use another one"
+        ) from None
 
 
 def recorded_path(workspace: Workspace, dataset: str, meta: Any, now_ms: int) -> BarPath:

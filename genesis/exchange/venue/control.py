@@ -6,19 +6,21 @@ being asked first, and is then refused.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from hashlib import blake2b
 from typing import Any
 
 import msgspec
 from aiohttp import web
 
-from genesis.domain.errors import GenesisError
+from genesis.domain.errors import GenesisError, did_you_mean
+from genesis.domain.timeline import DAY_MS
 from genesis.exchange.venue import wire
 from genesis.exchange.venue.faults import KINDS, rule_from
 from genesis.exchange.venue.subscriptions import is_address
 from genesis.exchange.venue.venue import Venue
 
+_FARTHEST_MS = 400 * DAY_MS
 _Act = Callable[[dict[str, Any]], dict[str, Any]]
 
 
@@ -43,6 +45,13 @@ class Control:
             router.add_post(f"/control/{name}", self._write(act))
         router.add_delete("/control/faults", self._write(self.heal))
         router.add_delete("/control/faults/{name}", self._write(self.heal))
+        calls = {
+            f"{route.method} {route.resource.canonical}": None
+            for route in router.routes()
+            if route.resource is not None and route.resource.canonical.startswith("/control/")
+        }
+        known = [call for call in calls if not call.startswith("HEAD")]
+        router.add_route("*", "/control/{rest:.*}", _unknown(known))
 
     def _write(self, act: _Act) -> Callable[[web.Request], Awaitable[web.Response]]:
         async def handle(request: web.Request) -> web.Response:
@@ -54,9 +63,9 @@ class Control:
                 if not isinstance(body, dict):
                     raise ValueError("the body is an object")
                 answer = act(body | dict(request.match_info))
-            except (ValueError, KeyError, TypeError) as error:
-                return _json({"ok": False, "error": f"{type(error).__name__}: {error}"}, 400)
-            except GenesisError as error:
+            except KeyError as error:
+                return _json({"ok": False, "error": f"{error.args[0]} is missing"}, 400)
+            except (ValueError, TypeError, GenesisError) as error:
                 return _json({"ok": False, "error": str(error)}, 400)
             self._venue.beat(everything=False)
             return _json({"ok": True, **answer})
@@ -105,8 +114,15 @@ class Control:
     def time(self, body: dict[str, Any]) -> dict[str, Any]:
         """Put the clock at ``now_ms``, or ``advance_ms`` ahead."""
         clock = self._venue.clock
-        wanted = body.get("now_ms", clock.now_ms() + int(body.get("advance_ms", 0)))
-        clock.set_ms(int(wanted))
+        now = clock.now_ms()
+        wanted = (
+            _whole(body, "now_ms")
+            if "now_ms" in body
+            else now + _whole(body, "advance_ms", least=0)
+        )
+        if wanted - now > _FARTHEST_MS:
+            raise ValueError("the clock goes on by 400 days at once, and no more")
+        clock.set_ms(wanted)
         self._venue.beat(everything=True)
         return {"now_ms": clock.now_ms()}
 
@@ -155,13 +171,15 @@ class Control:
         return {
             "price": price,
             "prune": prune,
-            "end": quiet(lambda b: knobs.end_order(_address(b), int(b["oid"]), str(b["status"]))),
-            "premium": quiet(lambda b: knobs.set_premium(str(b["coin"]), int(b["premium"]))),
+            "end": quiet(
+                lambda b: knobs.end_order(_address(b), _whole(b, "oid"), str(b["status"]))
+            ),
+            "premium": quiet(lambda b: knobs.set_premium(str(b["coin"]), _whole(b, "premium"))),
             "cap": quiet(lambda b: knobs.set_interest_cap(str(b["coin"]), str(b["size"]))),
             "delist": quiet(lambda b: knobs.delist(str(b["coin"]))),
             "deleverage": quiet(lambda b: knobs.deleverage(_address(b), str(b["coin"]))),
-            "requests": quiet(lambda b: self._spend(_address(b), int(b["used"]))),
-            "volume": quiet(lambda b: knobs.set_volume(_address(b), int(b["usd"]))),
+            "requests": quiet(lambda b: self._spend(_address(b), _whole(b, "used", least=0))),
+            "volume": quiet(lambda b: knobs.set_volume(_address(b), _whole(b, "usd", least=0))),
         }
 
     def _spend(self, user: str, used: int) -> None:
@@ -216,8 +234,28 @@ def _json(body: dict[str, Any], status: int = 200) -> web.Response:
     )
 
 
+def _unknown(calls: Sequence[str]) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def handle(request: web.Request) -> web.Response:
+        asked = f"{request.method} {request.path}"
+        text = f"there is no call {asked}{did_you_mean(asked, calls)}; use {', '.join(calls)}"
+        return _json({"ok": False, "error": text}, 404)
+
+    return handle
+
+
+def _whole(body: dict[str, Any], name: str, least: int | None = None) -> int:
+    value = body[name]
+    if isinstance(value, str) and value.removeprefix("-").isdecimal():
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ValueError(f"{name} is a whole number, not {value!r}")
+    if least is not None and value < least:
+        raise ValueError(f"{name} is {least} or more, not {value}")
+    return value
+
+
 def _address(body: dict[str, Any]) -> str:
-    user = body.get("user")
+    user = body["user"]
     if not is_address(user):
         raise ValueError(f"{user!r} is no address")
     return str(user).lower()

@@ -6,7 +6,7 @@ same requests meet the same faults again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Literal
@@ -14,7 +14,7 @@ from typing import Any, Literal
 import msgspec
 import yaml
 
-from genesis.domain.errors import ConfigError, did_you_mean
+from genesis.domain.errors import ConfigError, did_you_mean, refuse_unknown_keys
 
 REQUEST_KINDS = {
     "drop_before": "the connection is cut before the request is applied",
@@ -130,9 +130,12 @@ class FaultPlan:
     ----------
     seed : int
         Decides for rules with a probability below one.
+    coins : collection of str
+        Of the exchange; a rule about another one could never strike and is refused.
     """
 
-    def __init__(self, seed: int = 0) -> None:
+    def __init__(self, seed: int = 0, coins: Collection[str] = ()) -> None:
+        self._coins = coins
         self.seed = seed
         self._armed: dict[str, _Armed] = {}
         self._given = 0
@@ -154,8 +157,19 @@ class FaultPlan:
         -------
         str
             The rule's name.
+
+        Raises
+        ------
+        ConfigError
+            If it is unknown or impossible, or its coin is none of the exchange.
         """
         check_rule(rule)
+        coin = rule.where.coin
+        if coin and self._coins and coin not in self._coins:
+            raise ConfigError(
+                f"{rule.kind}: the exchange has no {coin}{did_you_mean(coin, self._coins)}",
+                fix=f"use one of {', '.join(self._coins)}",
+            )
         self._given += 1
         name = rule.id or f"fault-{self._given}"
         self._armed[name] = _Armed(rule, name, now_ms)
@@ -254,10 +268,24 @@ def check_rule(rule: FaultRule) -> None:
             f"unknown fault {rule.kind!r}{did_you_mean(rule.kind, KINDS)}",
             fix=f"use one of {', '.join(sorted(KINDS))}",
         )
-    if not 0.0 <= rule.probability <= 1.0:
-        raise ConfigError(f"{rule.kind}: probability {rule.probability} is none")
-    if min(rule.skip, rule.delay_ms, rule.lag_ms, rule.count or 0) < 0:
-        raise ConfigError(f"{rule.kind}: skip, count, delay_ms and lag_ms are not negative")
+    changes = rule.sz_decimals is not None or rule.max_leverage is not None
+    fine = {
+        "probability is within [0, 1]": 0.0 <= rule.probability <= 1.0,
+        "skip, count, delay_ms and lag_ms are not negative": min(
+            rule.skip, rule.delay_ms, rule.lag_ms, rule.count or 0
+        )
+        >= 0,
+        "until_s is later than from_s": rule.until_s is None or rule.until_s > rule.from_s >= 0.0,
+        "times is 1 to 100": 1 <= rule.times <= 100,
+        "status is 400 to 599": 400 <= rule.status <= 599,
+        "sz_decimals is 0 to 6": 0 <= (rule.sz_decimals or 0) <= 6,
+        "max_leverage is 1 to 100": rule.max_leverage is None or 1 <= rule.max_leverage <= 100,
+        "give sz_decimals or max_leverage": rule.kind != "meta_change" or changes,
+        "give skew_ms": rule.kind != "clock_skew" or rule.skew_ms != 0,
+    }
+    for law, holds in fine.items():
+        if not holds:
+            raise ConfigError(f"the fault {rule.kind} is not possible", why=law)
 
 
 def rule_from(body: Any) -> FaultRule:
@@ -267,6 +295,7 @@ def rule_from(body: Any) -> FaultRule:
     ------
     ConfigError
     """
+    _known_keys("the fault", body)
     try:
         rule = msgspec.convert(body, FaultRule)
     except msgspec.ValidationError as error:
@@ -285,6 +314,9 @@ def read_faults(path: Path) -> FaultFile:
     """
     try:
         body = yaml.safe_load(path.read_text(encoding="utf-8"))
+        given = body.get("faults") if isinstance(body, dict) else None
+        for place, rule in enumerate(given if isinstance(given, list) else ()):
+            _known_keys(f"faults[{place}]", rule)
         file = msgspec.convert(body if body is not None else {}, FaultFile)
     except (OSError, UnicodeDecodeError, yaml.YAMLError, msgspec.ValidationError) as error:
         raise ConfigError(
@@ -292,9 +324,19 @@ def read_faults(path: Path) -> FaultFile:
             why=str(error),
             fix="see docs/venue.md for its form",
         ) from None
+    names = [rule.id for rule in file.faults if rule.id]
+    if len(set(names)) < len(names):
+        raise ConfigError(f"two faults of {path} have one id", fix="give each its own, or none")
     for rule in file.faults:
         check_rule(rule)
     return file
+
+
+def _known_keys(section: str, body: Any) -> None:
+    if isinstance(body, dict):
+        refuse_unknown_keys(section, body, FaultRule.__struct_fields__)
+        if isinstance(body.get("where"), dict):
+            refuse_unknown_keys(f"{section}.where", body["where"], Where.__struct_fields__)
 
 
 def coins_of(rows: Sequence[Any], names: Mapping[int, str]) -> frozenset[str]:

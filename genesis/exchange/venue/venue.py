@@ -50,7 +50,7 @@ class Venue:
         self._commit = GroupCommit(core) if isinstance(core, DurableCore) else None
         self.clock = clock
         self.limits = limits or LimitProfile()
-        self.faults = FaultPlan()
+        self.faults = FaultPlan(coins=[spec.coin for spec in core.meta.instruments()])
         self.requests = RequestLedger(self.limits, requests)
         self.weights = WeightLimits(self.limits)
         self.exchange = ExchangeApi(

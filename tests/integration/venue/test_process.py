@@ -263,6 +263,10 @@ def test_a_profile_changes_behaviour_and_limits(tmp_path: Path) -> None:
     ("arguments", "words"),
     [
         (["--market", "mars"], "no market 'mars'"),
+        (["--market", "synth"], "did you mean 'synthetic'"),
+        (["--state", "/dev/null"], "the state cannot be kept in /dev/null"),
+        (["--state", "/proc/none"], "the state cannot be kept in /proc/none"),
+        (["--profile", "/nowhere.yaml"], "is no profile"),
         (["--market", "replay"], "a replay needs a dataset"),
         (["binance_perp:BTCUSDT:1h"], "a replay needs a dataset"),
         (["--faults", "/nowhere.yaml"], "is no file of faults"),

@@ -128,3 +128,22 @@ def test_a_wrong_word_is_answered_with_the_right_one() -> None:
         rule_from({"kind": "drop_aftr"})
     with pytest.raises(ConfigError):
         rule_from({"kind": 1})
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("faults: [{kind: drop_after, probabilty: 1}]", "did you mean 'probability'"),
+        ("faults: [{kind: drop_after, where: {tpye: order}}]", "did you mean 'type'"),
+        ("faults: [{kind: ws_freeze, from_s: 90, until_s: 60}]", "until_s is later"),
+        ("faults: [{kind: too_many, id: a}, {kind: html, id: a}]", "one id"),
+        ("faults: {kind: drop_after}", "no file of faults"),
+        ("falts: []", "no file of faults"),
+    ],
+)
+def test_a_mistake_in_a_file_is_told_with_its_place(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "faults.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as told:
+        read_faults(path)
+    assert words in str(told.value)
