@@ -113,6 +113,7 @@ class AlertDispatcher:
         self._looked_ms = -FULL_LOOK_MS
         self._lock: WriterLock | None = None
         self._outcomes: deque[Outcome] = deque()
+        self._unnoted: list[Outcome] = []
         self._closing = threading.Event()
         self._idle = threading.Condition()
         self._asked = self._idle_at = 0
@@ -225,6 +226,7 @@ class AlertDispatcher:
             self._take_over()
             with self._outbox.sitting() as sitting:
                 more = self._work(sitting, deliver=deliver)
+            self._unnoted.clear()  # the end of a sitting commits
             self._trouble = ""
             self._looked_ms = self._clock.now_ms()
             self._seen = self._head()
@@ -234,6 +236,8 @@ class AlertDispatcher:
         except Exception as error:  # a defect here must not end all alerts
             self._trouble = f"defect: {type(error).__name__}"
             self._say(f"critical: alerts: {self._trouble}")
+        self._outcomes.extendleft(reversed(self._unnoted))
+        self._unnoted.clear()
         followed = [alert for feed in self._feeds for alert in feed.read()]
         self._unstored.tell([*self._held, *followed], self._trouble)
         self._shorten()
@@ -252,29 +256,42 @@ class AlertDispatcher:
         if self._lock is None:
             self._outcomes.clear()  # of messages that no outbox knew
             return False
-        while self._outcomes:
-            news = settle(sitting, self._outcomes[0], self._slots, self._settings)
-            enter(sitting, news)
-            sitting.commit()
-            self._outcomes.popleft()
+        self._settle(sitting)
         return self._deliver(sitting) if deliver else False
 
+    def _settle(self, sitting: Sitting) -> None:
+        """Note what became of the last messages.
+
+        What was simply delivered is stored together with what is sent next, one commit for both;
+        anything else is committed at once, since what follows has to see it.
+        """
+        while self._outcomes:
+            outcome = self._outcomes[0]
+            news = settle(sitting, outcome, self._slots, self._settings)
+            self._unnoted.append(self._outcomes.popleft())
+            if news or outcome.late or not outcome.delivered:
+                enter(sitting, news)
+                self._commit(sitting)
+
     def _deliver(self, sitting: Sitting) -> bool:
-        enter(sitting, heartbeat(sitting, self._settings))
+        if enter(sitting, heartbeat(sitting, self._settings)):
+            self._commit(sitting)
         expire(sitting)
-        sitting.commit()
-        escalate(sitting)
-        sitting.commit()
+        if escalate(sitting):
+            self._commit(sitting)
         routed = route(sitting, self._slots, self._settings)
-        sitting.commit()
-        started = 0
-        for lane in self._lanes:
-            job = None if lane.busy else next_job(sitting, lane.slot)
+        if routed:
+            self._commit(sitting)
+        jobs = [(lane, next_job(sitting, lane.slot)) for lane in self._lanes if not lane.busy]
+        self._commit(sitting)
+        for lane, job in jobs:
             if job is not None:
-                sitting.commit()
                 lane.start(job)
-                started += 1
-        return bool(routed or started or any(lane.busy for lane in self._lanes))
+        return bool(routed or any(lane.busy for lane in self._lanes))
+
+    def _commit(self, sitting: Sitting) -> None:
+        sitting.commit()
+        self._unnoted.clear()
 
     def _collect(self) -> None:
         for lane in self._lanes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from queue import SimpleQueue
 from typing import Protocol
 
@@ -42,12 +42,15 @@ class Outcome:
         Why it failed; empty if the channel took it.
     doubtful : bool
         It failed and may have arrived.
+    late : bool
+        It was delivered after it had been told as failed.
     """
 
     channel: str
     job: Job
     why: str
     doubtful: bool = False
+    late: bool = False
 
     @property
     def delivered(self) -> bool:
@@ -126,7 +129,7 @@ class ThreadLane:
             outcome = self._done.popleft()
             self._job = None
             if not self._given_up or outcome.delivered:
-                found.append(outcome)
+                found.append(replace(outcome, late=self._given_up))
         late = self._clock.monotonic() - self._began > self.slot.timeout_s
         if self._job is not None and late and not self._given_up:
             self._given_up = True
