@@ -153,7 +153,9 @@ class Control:
             if body.get("px") is None:
                 knobs.release_price(str(body["coin"]))
             else:
-                knobs.set_price(str(body["coin"]), str(body["px"]), oracle=body.get("oracle"))
+                oracle = body.get("oracle")
+                value = None if oracle is None else str(oracle)
+                knobs.set_price(str(body["coin"]), str(body["px"]), oracle=value)
             return {}
 
         def prune(body: dict[str, Any]) -> dict[str, Any]:

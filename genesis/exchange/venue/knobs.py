@@ -48,10 +48,10 @@ class Knobs:
         on the mark price at once.
         """
         market = self._market(coin)
-        self._state.begin()
         mark = self._price(market, price)
-        market.oracle = mark if oracle is None else self._price(market, oracle)
-        market.mark = mark
+        value = mark if oracle is None else self._price(market, oracle)
+        self._state.begin()
+        market.mark, market.oracle = mark, value
         market.pinned = True
         self._steps.follow(market)
 

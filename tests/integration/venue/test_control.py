@@ -38,6 +38,7 @@ def still() -> Iterator[Rig]:
         ("time", {"advance_ms": 10**17}, "400 days"),
         ("price", {"coin": "NOPE", "px": "1"}, "unknown coin 'NOPE'"),
         ("price", {"coin": "BTC", "px": "much"}, "not a decimal number"),
+        ("price", {"coin": "BTC", "px": "60000", "oracle": "x"}, "not a decimal number"),
         ("premium", {"coin": "BTC", "premium": 0.5}, "premium is a whole number"),
         ("cap", {"coin": "BTC"}, "size is missing"),
         ("requests", OF_USER | {"used": -1}, "used is 0 or more"),
