@@ -7,8 +7,8 @@ Twenty strategies are drawn from random genomes: the ten best of the year before
 others that trade. They trade the year on the event loop, on paper with slippage and latency. Then
 every day all six types of decisions are taken on what was known at its end, and judged on the 30
 days that follow. Emergencies are also asked for each strategy as if it were an account of its own,
-since one of twenty seldom shows in the whole. The checks of safety are computed here once more,
-from the equity alone.
+since one of twenty seldom shows in the whole, and once more at ten times its size. The checks of
+safety are computed here once more, from the equity alone.
 """
 
 from __future__ import annotations
@@ -47,6 +47,8 @@ from genesis.trading.run_folders import FOLDER
 
 RULES = load_rules()
 DRAWN, LEAST_TRADES, COUNT, CAPITAL = 200, 30, 20, 1_000.0
+STRESS = 10.0
+"""Sizes are a few percent of capital: only larger ones meet the conditions of an emergency."""
 EMERGENCY, APPROVAL, RETIREMENT = (
     "emergency_shutdown",
     "new_strategy_approval",
@@ -69,6 +71,7 @@ def main() -> int:
     past = list(decide_daily(history, RULES, lasting=True))
     spent = time.perf_counter() - began
     alone = [_one(history, name) for name in history.strategies]
+    alone += [_one(history, name, STRESS) for name in history.strategies]
     single = [(one, list(decide_daily(one, RULES, kinds=[EMERGENCY]))) for one in alone]
     every = list(decide_daily(history, RULES))  # what is judged: nothing leaves the book
     judged = judge(every, history, RULES)
@@ -87,7 +90,10 @@ def main() -> int:
         p.decision.strategy for p in past if p.decision.acts and p.decision.value.get("approve")
     }
     print(f"strategies retired in the year   {len(ended)}, approved {len(let_in)} of {COUNT}")
-    print(f"shutdowns of single strategies   {stops:,} of {sum(len(m) for _, m in single):,} days")
+    days = sum(len(many) for _, many in single)
+    print(
+        f"shutdowns of single strategies, also at ten times the size   {stops:,} of {days:,} days"
+    )
     print(f"safety errors   {len(errors)}")
     for error in errors[:10]:
         print(f"  {error}")
@@ -156,9 +162,10 @@ def _with_sharpes(history: BookHistory, sharpes: dict[str, float]) -> BookHistor
     return BookHistory(history.source, history.ends_ms, history.closes, history.volumes, strategies)
 
 
-def _one(history: BookHistory, name: str) -> BookHistory:
-    """A strategy as an account of its own."""
-    strategies = {name: history.strategies[name]}
+def _one(history: BookHistory, name: str, size: float = 1.0) -> BookHistory:
+    """A strategy as an account of its own, its gains and losses times a factor."""
+    own = history.strategies[name]
+    strategies = {name: replace(own, equity=own.equity * size)}
     return BookHistory(
         f"{history.source}/{name}", history.ends_ms, history.closes, history.volumes, strategies
     )

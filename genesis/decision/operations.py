@@ -18,7 +18,7 @@ from genesis.domain.clock import Clock
 from genesis.domain.errors import RefusedError
 from genesis.domain.ids import Ids
 from genesis.trading.events import Event, Payload
-from genesis.trading.store import EventReader, EventStore
+from genesis.trading.store import EventReader, EventStore, verify
 from genesis.trading.store.lock import WriterBusyError, holder_of
 from genesis.trading.store.schema import FILE
 
@@ -77,16 +77,15 @@ class OperationsLog:
         Raises
         ------
         RefusedError
-            If another command holds the log all the time; names it. Also if a later version of
-            genesis wrote the log.
+            If another command holds the log all the time; names it. Also if an event was edited,
+            removed or moved, or a later version of genesis wrote the log.
         StorageError
             If the log is damaged or contradicts itself, or cannot be read or written.
         """
         folder = home / FOLDER
         store = _patient(folder, clock, wait_s, pause)
         try:
-            with EventReader(folder) as reader:
-                state = fold(reader.events())
+            state = _verified(folder)
         except BaseException:
             store.close()
             raise
@@ -150,15 +149,14 @@ def read_operations(home: Path) -> OperationsState:
     Raises
     ------
     StorageError
-        If the log is damaged or contradicts itself, or cannot be read.
+        If the log contradicts itself, or cannot be read.
     RefusedError
-        If a later version of genesis wrote it.
+        If an event was edited, removed or moved, or a later version of genesis wrote the log.
     """
     folder = home / FOLDER
     if not (folder / FILE).is_file():
         return OperationsState()
-    with EventReader(folder) as reader:
-        return fold(reader.events())
+    return _verified(folder)
 
 
 def read_event(home: Path, seq: int) -> Event | None:
@@ -174,6 +172,19 @@ def read_event(home: Path, seq: int) -> Event | None:
         return None
     with EventReader(folder) as reader:
         return reader.event(seq)
+
+
+def _verified(folder: Path) -> OperationsState:
+    """State of a log whose whole chain holds: one edited row could be an approval."""
+    damage = verify(folder).damage
+    if damage is not None:
+        raise RefusedError(
+            f"the log of operations in {folder} is not what was written",
+            why=f"event {damage.seq}: {damage.text}",
+            fix="restore the folder from a backup",
+        )
+    with EventReader(folder) as reader:
+        return fold(reader.events())
 
 
 def _patient(

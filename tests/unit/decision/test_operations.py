@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from decimal import Decimal
 from pathlib import Path
 
@@ -167,6 +169,25 @@ def test_a_log_that_nobody_could_have_written_is_no_state(tmp_path: Path) -> Non
     # The sitting that failed holds nothing.
     with EventStore.open(tmp_path / FOLDER, run=FOLDER, tables=(), clock=clock):
         pass
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE events SET aggregate = 'other' WHERE seq = 1",
+        "UPDATE events SET ts_ms = ts_ms + 1 WHERE seq = 2",
+        "DELETE FROM events WHERE seq = 1",
+    ],
+)
+def test_an_edited_row_is_no_state(tmp_path: Path, sql: str) -> None:
+    write(tmp_path, decided(), granted(), moved("", "paper"))
+    file = str(tmp_path / FOLDER / "events.db")
+    code = f"import apsw; apsw.Connection({file!r}).execute({sql!r})"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    with pytest.raises(RefusedError, match="not what was written"):
+        read_operations(tmp_path)
+    with pytest.raises((RefusedError, StorageError), match="damaged at event|not what was written"):
+        sitting(tmp_path)
 
 
 # ---- reviews ---------------------------------------------------------------------------------
