@@ -249,8 +249,8 @@ def _ask(words: str) -> Consent:
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return Consent()
     typer.echo("This step lets orders out to an exchange.", err=True)
-    typed = typer.prompt(f"Type exactly: {words}\n", prompt_suffix="> ", err=True)
-    return Consent(typed=typed or " ")
+    typer.echo(f"Type exactly: {words}\n> ", err=True, nl=False)
+    return Consent(typed=sys.stdin.readline() or " ")  # standard output may be one JSON object
 
 
 def plain_deployment(one: Deployment, *, history: bool = False) -> dict[str, Any]:

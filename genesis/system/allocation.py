@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from genesis.system.clock import SystemClock
-from genesis.system.promotion import WorkspaceEvidence
+from genesis.system.promotion_runs import WorkspaceEvidence
 from genesis.system.workspace import Workspace
 
 if TYPE_CHECKING:

@@ -17,8 +17,9 @@ from genesis.decision.stages import Target
 from genesis.domain.canonical import content_hash
 from genesis.domain.errors import RefusedError
 from genesis.evidence import gates as gates_module
-from genesis.system import promotion
-from genesis.system.promotion import WorkspaceEvidence, live_deployments
+from genesis.system import promotion_runs
+from genesis.system.promotion import live_deployments
+from genesis.system.promotion_runs import WorkspaceEvidence
 from tests.conftest import REPOSITORY
 from tests.unit.decision.deployment_desk import ACCOUNT, copied
 from tests.unit.evidence.small_study import campaign_of
@@ -223,8 +224,8 @@ def test_gates_of_a_rehearsal_never_judge_mainnet(home: PromotionHome) -> None:
 
 def live(home: PromotionHome, monkeypatch: pytest.MonkeyPatch, run: str, **facts: Any) -> Path:
     """A run of the deployment's own orders, as one that trades live leaves it."""
-    monkeypatch.setattr(promotion, "LIVE_MODE", "backtest-validation")
-    monkeypatch.setattr(promotion, "PAPER_MODES", ("replay",))
+    monkeypatch.setattr(promotion_runs, "LIVE_MODE", "backtest-validation")
+    monkeypatch.setattr(promotion_runs, "PAPER_MODES", ("replay",))
     market = {
         "network": "local",
         "accounts": {f"paper/{home.record.id}": ACCOUNT},

@@ -1,0 +1,210 @@
+"""What trading says of a strategy that is to be promoted, from the chained logs of its runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from genesis.decision.grounds import Baseline, RunRef
+from genesis.decision.ports import Measured
+from genesis.decision.stages import Target
+from genesis.domain.errors import RefusedError
+from genesis.system.promotion_dossiers import DossierEvidence
+
+if TYPE_CHECKING:
+    from genesis.decision.deployments import Deployment
+    from genesis.decision.retirement import Health
+    from genesis.paper.agreement import Agreement
+    from genesis.paper.logged import LoggedRun
+    from genesis.trading.payloads import DeploymentAdded, RunStarted
+
+LIVE_MODE = "live"
+"""Mode in the first event of a run whose orders are a deployment's own."""
+PAPER_MODES = ("replay", "backtest-validation", "testnet")
+"""Modes that are evidence for G4; a simulated market is nobody's backtest."""
+NETWORKS = {Target.LOOPBACK: "local", Target.TESTNET: "testnet", Target.MAINNET: "mainnet"}
+"""Network in a run's facts that each target is traded on."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """A log that counts, and what it came to."""
+
+    logged: LoggedRun
+    agreement: Agreement
+
+    @property
+    def ref(self) -> RunRef:
+        """Its name in the grounds of a step."""
+        return RunRef(self.logged.run, self.logged.events, self.logged.head)
+
+
+class WorkspaceEvidence(DossierEvidence):
+    """All evidence on the strategies of a workspace."""
+
+    # ---- what trading says -------------------------------------------------------------------
+
+    def measure(self, deployment: Deployment, gate: str) -> Measured:
+        """Judge G4 by paper runs, G5 and G6 by the deployment's own, from their logs.
+
+        Raises
+        ------
+        RefusedError
+            If a log that would count was changed.
+        """
+        from genesis.decision.live_measures import canary_measures, sanity, step_measures
+
+        block = self.gates(deployment.strategy, deployment.target)
+        settings, baseline = block.settings, _baseline_of(deployment)
+        live = gate != "G4"
+        runs = list(self._live_runs(deployment) if live else self._paper_runs(deployment))
+        found = _pooled(runs)
+        measures: dict[str, Any] = {}
+        if found is not None:
+            prefix = "canary" if gate == "G5" else "paper"
+            if gate != "G6":
+                measures = found.measures(prefix, settings.equivalence_margin)
+            if gate == "G4":
+                measures["paper_sanity"] = sanity(found.returns, baseline, settings)
+            elif gate == "G5":
+                days = measures["canary_days"]
+                measures |= canary_measures(found.returns, baseline, settings)
+                measures["canary_days"] = days
+            else:
+                least = max(
+                    (g.threshold for g in block.gates if g.measure == "step_days"), default=0.0
+                )
+                step = sum(part.agreement.days for part in self._cut(runs, deployment.since_ms))
+                measures = step_measures(found.returns, int(step), least, baseline, settings)
+        results = tuple(one.to_plain() for one in block.judge(measures, gate))
+        return Measured(results, tuple(run.ref for run in runs))
+
+    def health(self, deployment: Deployment) -> Health:
+        """Judge a live deployment by the logs of its runs."""
+        import numpy as np
+
+        from genesis.decision.retirement import Fidelity, health
+
+        settings = self.gates(deployment.strategy, deployment.target).settings
+        found = _pooled(list(self._live_runs(deployment)))
+        returns = found.returns if found is not None else np.empty(0)
+        fidelity = (
+            Fidelity(found.position_match, found.slippage) if found is not None else Fidelity()
+        )
+        return health(returns, _baseline_of(deployment), fidelity, settings)
+
+    def _paper_runs(self, deployment: Deployment) -> Iterator[_Run]:
+        """Paper runs that count, the newest first; no day counts twice."""
+        from genesis.domain.instrument import base_asset
+
+        wanted = {base_asset(symbol) for symbol in deployment.symbols}
+
+        def fits(started: RunStarted, added: Sequence[DeploymentAdded]) -> bool:
+            traded = {base_asset(one.symbol) for one in added}
+            return started.mode in PAPER_MODES and wanted <= traded
+
+        yield from self._runs(deployment, deployment.fresh_from_ms, fits)
+
+    def _live_runs(self, deployment: Deployment) -> Iterator[_Run]:
+        """Runs of the deployment's own orders since its canary began, the newest first."""
+        from genesis.paper.logged import market_of
+
+        def fits(started: RunStarted, added: Sequence[DeploymentAdded]) -> bool:
+            market = market_of(started)
+            accounts = market.get("accounts", {})
+            addresses = {str(accounts.get(one.account, "")).lower() for one in added}
+            return (
+                started.mode == LIVE_MODE
+                and market.get("network") == NETWORKS[deployment.target]
+                and addresses == {deployment.account}
+            )
+
+        yield from self._runs(deployment, deployment.live_since_ms, fits)
+
+    def _runs(self, deployment: Deployment, since_ms: int, fits: Any) -> Iterator[_Run]:
+        from genesis.costs.model import CostModel
+        from genesis.paper.agreement import agreement
+        from genesis.paper.logged import read_logged, started_of
+        from genesis.trading.run_folders import list_runs
+
+        baseline = _baseline_of(deployment)
+        costs = CostModel.from_plain(dict(baseline.costs))
+        taken: set[int] = set()
+        for folder in reversed(list_runs(self._home)):
+            started, added = started_of(folder)
+            own = [one for one in added if one.strategy_id == deployment.strategy]
+            if started is None or not own or not fits(started, own):
+                continue
+            logged = read_logged(folder, lambda one: one.strategy_id == deployment.strategy)
+            if logged is None or logged.strategy.id != deployment.strategy:
+                continue
+            found = agreement(logged, costs, baseline.leverage, since_ms)
+            if found is None or not found.day_ms.size:
+                continue
+            days = set(found.day_ms.tolist())
+            if taken & days:
+                continue  # a day that a newer run traded already
+            taken |= days
+            yield _Run(logged, found)
+
+    def _cut(self, runs: Sequence[_Run], since_ms: int) -> list[_Run]:
+        """The runs as far as they lie in the present stage."""
+        from dataclasses import replace
+
+        cut = []
+        for run in runs:
+            days = run.agreement.day_ms
+            inside = float((days >= since_ms).sum())
+            if inside:
+                cut.append(_Run(run.logged, replace(run.agreement, days=inside)))
+        return cut
+
+    # ---- the book ----------------------------------------------------------------------------
+
+    def admission(self, deployment: Deployment, book: Sequence[Deployment]) -> str:
+        """Why a strategy adds nothing to the deployments beyond paper; empty if it does."""
+        import math
+
+        import numpy as np
+
+        from genesis.backtest.metrics import sharpe
+        from genesis.decision.allocation import admission_problem
+        from genesis.decision.live_measures import YEAR
+
+        others = [one for one in book if one.strategy != deployment.strategy]
+        if not others:
+            return ""
+        days, matrix = self.common_returns([deployment, *others])
+        del days
+        settings = self.gates(deployment.strategy, deployment.target).settings
+        weights = np.array([float(one.cap) for one in others])
+        held = matrix[:, 1:] @ (weights / weights.sum()) if matrix.size else np.empty(0)
+        whole = float(np.nan_to_num(sharpe(held, YEAR)))
+        known = [one.baseline.haircut_sharpe for one in others if one.baseline is not None]
+        # The book's ratio is shrunk as its parts are: measured ratios would bar every newcomer.
+        parts = [
+            float(np.nan_to_num(sharpe(matrix[:, n], YEAR))) for n in range(1, matrix.shape[1])
+        ]
+        shrink = float(np.mean(known)) / float(np.mean(parts)) if np.mean(parts) > 0.0 else 1.0
+        return admission_problem(
+            _baseline_of(deployment).haircut_sharpe,
+            matrix[:, 0] if matrix.size else np.empty(0),
+            held,
+            whole * min(shrink, 1.0) if math.isfinite(shrink) else whole,
+            settings.correlation_margin,
+        )
+
+
+def _baseline_of(deployment: Deployment) -> Baseline:
+    if deployment.baseline is None:
+        raise RefusedError(
+            f"{deployment.id} has no baseline", fix="genesis promote STRATEGY --to paper makes it"
+        )
+    return deployment.baseline
+
+
+def _pooled(runs: Sequence[_Run]) -> Agreement | None:
+    from genesis.paper.agreement import pooled
+
+    return pooled([run.agreement for run in runs])

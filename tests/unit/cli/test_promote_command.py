@@ -1,0 +1,146 @@
+"""`genesis promote` and its neighbours: words, codes, JSON, and a person at a terminal."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import REPOSITORY
+from tests.e2e.command_line import Answer
+from tests.unit.cli.command_answers import call
+from tests.unit.decision.deployment_desk import ACCOUNT, OTHER
+from tests.unit.evidence.conftest import bred, settled_code
+from tests.unit.system.promotion_homes import PRODUCTION, PromotionHome, promotion_home
+
+__all__ = ["bred", "settled_code"]
+
+
+NEW = ("--target", "loopback", "--symbols", "SYN1,SYN2", "--cap", "2,000")
+
+
+@pytest.fixture(scope="module")
+def deployed(bred: Path, tmp_path_factory: pytest.TempPathFactory) -> PromotionHome:
+    """A strategy on paper with a run that is good enough; tests take it up and down."""
+    home = promotion_home(bred, tmp_path_factory.mktemp("deployed"))
+    home.judged(PRODUCTION)
+    home.trade("whole")
+    done = run(home, "promote", home.record.id[:9], "--to", "paper", "--account", ACCOUNT, *NEW)
+    assert done.code == 0, done.err
+    return home
+
+
+def run(home: PromotionHome, *words: str) -> Answer:
+    return call(home.home, *words)
+
+
+def stage(home: PromotionHome, account: str) -> str:
+    rows = run(home, "deployments", "list", "--account", account, "--json").json["deployments"]
+    return str(rows[0]["stage"])
+
+
+def test_the_whole_way_by_files_and_back(deployed: PromotionHome, tmp_path: Path) -> None:
+    name, file = deployed.record.id, tmp_path / "a.json"
+    # Nobody is at a terminal: without a file there is no consent.
+    told = run(deployed, "promote", name, "--to", "canary", "--json")
+    assert told.code == 3
+    assert "needs an approval" in told.error["what"]
+    assert "genesis" in told.error["fix"]
+    made = run(deployed, "approve", name, "--stage", "canary", "--account", ACCOUNT,
+               "--cap", "2000", "--out", str(file), "--json")  # fmt: skip
+    assert made.code == 0, made.out
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert run(deployed, "approve", name, "--stage", "canary", "--out", str(file)).code == 2
+    done = run(deployed, "promote", name, "--to", "canary", "--approval", str(file), "--json")
+    assert done.code == 0, done.out
+    assert done.json["deployment"]["stage"] == "canary"
+    assert done.json["deployment"]["capital"] == "100.00"
+    again = run(deployed, "promote", name, "--to", "live_25", "--approval", str(file))
+    assert again.code == 3
+    assert "G5 canary_days could not be measured" in again.err
+    shown = run(deployed, "deployments", "show", name)
+    assert "paper_days" in shown.out
+    assert "approval APR_" in shown.out
+    assert run(deployed, "deployments", "check", name, "--json").json["health"]["alarm"] == "green"
+    assert run(deployed, "demote", name).code == 2  # a reason is no option
+    down = run(deployed, "demote", name, "--reason", "odd fills", "--json")
+    assert down.json["deployment"]["stage"] == "paper"
+    told = run(deployed, "promote", name, "--to", "canary", "--approval", str(file), "--json")
+    assert told.code == 3
+
+
+def test_words_that_make_no_sense_are_told(deployed: PromotionHome) -> None:
+    name = deployed.record.id
+    for words, code in (
+        (("promote", name, "--to", "live"), 2),
+        (("promote", name, "--to", "live_100"), 3),
+        (("promote", "strat_none", "--to", "paper"), 2),
+        (("promote", name, "--to", "canary", "--target", "moon"), 2),
+        (("promote", name, "--to", "canary", "--account", "me"), 2),
+        (("promote", name, "--to", "canary", "--cap", "lots"), 2),
+        (("promote", name, "--to", "canary", "--approval", "/none"), 2),
+        (("approve", name, "--stage", "canary", "--for", "9999", "--out", "/tmp/none.json"), 2),
+        (("approve", name, "--stage", "live_50", "--out", "/tmp/none.json"), 3),
+        (("demote", name, "--to", "live_100", "--reason", "x"), 3),
+        (("deployments", "show", "strat_none"), 2),
+        (("deployments", "allocate", "--total", "-3"), 2),
+    ):
+        answer = run(deployed, *words)
+        assert answer.code == code, (words, answer.err)
+        assert "Traceback" not in answer.err + answer.out
+
+
+def test_files_of_strategies(deployed: PromotionHome, tmp_path: Path) -> None:
+    file = str(tmp_path / "s.yaml")
+    assert run(deployed, "deployments", "save", deployed.record.id, file).code == 0
+    assert run(deployed, "deployments", "validate", file, "--json").json["kind"] == "strategy"
+    told = run(deployed, "deployments", "activate", file, "--json")
+    assert told.code == 3
+    assert "already" in told.error["what"]
+    text = Path(file).read_text()
+    Path(file).write_text(text.replace("loopback", "testnet").replace("00c1", "00c2"))
+    done = run(deployed, "deployments", "activate", file, "--json")
+    assert [one["stage"] for one in done.json["deployments"]] == ["candidate"]
+    assert run(deployed, "retire", deployed.record.id, "--target", "testnet", "--reason",
+               "a test").code == 0  # fmt: skip
+
+
+def typed(home: PromotionHome, words: str) -> tuple[int, str]:
+    """Promote at a real terminal and type."""
+    command = [sys.executable, "-m", "genesis", "--home", str(home.home), "promote",
+               home.record.id, "--to", "canary", "--account", OTHER]  # fmt: skip
+    mine, theirs = pty.openpty()
+    child = subprocess.Popen(
+        command, stdin=theirs, stdout=subprocess.PIPE, stderr=theirs, cwd=REPOSITORY
+    )
+    os.close(theirs)
+    seen, until = "", time.monotonic() + 120
+    while "Type exactly" not in seen or "> " not in seen:
+        assert time.monotonic() < until, seen
+        seen += os.read(mine, 4096).decode()
+    os.write(mine, f"{words}\n".encode())
+    out = child.communicate(timeout=60)[0].decode()
+    with suppress(OSError):  # the terminal is gone with its process
+        seen += os.read(mine, 4096).decode()
+    os.close(mine)
+    return child.returncode, seen + out
+
+
+def test_a_person_types_the_words(deployed: PromotionHome) -> None:
+    name = deployed.record.id
+    assert run(deployed, "promote", name, "--to", "paper", "--account", OTHER, *NEW).code == 0
+    code, seen = typed(deployed, "LIVE 00d2 200")
+    assert code == 3, seen
+    assert stage(deployed, OTHER) == "paper"
+    code, seen = typed(deployed, "LIVE 00d2 2000")
+    assert "Type exactly: LIVE 00d2 2000" in seen
+    assert code == 0, seen
+    assert stage(deployed, OTHER) == "canary"
+    done = run(deployed, "retire", name, "--account", OTHER, "--reason", "done", "--json")
+    assert done.json["deployment"]["stage"] == "retired"
