@@ -33,6 +33,7 @@ class EventType(StrEnum):
     BAR_CLOSED = "bar_closed"
     BAR_CORRECTED = "bar_corrected"
     BARS_MISSING = "bars_missing"
+    MARKET_STATE_UPDATED = "market_state_updated"
     CANDLE_STREAM_DATA_READY = "candle_stream_data_ready"
     SYMBOL_ENDED = "symbol_ended"
     NEWS_RECEIVED = "news_received"
@@ -120,6 +121,7 @@ _NORMAL = (
     EventType.BAR_CLOSED,
     EventType.BAR_CORRECTED,
     EventType.BARS_MISSING,
+    EventType.MARKET_STATE_UPDATED,
     EventType.CANDLE_STREAM_DATA_READY,
     EventType.SYMBOL_ENDED,
     EventType.NEWS_RECEIVED,

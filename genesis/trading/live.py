@@ -23,6 +23,7 @@ from genesis.trading.payloads import (
     BarsMissing,
     CandlesReady,
     FundingDue,
+    MarketState,
     Quote,
     TimerFired,
 )
@@ -37,6 +38,7 @@ MARKET = (
     BarsMissing,
     CandlesReady,
     FundingDue,
+    MarketState,
 )
 """What comes from a market and not from an account."""
 
@@ -130,6 +132,8 @@ class LiveDriver:
     timers : TimerWheel
     settle : callable
         Waits until the exchange has answered what was asked; whether it has.
+    rest : callable, optional
+        ``rest(due_ms)`` is called where there is nothing to do; by default the bus is waited for.
     """
 
     def __init__(
@@ -139,18 +143,22 @@ class LiveDriver:
         loop: TradingLoop,
         timers: TimerWheel,
         settle: Callable[[], bool],
+        rest: Callable[[int | None], None] | None = None,
     ) -> None:
         self._clock = clock
         self._bus = bus
         self._loop = loop
         self._timers = timers
         self._settle = settle
+        self._rest = rest
 
     def turn(self, wait_s: float = WAIT_S) -> int:
         """Fire what is due and take one batch; sleep a little where there is nothing to do."""
         self._fire()
         handled = self._loop.step()
-        if not handled:
+        if not handled and self._rest is not None:
+            self._rest(self._timers.next_ms)
+        elif not handled:
             due = self._timers.next_ms
             left = wait_s if due is None else (due - self._clock.now_ms()) / 1000.0
             self._bus.wait(min(max(left, 0.0), wait_s))

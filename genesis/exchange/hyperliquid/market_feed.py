@@ -26,7 +26,13 @@ from genesis.trading.events import Event
 from genesis.trading.feeds.builder import BarBuilder, Gap
 from genesis.trading.feeds.live import LiveMarket
 from genesis.trading.intake import Intake
-from genesis.trading.payloads import AlertRaised, ConnectionChanged, InputQuarantined, Quote
+from genesis.trading.payloads import (
+    AlertRaised,
+    ConnectionChanged,
+    InputQuarantined,
+    MarketState,
+    Quote,
+)
 from genesis.trading.plausible import IntakeRules
 
 _ADVANCE_S = 0.5
@@ -37,6 +43,8 @@ _SETTLED_MS = 500
 """How long after its end a bar is read once more, if no later one began before."""
 _FIRST_RETRY_S, _LONGEST_RETRY_S = 0.5, 15.0
 _CANDLES_A_CALL = 5_000
+_STATE_MS = 10_000
+"""How often book and context of a market are told, where they changed."""
 
 
 class Best(msgspec.Struct, frozen=True):
@@ -138,6 +146,7 @@ class MarketFeed:
         self._asking: set[str] = set()
         self._traded: dict[str, int] = {}
         self._funded: dict[str, int] = {}
+        self._told: dict[str, tuple[int, MarketState]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._down = False
         self.ready = asyncio.Event()
@@ -169,8 +178,10 @@ class MarketFeed:
             elif channel == "l2Book":
                 bids, asks = (_levels(side) for side in data["levels"])
                 self.books[str(data["coin"])] = Book(int(data["time"]), bids, asks)
+                self._tell_state(str(data["coin"]))
             elif channel == "activeAssetCtx":
                 self.contexts[str(data["coin"])] = self._context(data["ctx"])
+                self._tell_state(str(data["coin"]))
         except UNREADABLE as error:
             self.on_malformed(f"{channel}: {data!r}", f"{type(error).__name__}: {error}")
 
@@ -300,6 +311,19 @@ class MarketFeed:
         if held is not None:
             self._pass(symbol, held)
 
+    # ---- book and context ------------------------------------------------------------------
+
+    def _tell_state(self, symbol: str) -> None:
+        now = self._waits.now_ms()
+        at, before = self._told.get(symbol, (now - _STATE_MS, None))
+        book, context = self.books.get(symbol), self.contexts.get(symbol)
+        if book is None or context is None or now - at < _STATE_MS:
+            return
+        state = market_state(symbol, book, context)
+        if state != before:
+            self._told[symbol] = now, state
+            self._delivery.put(Event(state, now, symbol))
+
     # ---- time ------------------------------------------------------------------------------
 
     async def _tick(self) -> None:
@@ -344,6 +368,31 @@ class MarketFeed:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def market_state(symbol: str, book: Book, context: Context) -> MarketState:
+    """Book and context as one event has them."""
+    bid, bid_size, bid_depth = _side(book.bids)
+    ask, ask_size, ask_depth = _side(book.asks)
+    return MarketState(
+        symbol=symbol,
+        bid=bid,
+        bid_size=bid_size,
+        bid_depth=bid_depth,
+        ask=ask,
+        ask_size=ask_size,
+        ask_depth=ask_depth,
+        mark=context.mark,
+        oracle=context.oracle,
+        funding=context.funding,
+        open_interest=context.open_interest,
+    )
+
+
+def _side(levels: tuple[tuple[float, float], ...]) -> tuple[float, float, float]:
+    """Best price, its size, and the sizes of all levels together; NaN and 0 without any."""
+    px, size = levels[0] if levels else (float("nan"), 0.0)
+    return px, size, sum(size for _, size in levels)
 
 
 def _price(level: Any) -> float:

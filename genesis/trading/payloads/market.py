@@ -84,6 +84,27 @@ class BarsMissing(Payload, frozen=True):
     bars: int
 
 
+class MarketState(Payload, frozen=True):
+    """Book and context of a live market, told every few seconds: on record, decides nothing.
+
+    Depths are the sizes of all levels that the exchange shows; ``funding`` is the hourly rate as
+    it stands. What is not known is NaN.
+    """
+
+    type: ClassVar[EventType] = EventType.MARKET_STATE_UPDATED
+    symbol: str
+    bid: float
+    bid_size: float
+    bid_depth: float
+    ask: float
+    ask_size: float
+    ask_depth: float
+    mark: float
+    oracle: float
+    funding: float
+    open_interest: float
+
+
 class CandlesReady(Payload, frozen=True):
     """Every bar of this open time that will come has come: strategies may decide."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from genesis.trading.payloads import (
     ConnectionChanged,
     FundingDue,
     InputQuarantined,
+    MarketState,
     Quote,
     StageStalled,
 )
@@ -71,6 +73,24 @@ def test_bars_are_those_of_the_exchange_and_come_in_order(tmp_path: Path) -> Non
             assert feed.best[coin].bid < feed.best[coin].ask
             assert feed.books[coin].bids[0][0] <= feed.books[coin].asks[0][0]
             assert feed.contexts[coin].mark > 0.0
+            _states(events, coin)
+
+
+def _states(events: list[Event], coin: str) -> None:
+    """Book and context come as events: now and then, possible, and as they changed."""
+    told = [e for e in events if isinstance(e.data, MarketState) and e.data.symbol == coin]
+    assert len(told) >= 10
+    stamps = [event.ts_ms for event in told]
+    assert min(later - sooner for sooner, later in pairwise(stamps)) >= 10_000
+    for event in told:
+        state = event.data
+        assert isinstance(state, MarketState)
+        assert 0.0 < state.bid < state.ask
+        assert 0.0 < state.bid_size <= state.bid_depth
+        assert 0.0 < state.ask_size <= state.ask_depth
+        assert abs(state.mark / state.oracle - 1.0) < 0.05
+        assert state.open_interest >= 0.0
+    assert len({event.data for event in told}) > 1
 
 
 def test_what_a_cut_socket_hid_is_back_filled(tmp_path: Path) -> None:
