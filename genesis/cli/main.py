@@ -23,6 +23,7 @@ from genesis.cli import (
     evolve,
     keys,
     kill,
+    live,
     paper,
     promote,
     reconcile,
@@ -129,6 +130,7 @@ app.add_typer(review.app, name="review")
 app.add_typer(deployments.app, name="deployments")
 app.add_typer(venue.app, name="venue")
 app.add_typer(keys.app, name="keys")
+app.add_typer(live.app, name="live")
 
 
 def run() -> None:

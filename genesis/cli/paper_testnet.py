@@ -154,7 +154,7 @@ def start(
     workspace.open().require_space()
     name = new_run_id(workspace, "testnet", run_id)
     with LiveProgress(out) as progress:
-        return start_live(workspace, settings, name, key, _way(options, progress))
+        return start_live(workspace, settings, name, key, way_of(options, progress))
 
 
 def resume(workspace: Workspace, name: str, options: Options, out: Console) -> LiveRun:
@@ -169,10 +169,11 @@ def resume(workspace: Workspace, name: str, options: Options, out: Console) -> L
 
     key = read_key(options)
     with LiveProgress(out) as progress:
-        return resume_live(workspace, name, key, _way(options, progress))
+        return resume_live(workspace, name, key, way_of(options, progress))
 
 
-def _way(options: Options, progress: LiveProgress) -> LiveWay:
+def way_of(options: Options, progress: LiveProgress) -> LiveWay:
+    """How a sitting is taken that the command line describes."""
     from genesis.system.gateway_file import read_gateway
     from genesis.system.live_paper import LiveWay
     from genesis.trading.schedule import parse_length

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import msgspec
 
 from genesis.domain.instrument import Instrument
+from genesis.paper.live_facts import LiveFacts
 from genesis.paper.settings import PaperSettings
+from genesis.strategy.strategy import Strategy
 from genesis.strategy.text import load_strategy
 from genesis.trading.deployment import deployment_added
 from genesis.trading.desk import Desk
@@ -18,10 +23,45 @@ def account_of(strategy_id: str) -> str:
     return f"paper/{strategy_id}"
 
 
+class Share(NamedTuple):
+    """A strategy on a symbol: its account, and its capital there in quote units."""
+
+    strategy: Strategy
+    account: str
+    symbol: str
+    capital: float
+
+
+def shares(settings: PaperSettings, symbols: Sequence[str]) -> Iterator[Share]:
+    """What trades what: every strategy every symbol, or as a live run's deployments say.
+
+    Parameters
+    ----------
+    settings : PaperSettings
+    symbols : sequence of str
+        Of the run.
+    """
+    strategies = [load_strategy(plain) for plain in settings.strategies]
+    if not settings.assignments:
+        for strategy in strategies:
+            for symbol in symbols:
+                each = settings.capital / len(symbols)
+                yield Share(strategy, account_of(strategy.id), symbol, each)
+        return
+    by_id = {strategy.id: strategy for strategy in strategies}
+    (account,) = LiveFacts.of(settings).accounts
+    for one in settings.assignments:
+        for symbol in one.symbols:
+            yield Share(by_id[one.strategy], account, symbol, one.capital / len(one.symbols))
+
+
 def run_started(settings: PaperSettings, run: str, build: str, anchor_ms: int) -> Event:
     """Very first event of a run."""
     plain = {"mode": settings.mode.value, "market": settings.market, "limits": settings.limits}
     plain |= {"costs": settings.costs, "execution": settings.execution}
+    plain["risk"] = msgspec.to_builtins(settings.risk)
+    if settings.assignments:
+        plain["deployments"] = msgspec.to_builtins(settings.assignments)
     return Event(RunStarted(run, build, settings.mode.value, plain), anchor_ms)
 
 
@@ -41,26 +81,23 @@ def deployments_added(
     desk : Desk
         What is there already.
     symbols : sequence of str
-        The capital of a strategy is shared equally by them.
     instrument : callable
         Trading rules of a symbol.
     interval_ms, anchor_ms : int
         Grid of the bars.
     """
-    share = settings.capital / len(symbols)
-    for strategy in map(load_strategy, settings.strategies):
-        for symbol in symbols:
-            name = f"{strategy.id}/{symbol}"
-            if name in desk.deployments:
-                continue
-            added = deployment_added(
-                name,
-                strategy,
-                account_of(strategy.id),
-                instrument(symbol),
-                capital=share,
-                interval_ms=interval_ms,
-                anchor_ms=anchor_ms,
-                options=settings.options,
-            )
-            yield Event(added, anchor_ms, name)
+    for share in shares(settings, symbols):
+        name = f"{share.strategy.id}/{share.symbol}"
+        if name in desk.deployments:
+            continue
+        added = deployment_added(
+            name,
+            share.strategy,
+            share.account,
+            instrument(share.symbol),
+            capital=share.capital,
+            interval_ms=interval_ms,
+            anchor_ms=anchor_ms,
+            options=settings.options,
+        )
+        yield Event(added, anchor_ms, name)

@@ -19,7 +19,7 @@ from genesis.evolution.identity import source_hash
 from genesis.exchange.paper.gateway import PaperGateway
 from genesis.paper.beginning import deployments_added, run_started
 from genesis.paper.recording import PerformanceRecorder
-from genesis.paper.settings import PaperMode, PaperSettings
+from genesis.paper.settings import PaperSettings
 from genesis.trading.bus import EventBus
 from genesis.trading.events import Event, EventType
 from genesis.trading.feed import DataFeed, resume_after
@@ -174,7 +174,7 @@ class PaperTradingEngine:
         synchronous: str = "FULL",
         wall: Clock | None = None,
     ) -> None:
-        if settings.mode is PaperMode.TESTNET:
+        if settings.mode.over_network:
             raise RefusedError(
                 "a replayed market is not traded on a testnet", fix="use LivePaperEngine for it"
             )

@@ -24,13 +24,14 @@ from genesis.exchange.hyperliquid.history import (
     past_bars,
     stored_candles,
 )
+from genesis.exchange.hyperliquid.pacing import PacedTime, Pacer
 from genesis.exchange.hyperliquid.settings import ForeignPolicy
 from genesis.paper.beginning import deployments_added, run_started
 from genesis.paper.engine import PaperOutcome
 from genesis.paper.live_end import WindDown
 from genesis.paper.live_facts import LiveFacts
 from genesis.paper.live_kill import KillSequence
-from genesis.paper.settings import PaperMode, PaperSettings
+from genesis.paper.settings import PaperSettings
 from genesis.trading.bus import EventBus
 from genesis.trading.events import Event
 from genesis.trading.inbox import Inbox
@@ -87,6 +88,10 @@ class LivePaperEngine:
         While it is set nothing that adds risk leaves, and the run empties its accounts and ends.
     leases : sequence of Latch
         Looked at before each order too.
+    over : callable
+        Asked about once a second why the run is to close its positions and end; empty to go on.
+    paced : PacedTime, optional
+        The run lets the time of its exchange pass; ``clock`` is the same.
 
     Attributes
     ----------
@@ -118,8 +123,10 @@ class LivePaperEngine:
         grace_ms: int = 2_000,
         latch: KillLatch | None = None,
         leases: Sequence[Latch] = (),
+        over: Callable[[], str] = str,
+        paced: PacedTime | None = None,
     ) -> None:
-        self._settings, self._facts = settings, LiveFacts.of(settings)
+        self.settings, self._facts = settings, LiveFacts.of(settings)
         self._gateway, self._gate, self._bus, self._clock = gateway, gate, bus, clock
         self._build = build
         self._duration_ms, self._flatten, self._grace_ms = duration_ms, flatten, grace_ms
@@ -132,7 +139,9 @@ class LivePaperEngine:
         self.session = TradingSession(
             folder, self.core, bus, self._outlet, clock, build=build, synchronous="FULL"
         )
-        self._driver = LiveDriver(clock, bus, self.session.loop, self._timers, self._answered)
+        self._over, self._paced = over, paced
+        rest = None if paced is None else self._pacer(paced).rest
+        self._driver = LiveDriver(clock, bus, self.session.loop, self._timers, self._answered, rest)
         self._end = WindDown(self.core, self._driver, gate, self._publish)
         self._kill = KillSequence(
             self._driver, gate, gateway, tuple(self._facts.accounts), self._publish, folder, clock
@@ -207,7 +216,8 @@ class LivePaperEngine:
         loop = self.session.loop
         stages = [*loop_stages(self._bus, loop, alive=alive), inbox_stage(self._inbox)]
         monitor = StageMonitor(in_order(stages), self._clock, warming=lambda: not self._ready)
-        self._outlet.guard(monitor)
+        if self._paced is None:
+            self._outlet.guard(monitor)
         folder = self.session.store.folder
         return Watchdog(
             monitor,
@@ -215,12 +225,20 @@ class LivePaperEngine:
             folder,
             run=self.core.desk.run,
             build=self._build,
-            mode=PaperMode.TESTNET.value,
+            mode=self.settings.mode.value,
             loop=loop,
             bus=self._bus,
             sink=RunAlerts(folder),
-            publish=True,
+            publish=self._paced is None,  # its time stands while the loop does: nothing gets late
         )
+
+    def _pacer(self, paced: PacedTime) -> Pacer:
+        length = interval_ms(self._facts.interval)
+
+        def settle() -> bool:
+            return self._gateway.settle(ANSWER_S, reads=True)
+
+        return Pacer(paced, length, settle, lambda: not self._bus.idle)
 
     def _answered(self) -> bool:
         """Whether the exchange has said everything; one that is away has not."""
@@ -255,13 +273,16 @@ class LivePaperEngine:
         looked = self._clock.monotonic()
         while not self._wanted.is_set():
             if self._duration_ms and self._clock.now_ms() >= began + self._duration_ms:
-                self._finish()
+                self._finish("its time was over")
                 return
             driver.turn()
             if self._killed():
                 return
             if self._clock.monotonic() - looked >= LOOK_S:
                 self._take_commands()
+                if why := self._over():
+                    self._finish(why)
+                    return
                 self.session.maybe_snapshot()
                 self.story = self._tell()
                 looked = self._clock.monotonic()
@@ -311,7 +332,7 @@ class LivePaperEngine:
         self._gate.open()
 
     def _introduce(self, candles: Mapping[str, Candles]) -> None:
-        settings, facts, desk = self._settings, self._facts, self.core.desk
+        settings, facts, desk = self.settings, self._facts, self.core.desk
         if not self.session.resumed:
             self._bus.publish(run_started(settings, desk.run, self._build, facts.anchor_ms))
 
@@ -380,12 +401,12 @@ class LivePaperEngine:
 
     # ---- the end ---------------------------------------------------------------------------
 
-    def _finish(self) -> None:
-        """The time is over: close everything, and end if that went well."""
+    def _finish(self, why: str) -> None:
+        """Close everything, and end if that went well."""
         self.note = self._end.run(flatten=True)
         self._finished = not self._end.positions() and not self._end.working()
         if self._finished:
-            self._bus.publish(Event(RunFinished("its time was over"), self._clock.now_ms()))
+            self._bus.publish(Event(RunFinished(why), self._clock.now_ms()))
         self._driver.settle()
 
     def _tell(self) -> str:

@@ -31,13 +31,43 @@ class PaperMode(StrEnum):
 
     REPLAY: stored bars, with slippage and latency by the execution model. SIMULATION: a synthetic
     market. TESTNET: an exchange's test network. BACKTEST_VALIDATION: stored bars with the plain
-    costs of the backtest, which it must reproduce fill for fill.
+    costs of the backtest, which it must reproduce fill for fill. LIVE: promoted deployments on
+    the exchange of their target; no mode of paper trading, `genesis live run` begins it.
     """
 
     REPLAY = "replay"
     SIMULATION = "simulation"
     TESTNET = "testnet"
     BACKTEST_VALIDATION = "backtest-validation"
+    LIVE = "live"
+
+    @property
+    def over_network(self) -> bool:
+        """Whether its orders go to an exchange over a network."""
+        return self in (PaperMode.TESTNET, PaperMode.LIVE)
+
+
+class Assignment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A deployment of a live run: what it trades, and how much of it.
+
+    Attributes
+    ----------
+    deployment, strategy : str
+        Ids.
+    symbols : tuple of str
+        They share the capital equally.
+    capital : float
+        Quote units.
+    stage, dossier_hash : str
+        What it rests on.
+    """
+
+    deployment: str
+    strategy: str
+    symbols: tuple[str, ...]
+    capital: float
+    stage: str
+    dossier_hash: str
 
 
 class RiskSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -77,6 +107,9 @@ class PaperSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     options : DeploymentOptions
     news, schedule : str
         Files of these origins, empty for none.
+    assignments : tuple of Assignment
+        Deployments of a live run, which all trade one account; empty for paper trading, where
+        each strategy has an account of its own and trades every symbol.
     """
 
     mode: PaperMode
@@ -91,6 +124,7 @@ class PaperSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     options: DeploymentOptions = DeploymentOptions()
     news: str = ""
     schedule: str = ""
+    assignments: tuple[Assignment, ...] = ()
 
     def cost_model(self) -> CostModel:
         """Fees and slippage."""
@@ -102,7 +136,7 @@ class PaperSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def core(self, run: str, recorders: Sequence[TradeRecorder] = ()) -> TradingCore:
         """Fresh core of such a run."""
-        orders = LIVE_ORDERS if self.mode is PaperMode.TESTNET else ORDERS
+        orders = LIVE_ORDERS if self.mode.over_network else ORDERS
         return TradingCore(run, self.risk_manager(), orders=orders, recorders=recorders)
 
     def risk_manager(self) -> GeneticRiskManager:

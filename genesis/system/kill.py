@@ -107,7 +107,7 @@ def rearm(workspace: Workspace, reason: str, who: str, clock: Clock) -> KillOrde
 
 def live_runs(workspace: Workspace) -> list[Path]:
     """Folders of the runs that trade, or may still hold something, at an exchange."""
-    from genesis.paper.settings import PaperMode, read_settings
+    from genesis.paper.settings import read_settings
     from genesis.system.paper import RESULT, runs_folder
 
     root, found = runs_folder(workspace), []
@@ -118,7 +118,7 @@ def live_runs(workspace: Workspace) -> list[Path]:
             settings, _ = read_settings(folder)
         except GenesisError:
             continue
-        if settings.mode is PaperMode.TESTNET:
+        if settings.mode.over_network:
             found.append(folder)
     return found
 

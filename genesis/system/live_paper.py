@@ -18,12 +18,14 @@ if TYPE_CHECKING:
     from genesis.domain.clock import Clock
     from genesis.exchange.hyperliquid.gateway import HyperliquidGateway
     from genesis.exchange.hyperliquid.keys import AgentKey
+    from genesis.exchange.hyperliquid.pacing import PacedTime
     from genesis.exchange.hyperliquid.settings import HyperliquidSettings
     from genesis.paper.live import LivePaperEngine
     from genesis.paper.settings import PaperSettings
     from genesis.strategy.strategy import Strategy
     from genesis.trading.bus import EventBus
     from genesis.trading.live import MarketGate
+    from genesis.trading.outlet import Latch
 
 GATEWAY = "gateway"
 """Folder of a workspace with what gateways remember: nonces, by the address of the key."""
@@ -56,6 +58,12 @@ class LiveWay:
     gateway : mapping
         Settings of the gateway besides address, accounts and folder.
     grace_ms : int
+    over : callable
+        Asked about once a second why the run is to close its positions and end.
+    leases : tuple of Latch
+        Looked at before each order.
+    paced : PacedTime, optional
+        The run lets the time of its exchange pass; ``clock`` is the same.
     """
 
     stopped: Callable[[], bool]
@@ -67,6 +75,29 @@ class LiveWay:
     clock: Clock = field(default_factory=SystemClock)
     gateway: dict[str, Any] | None = None
     grace_ms: int = 2_000
+    over: Callable[[], str] = str
+    leases: tuple[Latch, ...] = ()
+    paced: PacedTime | None = None
+
+
+def paced_way(way: LiveWay, url: str) -> LiveWay:
+    """The same sitting on a local exchange whose time it lets pass.
+
+    A stream that is silent says nothing there: hours pass between two frames.
+
+    Raises
+    ------
+    RefusedError, InfrastructureError
+        As `PacedTime`.
+    """
+    from genesis.exchange.hyperliquid.pacing import PacedTime
+    from genesis.exchange.hyperliquid.settings import StreamSettings
+
+    paced = PacedTime(url)
+    never = 1e12
+    calm = StreamSettings(silence_s=never, quiet_s=never, ping_s=never, pong_s=never, ack_s=never)
+    gateway = {**(way.gateway or {}), "stream": calm}
+    return replace(way, clock=paced, paced=paced, gateway=gateway)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +246,7 @@ def start_live(
         gateway.connect(gate.put)
         require_markets(gateway, facts.symbols)
         require_empty(gateway, facts.accounts, way.clock.now_ms())
-        require_funds(gateway, facts.accounts, settings.capital)
+        require_funds(gateway, facts.accounts, _capital(settings))
         folder.mkdir(parents=True, mode=0o700)
         write_settings(folder, settings, {"synchronous": "FULL"})
         engine = _engine(workspace, folder, settings, gateway, gate, bus, way)
@@ -223,6 +254,11 @@ def start_live(
         gateway.close()
         raise
     return _take(workspace, folder, engine, gateway, way, lambda: None)
+
+
+def _capital(settings: PaperSettings) -> float:
+    """What each account must hold."""
+    return sum(one.capital for one in settings.assignments) or settings.capital
 
 
 def resume_live(workspace: Workspace, name: str, key: AgentKey, way: LiveWay) -> LiveRun:
@@ -270,7 +306,7 @@ def _connection(
 
     bus = EventBus(way.clock)
     found = gateway_settings(workspace, settings, key, way)
-    gateway = HyperliquidGateway(found, key, RealWaits(way.clock), ours=ours)
+    gateway = HyperliquidGateway(found, key, way.paced or RealWaits(way.clock), ours=ours)
     return gateway, MarketGate(bus), bus
 
 
@@ -299,6 +335,9 @@ def _engine(
         flatten=way.flatten,
         grace_ms=way.grace_ms,
         latch=KillLatch(workspace.home),
+        leases=way.leases,
+        over=way.over,
+        paced=way.paced,
     )
 
 
@@ -335,5 +374,7 @@ def _take(
         folder / RESULT,
         {"state_hash": outcome.state_hash, "events": outcome.events, "build": trading_build()},
     )
+    if engine.settings.assignments:  # what a live run came to is read from its log
+        return LiveRun(done, engine.note)
     report, page = report_paper(workspace, folder.name)
     return LiveRun(replace(done, report=report, page=page), engine.note)

@@ -1,0 +1,311 @@
+"""Live trading: promoted deployments on the exchange of their target, one process an account.
+
+It begins only where everything that is asked for is there: evidence that stands, a green doctor,
+an open kill latch, an agent's key, and a lease that nobody else holds. Starting and going on are
+one path: a run of the account that is not finished is taken up where its log ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from genesis.decision.deployments import Deployment
+from genesis.decision.operations import read_operations
+from genesis.decision.stages import Target
+from genesis.domain.errors import GenesisError, InputError, RefusedError
+from genesis.system.live_paper import HISTORY, MOST_HISTORY, LiveRun, resume_live, start_live
+from genesis.system.paper import RESULT, new_run_id, runs_folder
+from genesis.system.promotion import live_deployments
+from genesis.system.workspace import Workspace
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from genesis.exchange.hyperliquid.keys import AgentKey
+    from genesis.paper.settings import Assignment, PaperSettings, RiskSettings
+    from genesis.system.live_paper import LiveWay
+
+LEASES = "leases"
+"""Folder of a workspace with one lease an account that was ever traded."""
+STOP_WITHIN_MS = 5_000
+"""A position without its stop at the exchange so long after its entry is closed."""
+DISASTER_STOP = 0.15
+"""Distance of the stop of a strategy without one: the widest that the crypto-safe bounds allow."""
+LOCAL_URL = "http://127.0.0.1:3001"
+
+
+def require_healthy(workspace: Workspace) -> None:
+    """Refuse to trade where the doctor finds something broken.
+
+    Raises
+    ------
+    RefusedError
+        Naming each failure with its remedy.
+    """
+    from genesis.system.doctor import examine
+
+    broken = [check for check in examine(workspace) if check.status == "fail"]
+    if broken:
+        raise RefusedError(
+            f"the doctor finds {len(broken)} failures",
+            why="; ".join(f"{check.name}: {check.detail}" for check in broken),
+            fix="; ".join(check.fix for check in broken if check.fix) or "genesis doctor",
+        )
+
+
+def deployments_of(workspace: Workspace, account: str) -> tuple[Deployment, ...]:
+    """Deployments that send orders from an account, with evidence that stands.
+
+    Raises
+    ------
+    RefusedError
+        If there is none, they have several targets, or their evidence does not stand.
+    """
+    found = live_deployments(workspace.home, account)
+    if not found:
+        raise RefusedError(
+            f"no deployment sends orders from {account}",
+            why="only canaries and live stages do",
+            fix="genesis deployments list; genesis promote STRATEGY --to canary",
+        )
+    if len({one.target for one in found}) > 1:
+        raise RefusedError(
+            f"the deployments of {account} have several targets",
+            why=", ".join(f"{one.id} {one.target.value}" for one in found),
+            fix="retire those of the other exchange",
+        )
+    return found
+
+
+def run_live(
+    workspace: Workspace, account: str, key: AgentKey, way: LiveWay, *, url: str = ""
+) -> LiveRun:
+    """Trade the deployments of an account until somebody stops it.
+
+    When a deployment changes its stage the run closes its positions and ends, and another begins
+    with what is deployed then: so each run is the evidence of one stage.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    account : str
+        Address.
+    key : AgentKey
+    way : LiveWay
+    url : str
+        Of a local exchange; empty for the one of the target.
+
+    Raises
+    ------
+    RefusedError
+        Naming what is missing; nothing was sent then.
+    GenesisError
+        As `genesis.system.live_paper.start_live`.
+    """
+    from genesis.trading.kill_latch import KillLatch
+    from genesis.trading.lease import AccountLease
+
+    if not KillLatch(workspace.home).closed():  # an account is emptied whatever is broken
+        require_healthy(workspace)
+    folder = workspace.open().home / LEASES
+    address = account.lower()
+    with AccountLease(folder, address, "being started") as lease:
+        while True:
+            done = _sitting(workspace, address, key, replace(way, leases=(lease,)), url)
+            if not done.run.outcome.finished or way.stopped():
+                return done
+            way.told(f"run {done.run.run_id} is over; looking at what is deployed now")
+
+
+def _sitting(workspace: Workspace, address: str, key: AgentKey, way: LiveWay, url: str) -> LiveRun:
+    """Take up the account's run that is not finished, or begin one; its alerts are delivered."""
+    from genesis.monitoring.alerts.feed import AlertFeed
+    from genesis.system.alerts import alerting
+
+    unfinished = unfinished_run(workspace, address)
+    if unfinished is not None:
+        folder, settings = unfinished
+        over = _Changes(workspace, address, settings.assignments)
+        with alerting(workspace.home, feeds=[AlertFeed(folder)]):
+            return resume_live(workspace, folder.name, key, replace(way, over=over))
+    deployments = deployments_of(workspace, address)
+    settings = live_run_settings(workspace, deployments, way.clock.now_ms(), url)
+    over = _Changes(workspace, address, settings.assignments)
+    run_id = new_run_id(workspace, "live", None)
+    with alerting(workspace.home, feeds=[AlertFeed(runs_folder(workspace) / run_id)]):
+        return start_live(workspace, settings, run_id, key, replace(way, over=over))
+
+
+def unfinished_run(workspace: Workspace, address: str) -> tuple[Path, PaperSettings] | None:
+    """Folder and settings of the account's live run that goes on, None if there is none."""
+    from genesis.paper.live_facts import LiveFacts
+    from genesis.paper.settings import PaperMode, read_settings
+
+    root = runs_folder(workspace)
+    for folder in sorted(root.iterdir(), reverse=True) if root.is_dir() else ():
+        if not folder.is_dir() or (folder / RESULT).is_file():
+            continue
+        try:
+            settings, _ = read_settings(folder)
+        except GenesisError:
+            continue
+        if settings.mode is not PaperMode.LIVE:
+            continue
+        if address in (at.lower() for at in LiveFacts.of(settings).accounts.values()):
+            return folder, settings
+    return None
+
+
+class _Changes:
+    """Says why a run is to end: what is deployed is not what it trades any more.
+
+    The log of operations is read only when it has grown.
+    """
+
+    def __init__(self, workspace: Workspace, address: str, traded: Sequence[Assignment]) -> None:
+        self._workspace = workspace
+        self._address = address
+        self._traded = tuple(traded)
+        self._seq = -1
+
+    def __call__(self) -> str:
+        seq = read_operations(self._workspace.home).seq
+        if seq == self._seq:
+            return ""
+        self._seq = seq
+        try:
+            now = assignments(live_deployments(self._workspace.home, self._address))
+        except RefusedError as error:
+            return f"its evidence does not stand any more: {error.what}"
+        if now == self._traded:
+            return ""
+        before = {one.deployment: one for one in self._traded}
+        after = {one.deployment: one for one in now}
+        lines = []
+        for name in sorted(before.keys() | after.keys()):
+            old, new = before.get(name), after.get(name)
+            if old != new:
+                was = f"{old.stage} with {old.capital:,.2f}" if old else "not traded"
+                becomes = f"{new.stage} with {new.capital:,.2f}" if new else "not traded"
+                lines.append(f"{name}: {was}, now {becomes}")
+        return "; ".join(lines)
+
+
+def assignments(deployments: Sequence[Deployment]) -> tuple[Assignment, ...]:
+    """Deployments as a run's settings hold them."""
+    from genesis.paper.settings import Assignment
+
+    return tuple(
+        Assignment(
+            deployment=one.id,
+            strategy=one.strategy,
+            symbols=one.symbols,
+            capital=float(one.capital),
+            stage=one.stage,
+            dossier_hash=one.dossier_hash,
+        )
+        for one in deployments
+    )
+
+
+def live_run_settings(
+    workspace: Workspace, deployments: Sequence[Deployment], now_ms: int, url: str
+) -> PaperSettings:
+    """Settings of a new live run.
+
+    Raises
+    ------
+    InputError
+        If a strategy is not stored, or the strategies trade bars of several lengths.
+    RefusedError
+        If the address is not that of the target.
+    """
+    import msgspec
+
+    from genesis.domain.timeline import interval_ms
+    from genesis.evolution.store import StrategyStore
+    from genesis.market.dataset_spec import parse
+    from genesis.paper.live_facts import LiveFacts
+    from genesis.paper.settings import PaperMode, PaperSettings
+    from genesis.strategy.genome import warmup_bars
+    from genesis.strategy.text import dump_strategy
+    from genesis.trading.deployment import DeploymentOptions
+
+    store = StrategyStore(workspace.strategies)
+    records = {one.strategy: store.get(one.strategy) for one in deployments}
+    lengths = {parse(record.dataset).interval for record in records.values()}
+    if len(lengths) > 1:
+        raise InputError(
+            f"the strategies of one account decide on bars of {', '.join(sorted(lengths))}",
+            fix="give those of another length an account of their own",
+        )
+    (interval,) = lengths
+    length = interval_ms(interval)
+    strategies = [record.strategy for record in records.values()]
+    bars = min(max(HISTORY, *(warmup_bars(one) + 10 for one in strategies)), MOST_HISTORY)
+    network, address = exchange_of(deployments[0].target, url)
+    account = deployments[0].account
+    facts = LiveFacts(
+        venue="hyperliquid",
+        network=network,
+        url=address,
+        symbols=tuple(sorted({symbol for one in deployments for symbol in one.symbols})),
+        interval=interval,
+        accounts={f"live/{account}": account},
+        anchor_ms=now_ms - now_ms % length - bars * length,
+        trade_from_ms=now_ms,
+    )
+    return PaperSettings(
+        mode=PaperMode.LIVE,
+        strategies=tuple(dump_strategy(strategy) for strategy in strategies),
+        market=msgspec.to_builtins(facts),
+        options=DeploymentOptions(
+            trade_from_ms=now_ms, stop_within_ms=STOP_WITHIN_MS, disaster_stop=DISASTER_STOP
+        ),
+        risk=risk_settings(workspace),
+        assignments=assignments(deployments),
+    )
+
+
+def risk_settings(workspace: Workspace) -> RiskSettings:
+    """The risk manager of live trading: it acts, with the genome that was accepted last."""
+    from genesis.evolution.risk.result import accepted_genome
+    from genesis.paper.settings import RiskSettings
+    from genesis.risk.manager import RiskProfile
+
+    genome = accepted_genome(workspace.home)
+    plain = genome.plain() if genome is not None else {}
+    return RiskSettings(profile=RiskProfile.ENFORCE, genome=plain)
+
+
+def exchange_of(target: Target, url: str) -> tuple[str, str]:
+    """Network and address of a target.
+
+    Raises
+    ------
+    RefusedError
+        If an address is given that is not of the target.
+    """
+    from urllib.parse import urlsplit
+
+    from genesis.exchange.hyperliquid.settings import ADDRESSES, Network
+
+    here = (urlsplit(url).hostname or "") in ("127.0.0.1", "localhost", "::1")
+    if target is Target.LOOPBACK:
+        if url and not here:
+            raise RefusedError(
+                f"{url} is not on this machine",
+                why="the deployment was promoted for a local exchange",
+                fix="leave --url out, or promote it for that target",
+            )
+        return Network.LOCAL.value, url.rstrip("/") or LOCAL_URL
+    if url:
+        raise RefusedError(
+            f"--url says nothing for a deployment on {target.value}",
+            why="its exchange is the one that it was promoted for",
+            fix="leave --url out",
+        )
+    network = Network.TESTNET if target is Target.TESTNET else Network.MAINNET
+    return network.value, ADDRESSES[network]
