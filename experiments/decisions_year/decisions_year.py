@@ -7,8 +7,8 @@ Twenty strategies are drawn from random genomes: the ten best of the year before
 others that trade. They trade the year on the event loop, on paper with slippage and latency. Then
 every day all six types of decisions are taken on what was known at its end, and judged on the 30
 days that follow. Emergencies are also asked for each strategy as if it were an account of its own,
-since one of twenty seldom shows in the whole, and once more at ten times its size. The checks of
-safety are computed here once more, from the equity alone.
+since one of twenty seldom shows in the whole, and once more scaled to a greatest fall of 40 %. The
+checks of safety are computed here once more, from the equity alone.
 """
 
 from __future__ import annotations
@@ -43,12 +43,16 @@ from genesis.strategy.strategy import Strategy
 from genesis.strategy.text import dump_strategy
 from genesis.system.decisions import history_of
 from genesis.system.workspace import Workspace
+from genesis.trading.events import EventType
+from genesis.trading.payloads import RiskAssessed, TradeClosed, TradeIntent
 from genesis.trading.run_folders import FOLDER
+from genesis.trading.store import EventReader
 
 RULES = load_rules()
 DRAWN, LEAST_TRADES, COUNT, CAPITAL = 200, 30, 20, 1_000.0
-STRESS = 10.0
-"""Sizes are a few percent of capital: only larger ones meet the conditions of an emergency."""
+STRESS = 0.40
+"""Greatest fall that equity is scaled to: as traded, hardly anything meets the conditions of an
+emergency."""
 EMERGENCY, APPROVAL, RETIREMENT = (
     "emergency_shutdown",
     "new_strategy_approval",
@@ -77,8 +81,9 @@ def main() -> int:
     judged = judge(every, history, RULES)
     print(f"{len(past):,} decisions in {spent:.1f} s, contexts included")
     show_shares(past, judged)
-    fitted = show_calibration(judged)
-    show_calibrated_shares(every, history, fitted)
+    show_calibration(judged)
+    show_calibrated_shares(past, history, fit(judged))
+    show_risk_impact(folder)
     errors = safety_errors(past, history) + safety_errors(every, history)
     for one, decisions in single:
         errors += safety_errors(decisions, one)
@@ -91,9 +96,7 @@ def main() -> int:
     }
     print(f"strategies retired in the year   {len(ended)}, approved {len(let_in)} of {COUNT}")
     days = sum(len(many) for _, many in single)
-    print(
-        f"shutdowns of single strategies, also at ten times the size   {stops:,} of {days:,} days"
-    )
+    print(f"shutdowns of single strategies, as traded and scaled   {stops:,} of {days:,} days")
     print(f"safety errors   {len(errors)}")
     for error in errors[:10]:
         print(f"  {error}")
@@ -162,12 +165,15 @@ def _with_sharpes(history: BookHistory, sharpes: dict[str, float]) -> BookHistor
     return BookHistory(history.source, history.ends_ms, history.closes, history.volumes, strategies)
 
 
-def _one(history: BookHistory, name: str, size: float = 1.0) -> BookHistory:
-    """A strategy as an account of its own, its gains and losses times a factor."""
+def _one(history: BookHistory, name: str, fall: float | None = None) -> BookHistory:
+    """A strategy as an account of its own, scaled to a greatest fall."""
     own = history.strategies[name]
-    strategies = {name: replace(own, equity=own.equity * size)}
+    if fall is not None:
+        marks = np.concatenate(([0.0], own.equity))
+        deepest = float(np.max(np.maximum.accumulate(marks) - marks))
+        own = replace(own, equity=own.equity * (fall / deepest))
     return BookHistory(
-        f"{history.source}/{name}", history.ends_ms, history.closes, history.volumes, strategies
+        f"{history.source}/{name}", history.ends_ms, history.closes, history.volumes, {name: own}
     )
 
 
@@ -205,7 +211,7 @@ def middle_day(judged: Sequence[Judged]) -> int:
     return days[len(days) // 2]
 
 
-def show_calibration(judged: Sequence[Judged]) -> Calibration:
+def show_calibration(judged: Sequence[Judged]) -> None:
     """Confidence against frequency; and fitted to the first half, on the second half."""
     print("\n| type | by the rules | decisions | not overturned | 95 % | 95 %, disjoint days "
           "| calibrated |")  # fmt: skip
@@ -226,24 +232,18 @@ def show_calibration(judged: Sequence[Judged]) -> Calibration:
         rows = [one for one in second if one.kind == kind]
         before, after = _brier(rows, None), _brier(rows, fitted)
         print(f"| {kind} | {before:.3f} | {after:.3f} |")
-    return fitted
 
 
-def show_calibrated_shares(
-    every: Sequence[Past], history: BookHistory, fitted: Calibration
-) -> None:
-    """Who has to look in the second half, by the rules' confidence and by the calibrated one."""
-    middle = (history.first_day + history.last_day) // 2
-    other = list(decide_daily(history, RULES, calibration=fitted))
-    print("\n| second half of the year | automatic by the rules | automatic when calibrated |")
+def show_calibrated_shares(past: Sequence[Past], history: BookHistory, fitted: Calibration) -> None:
+    """What a calibration to this very year would have carried out."""
+    other = list(decide_daily(history, RULES, calibration=fitted, lasting=True))
+    print("\n| type | carried out, by the rules | carried out, calibrated to the same year |")
     print("|---|---|---|")
     for kind in (*KINDS, ""):
-        shares = []
-        for past in (every, other):
-            acts = [
-                p.decision.acts for p in past if p.day > middle and kind in ("", p.decision.kind)
-            ]
-            shares.append(sum(acts) / len(acts))
+        shares = [
+            np.mean([p.decision.acts for p in found if kind in ("", p.decision.kind)])
+            for found in (past, other)
+        ]
         print(f"| {kind or 'all'} | {shares[0]:.1%} | {shares[1]:.1%} |")
 
 
@@ -256,6 +256,47 @@ def _brier(rows: Sequence[Judged], calibration: Calibration | None) -> float:
         )
         total += (sure - (not one.overturned)) ** 2
     return total / len(rows) if rows else float("nan")
+
+
+def show_risk_impact(folder: Path) -> None:
+    """What the risk manager would have made of the orders; on paper here it only observes.
+
+    Trades are scaled by what it would have left of their entries: size is all that it changes.
+    """
+    share: dict[str, float] = {}
+    plan_share: dict[str, float] = {}
+    levels: Counter[str] = Counter()
+    as_traded, as_sized, losses, losses_sized = 0.0, 0.0, 0.0, 0.0
+    wanted = (EventType.RISK_ASSESSED, EventType.TRADE_INTENT, EventType.TRADE_CLOSED)
+    with EventReader(folder) as reader:
+        for event in reader.events(types=wanted):
+            data = event.data
+            if isinstance(data, RiskAssessed) and data.approved and data.asked:
+                share[data.risk_id] = float(abs(data.would) / abs(data.asked))
+                levels[data.level] += 1
+            elif isinstance(data, TradeIntent) and data.scope == "NEW":
+                known = [share[name] for name in data.causality.risk_ids if name in share]
+                if known:
+                    plan_share[data.causality.plan_id] = known[-1]
+            elif isinstance(data, TradeClosed) and data.plan_id in plan_share:
+                net = float(data.pnl - data.fees - data.funding)
+                as_traded += net
+                as_sized += net * plan_share[data.plan_id]
+                losses += min(net, 0.0)
+                losses_sized += min(net, 0.0) * plan_share[data.plan_id]
+    if not share:
+        print("\nrisk impact   not there: no order of this run was assessed by a risk manager")
+        return
+    sizes = list(share.values())
+    refused, whole = sum(one == 0.0 for one in sizes), sum(one >= 1.0 for one in sizes)
+    print("\n| risk impact | value |\n|---|---|")
+    print(f"| entries assessed | {len(sizes)} |")
+    print(f"| would have been refused | {refused} ({refused / len(sizes):.1%}) |")
+    print(f"| would have been smaller | {len(sizes) - refused - whole} |")
+    print(f"| mean share of the size left | {np.mean(sizes):.1%} |")
+    print(f"| levels | {', '.join(f'{n} {levels[n]}' for n in sorted(levels))} |")
+    print(f"| net result of trades as traded, as sized | {as_traded:.0f}, {as_sized:.0f} |")
+    print(f"| sum of losing trades as traded, as sized | {losses:.0f}, {losses_sized:.0f} |")
 
 
 # ---- safety ----------------------------------------------------------------------------------

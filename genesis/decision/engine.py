@@ -111,7 +111,7 @@ class AutomatedDecisionEngine:
         handling = self.rules.handling(kind)
         certain_stop = kind == EMERGENCY and finding.review
         missing = finding.missing if certain_stop else (*finding.missing, *self._stale(facts))
-        if kind == EMERGENCY and missing:
+        if kind == EMERGENCY and missing:  # nothing that is known is a reason, and not all is known
             finding = _unsure_stop(finding)
         raw, confidence = self._confidence(kind, finding, missing)
         band = self._band(confidence)

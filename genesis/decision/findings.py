@@ -246,8 +246,7 @@ def emergency(context: DecisionContext, rules: Emergency) -> Finding:
         sheet.test(rule, what, None if value is None else value * ROUNDING, ">=", limit)
         for rule, what, value, limit in tests
     ]
-    certain = any(verdicts)
-    stop = certain or None in verdicts
+    stop = any(verdicts)
     action, value = ("shutdown" if stop else "continue"), {"shutdown": stop}
     return Finding(
         action=action,
@@ -255,9 +254,9 @@ def emergency(context: DecisionContext, rules: Emergency) -> Finding:
         cautious_action=action,
         cautious=value,
         confidence=rules.confidence,
-        review=certain,
+        review=stop,
         reasons=tuple(sheet.reasons),
-        missing=() if certain else tuple(sheet.missing),
+        missing=() if stop else tuple(sheet.missing),
         holds=(EVERYTHING,) if stop else (),
     )
 

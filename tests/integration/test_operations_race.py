@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -105,3 +106,25 @@ def test_who_waits_too_long_learns_which_process_holds_the_log(tmp_path: Path) -
             assert log.state.seq == 3
     finally:
         rival.end()
+
+
+def test_two_operators_at_the_command_line(tmp_path: Path) -> None:
+    prepared(tmp_path)
+    genesis = Path(sys.executable).with_name("genesis")
+    words = (("approve", "ann says so"), ("reject", "bob says no"))
+    rivals = [
+        subprocess.Popen(
+            [genesis, "--home", tmp_path, "review", word, "DEC_1", "--reason", reason, "--json"],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for word, reason in words
+    ]
+    answers = [json.loads(rival.communicate(timeout=120)[0]) for rival in rivals]
+    assert sorted(rival.returncode for rival in rivals) == [0, 3]
+    winner = next(one for one in answers if one["ok"])
+    loser = next(one for one in answers if not one["ok"])
+    row = read_operations(tmp_path).decisions["DEC_1"]
+    assert (row.state, row.reason) == (winner["resolution"], winner["reason"])
+    assert f"was {row.state} by" in loser["error"]["what"]
+    assert row.reason in loser["error"]["what"]

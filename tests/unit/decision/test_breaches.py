@@ -66,6 +66,14 @@ def test_a_series_whose_beginning_was_left_out_has_gaps_there_and_a_young_one_no
     assert found(cut)["drawdown"] == Breach(5, 13)
 
 
+def test_a_window_that_begins_before_the_record_is_not_known() -> None:
+    losing = series(60, equity=[-0.01 * (n + 1) for n in range(60)], wins=[0] * 60)
+    cut = losing.latest(33)  # the windows of three days begin within it
+    assert found(cut)["negative_sharpe"] == Breach(3, 21)
+    assert found(cut)["low_win_rate"] == Breach(3, 35)
+    assert found(losing)["negative_sharpe"] == Breach(21, 21)
+
+
 @pytest.mark.parametrize(("age", "days"), [(9, 0), (10, 1), (11, 2)])
 def test_a_strategy_younger_than_ten_days_has_no_sharpe_ratio_to_be_judged_by(
     age: int, days: int

@@ -248,6 +248,14 @@ def test_an_account_that_nobody_knows_adds_no_risk(name: str) -> None:
     assert (made.urgency, made.deadline_ms) == ("HIGH", AS_OF + 4 * HOUR_MS)
 
 
+@pytest.mark.parametrize("data_ms", [None, AS_OF - 37 * HOUR_MS])
+def test_an_account_whose_data_stand_still_adds_no_risk(data_ms: int | None) -> None:
+    made = ask(EMERGENCY, context(data_ms=data_ms))
+    assert (made.action, made.acts, made.review) == ("shutdown", False, "before")
+    assert (made.value, made.cautious) == ({"shutdown": True}, {"shutdown": True})
+    assert made.holds == ("all",)
+
+
 # ---- risk and session ------------------------------------------------------------------------
 
 RISKS = {"volatility": 0.05, "correlation": 0.8, "volume_ratio": 0.7}
