@@ -12,11 +12,10 @@ import random
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
-import msgspec
-
 from genesis.domain.errors import DataError, InfrastructureError
 from genesis.domain.timeline import HOUR_MS, interval_ms
 from genesis.exchange.hyperliquid.delivery import Delivery
+from genesis.exchange.hyperliquid.market_state import MarketStates
 from genesis.exchange.hyperliquid.settings import StreamSettings
 from genesis.exchange.hyperliquid.shapes import UNREADABLE, Json, candle
 from genesis.exchange.hyperliquid.stream import Stream
@@ -30,7 +29,6 @@ from genesis.trading.payloads import (
     AlertRaised,
     ConnectionChanged,
     InputQuarantined,
-    MarketState,
     Quote,
 )
 from genesis.trading.plausible import IntakeRules
@@ -43,34 +41,6 @@ _SETTLED_MS = 500
 """How long after its end a bar is read once more, if no later one began before."""
 _FIRST_RETRY_S, _LONGEST_RETRY_S = 0.5, 15.0
 _CANDLES_A_CALL = 5_000
-_STATE_MS = 10_000
-"""How often book and context of a market are told, where they changed."""
-
-
-class Best(msgspec.Struct, frozen=True):
-    """Best bid and ask, NaN where a side is empty."""
-
-    ts_ms: int
-    bid: float
-    ask: float
-
-
-class Book(msgspec.Struct, frozen=True):
-    """Levels of a book, the best first: price and size."""
-
-    ts_ms: int
-    bids: tuple[tuple[float, float], ...]
-    asks: tuple[tuple[float, float], ...]
-
-
-class Context(msgspec.Struct, frozen=True):
-    """What the exchange says of a market: hourly funding as it stands, prices, open interest."""
-
-    ts_ms: int
-    funding: float
-    mark: float
-    oracle: float
-    open_interest: float
 
 
 def market_subscriptions(symbols: Sequence[str], interval: str) -> list[dict[str, str]]:
@@ -137,16 +107,13 @@ class MarketFeed:
         self.stream = Stream(
             ws_url, lambda: transport.session, waits, settings, random_, self, list(wanted)
         )
-        self.best: dict[str, Best] = {}
-        self.books: dict[str, Book] = {}
-        self.contexts: dict[str, Context] = {}
+        self.states = MarketStates(waits, delivery.put)
         self._newest: dict[str, int] = {}
         self._final: dict[str, int] = {}
         self._held: dict[str, Json] = {}
         self._asking: set[str] = set()
         self._traded: dict[str, int] = {}
         self._funded: dict[str, int] = {}
-        self._told: dict[str, tuple[int, MarketState]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._down = False
         self.ready = asyncio.Event()
@@ -172,16 +139,8 @@ class MarketFeed:
             elif channel == "trades":
                 for row in data:
                     self._trade(row)
-            elif channel == "bbo":
-                bid, ask = (_price(side) for side in data["bbo"])
-                self.best[str(data["coin"])] = Best(int(data["time"]), bid, ask)
-            elif channel == "l2Book":
-                bids, asks = (_levels(side) for side in data["levels"])
-                self.books[str(data["coin"])] = Book(int(data["time"]), bids, asks)
-                self._tell_state(str(data["coin"]))
-            elif channel == "activeAssetCtx":
-                self.contexts[str(data["coin"])] = self._context(data["ctx"])
-                self._tell_state(str(data["coin"]))
+            else:
+                self.states.take(channel, data)
         except UNREADABLE as error:
             self.on_malformed(f"{channel}: {data!r}", f"{type(error).__name__}: {error}")
 
@@ -249,15 +208,6 @@ class MarketFeed:
         for event in self.intake.check(Event(Quote(symbol, price, price, price), at, symbol)):
             self._delivery.put(event)
 
-    def _context(self, row: Json) -> Context:
-        return Context(
-            ts_ms=self._waits.now_ms(),
-            funding=float(row["funding"]),
-            mark=float(row["markPx"]),
-            oracle=float(row["oraclePx"]),
-            open_interest=float(row["openInterest"]),
-        )
-
     # ---- what is missing -------------------------------------------------------------------
 
     def missing(self, gap: Gap) -> None:
@@ -311,19 +261,6 @@ class MarketFeed:
         if held is not None:
             self._pass(symbol, held)
 
-    # ---- book and context ------------------------------------------------------------------
-
-    def _tell_state(self, symbol: str) -> None:
-        now = self._waits.now_ms()
-        at, before = self._told.get(symbol, (now - _STATE_MS, None))
-        book, context = self.books.get(symbol), self.contexts.get(symbol)
-        if book is None or context is None or now - at < _STATE_MS:
-            return
-        state = market_state(symbol, book, context)
-        if state != before:
-            self._told[symbol] = now, state
-            self._delivery.put(Event(state, now, symbol))
-
     # ---- time ------------------------------------------------------------------------------
 
     async def _tick(self) -> None:
@@ -353,7 +290,7 @@ class MarketFeed:
                 # Stamps are some milliseconds after the hour that they settle.
                 at = int(row["time"]) // HOUR_MS * HOUR_MS
                 if at > self._funded.get(symbol, 0):
-                    context = self.contexts.get(symbol)
+                    context = self.states.contexts.get(symbol)
                     mark = context.oracle if context is not None else None
                     self.builder.settled(symbol, float(row["fundingRate"]), at, HOUR_MS, mark)
                     self._funded[symbol] = at
@@ -368,36 +305,3 @@ class MarketFeed:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def market_state(symbol: str, book: Book, context: Context) -> MarketState:
-    """Book and context as one event has them."""
-    bid, bid_size, bid_depth = _side(book.bids)
-    ask, ask_size, ask_depth = _side(book.asks)
-    return MarketState(
-        symbol=symbol,
-        bid=bid,
-        bid_size=bid_size,
-        bid_depth=bid_depth,
-        ask=ask,
-        ask_size=ask_size,
-        ask_depth=ask_depth,
-        mark=context.mark,
-        oracle=context.oracle,
-        funding=context.funding,
-        open_interest=context.open_interest,
-    )
-
-
-def _side(levels: tuple[tuple[float, float], ...]) -> tuple[float, float, float]:
-    """Best price, its size, and the sizes of all levels together; NaN and 0 without any."""
-    px, size = levels[0] if levels else (float("nan"), 0.0)
-    return px, size, sum(size for _, size in levels)
-
-
-def _price(level: Any) -> float:
-    return float("nan") if level is None else float(level["px"])
-
-
-def _levels(side: Any) -> tuple[tuple[float, float], ...]:
-    return tuple((float(level["px"]), float(level["sz"])) for level in side)

@@ -70,9 +70,9 @@ def test_bars_are_those_of_the_exchange_and_come_in_order(tmp_path: Path) -> Non
         assert {quote.symbol for quote in of(events, Quote)} == set(COINS)
         assert of(events, InputQuarantined) == []
         for coin in COINS:
-            assert feed.best[coin].bid < feed.best[coin].ask
-            assert feed.books[coin].bids[0][0] <= feed.books[coin].asks[0][0]
-            assert feed.contexts[coin].mark > 0.0
+            assert feed.states.best[coin].bid < feed.states.best[coin].ask
+            assert feed.states.books[coin].bids[0][0] <= feed.states.books[coin].asks[0][0]
+            assert feed.states.contexts[coin].mark > 0.0
             _states(events, coin)
 
 
