@@ -22,8 +22,15 @@ class Priority(IntEnum):
     READ = 2
 
 
+_LANDING_S = 0.05
+
+
 class WeightBudget:
-    """Weight of requests in any minute.
+    """Weight of requests in any minute, as the exchange may count it.
+
+    It counts a request when that arrives, which is some time between sending and answer: so the
+    minute of a request begins with its answer, and until then its weight is under way. However
+    long requests take, no minute of the exchange holds more than the limit.
 
     Parameters
     ----------
@@ -45,14 +52,20 @@ class WeightBudget:
             Priority.READ: limit - cancel_reserve - order_reserve,
         }
         self._spent: deque[tuple[float, int]] = deque()
-        self._sum = 0
+        self._sum = self._flying = 0
         self._closed_until = 0.0
         self.most = 0
 
     async def spend(self, weight: int, priority: Priority) -> None:
-        """Wait until the weight fits, then book it."""
+        """Wait until the weight fits, then take it; `landed` is owed when the answer is there."""
         while (wait := self._wait(weight, priority)) > 0.0:
             await self._waits.sleep(wait)
+        self._flying += weight
+        self.most = max(self.most, self.spent())
+
+    def landed(self, weight: int) -> None:
+        """The request was answered, or given up: its minute begins."""
+        self._flying -= weight
         self.add(weight)
 
     def add(self, weight: int) -> None:
@@ -61,14 +74,14 @@ class WeightBudget:
             self.spent()
             self._spent.append((self._waits.monotonic(), weight))
             self._sum += weight
-            self.most = max(self.most, self._sum)
+            self.most = max(self.most, self.spent())
 
     def spent(self) -> int:
-        """Weight of the last minute."""
+        """Weight of the last minute and of what is under way."""
         horizon = self._waits.monotonic() - WINDOW_S
         while self._spent and self._spent[0][0] <= horizon:
             self._sum -= self._spent.popleft()[1]
-        return self._sum
+        return self._sum + self._flying
 
     def left(self, priority: Priority) -> int:
         """Weight that may still be spent now."""
@@ -83,15 +96,15 @@ class WeightBudget:
         if priority is not Priority.CANCEL and now < self._closed_until:
             return self._closed_until - now
         over = self.spent() + weight - self._bounds[priority]
-        if over <= 0 or not self._spent:
+        if over <= 0 or not (self._spent or self._flying):
             return 0.0
         until = now
         for when, amount in self._spent:
             until = when + WINDOW_S
             over -= amount
             if over <= 0:
-                break
-        return max(until - now, 0.001)
+                return max(until - now, 0.001)
+        return _LANDING_S  # room comes a minute after what is under way is answered
 
 
 class AddressBudget:

@@ -84,8 +84,11 @@ class Sender:
             await within(self._waits, left, self._transport.budget.spend(1, priority))
         except TimeoutError:
             return _refused("expired", "the budget of requests left no room in time")
-        async with self._transport.lanes[priority]:
-            return await self._send(action, bound, expires_ms, closed)
+        try:
+            async with self._transport.lanes[priority]:
+                return await self._send(action, bound, expires_ms, closed)
+        finally:
+            self._transport.budget.landed(1)
 
     async def _send(
         self, action: Json, bound: BoundAccount, expires_ms: int, closed: Callable[[], str]

@@ -136,7 +136,8 @@ class Transport:
         for attempt in range(self._attempts):
             if attempt:
                 await self._pause(attempt)
-            await self.budget.spend(info_weight(kind), priority)
+            weight = info_weight(kind)
+            await self.budget.spend(weight, priority)
             try:
                 answer = await self._read(body)
             except _Failed as error:
@@ -144,6 +145,8 @@ class Transport:
                 if not error.again:
                     break
                 continue
+            finally:
+                self.budget.landed(weight)
             self.budget.add(rows_weight(kind, answer))
             return answer
         raise InfrastructureError(f"the exchange does not answer '{kind}'", why=why)
@@ -155,6 +158,8 @@ class Transport:
             await self._read({"type": "exchangeStatus"}, probe=True)
         except _Failed:
             return False
+        finally:
+            self.budget.landed(2)
         return True
 
     async def _pause(self, attempt: int) -> None:

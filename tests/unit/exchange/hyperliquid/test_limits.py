@@ -26,9 +26,13 @@ def test_no_minute_ever_holds_more_than_the_limit_and_cancels_never_wait() -> No
         async def ask(weight: int, priority: Priority) -> None:
             began = waits.monotonic()
             await budget.spend(weight, priority)
-            spent.append((waits.monotonic(), weight))
             if priority is Priority.CANCEL:
                 late.append(waits.monotonic() - began)
+            # It arrives some time after it was sent, and is answered some time after that.
+            await waits.sleep(rng.choice((0.0, 0.0, 0.5, 9.0)))
+            spent.append((waits.monotonic(), weight))
+            await waits.sleep(rng.choice((0.0, 0.5, 3.0)))
+            budget.landed(weight)
 
         tasks = []
         for second in range(240):
