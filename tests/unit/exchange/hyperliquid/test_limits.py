@@ -54,6 +54,26 @@ def test_no_minute_ever_holds_more_than_the_limit_and_cancels_never_wait() -> No
     asyncio.run(run())
 
 
+def test_a_slow_request_counts_until_a_minute_after_its_answer() -> None:
+    """The exchange counts it when it arrives: half a minute after it was sent, say."""
+
+    async def run() -> None:
+        waits = HandWaits()
+        budget = WeightBudget(waits, 1_200, 100, 200)
+        await budget.spend(1_100, Priority.ORDER)
+        following = asyncio.create_task(budget.spend(1, Priority.ORDER))
+        await waits.pass_(61.0)
+        assert not following.done(), "it is still under way"
+        budget.landed(1_100)
+        await waits.pass_(59.0)
+        assert not following.done()
+        await budget.spend(100, Priority.CANCEL)
+        await waits.pass_(1.1)
+        assert following.done()
+
+    asyncio.run(run())
+
+
 def test_after_a_429_reads_and_orders_pause_and_cancels_do_not() -> None:
     async def run() -> None:
         waits = HandWaits()
