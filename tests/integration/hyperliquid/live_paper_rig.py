@@ -86,7 +86,8 @@ class Sitting:
     def begin(self) -> None:
         """Wait until live bars are let in."""
         self._thread.start()
-        until(lambda: self.error is not None or bool(self.engines and self.engine._ready))
+        # The first start of a process compiles what warms the rules up.
+        until(lambda: self.error is not None or bool(self.engines and self.engine._ready), 90.0)
         if self.error is not None:
             raise self.error
 
