@@ -41,7 +41,7 @@ from genesis.strategy.genome import random_genome, repair
 from genesis.strategy.registry import SeedRegistry
 from genesis.strategy.strategy import Strategy
 from genesis.strategy.text import dump_strategy
-from genesis.system.decisions import history_of
+from genesis.system.decision_facts import history_of
 from genesis.system.workspace import Workspace
 from genesis.trading.events import EventType
 from genesis.trading.payloads import RiskAssessed, TradeClosed, TradeIntent

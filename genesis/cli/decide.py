@@ -15,7 +15,8 @@ from genesis.cli.options import Json, home_of
 if TYPE_CHECKING:
     from genesis.decision.decision import Decision
     from genesis.decision.rules import DecisionRules
-    from genesis.system.decisions import Facts, Outcome
+    from genesis.system.decision_facts import Facts
+    from genesis.system.decisions import Outcome
     from genesis.system.workspace import Workspace
 
 app = typer.Typer(
@@ -106,7 +107,8 @@ def _decide(
     from genesis.decision.rules import load_rules
     from genesis.domain.errors import InputError
     from genesis.system.clock import SystemClock
-    from genesis.system.decisions import APPROVAL, decide_now, preview, strategy_in
+    from genesis.system.decision_facts import APPROVAL, strategy_in
+    from genesis.system.decisions import decide_now, preview
     from genesis.system.workspace import Workspace
 
     if dry_run and record:
@@ -135,7 +137,7 @@ def _facts(
     from genesis.decision.context import read_context
     from genesis.domain.errors import InputError
     from genesis.system.clock import SystemClock
-    from genesis.system.decisions import Facts, facts_of_run
+    from genesis.system.decision_facts import Facts, facts_of_run
 
     if context is None:
         return facts_of_run(workspace, from_run or "", rules, SystemClock())

@@ -229,7 +229,7 @@ def test_a_retirement_ends_the_deployments_of_its_strategies(own: Home) -> None:
 
 
 def _register(own: Home, strategy: str) -> str:
-    from genesis.decision.manager import Wish
+    from genesis.decision.ports import Wish
     from genesis.decision.stages import Target
     from genesis.system.promotion import deployment_manager
     from genesis.system.workspace import Workspace

@@ -138,6 +138,18 @@ def test_the_market_over_its_window() -> None:
     assert facts(one, 10).market.volatility is not None
 
 
+def test_a_day_ends_with_the_last_bar_that_it_has() -> None:
+    one = book()
+    closes = {name: values.copy() for name, values in one.closes.items()}
+    closes["A"][5::6] = np.nan  # every day lacks its last bar of one symbol
+    short = BookHistory("test", one.ends_ms, closes, one.volumes, one.strategies)
+    fifth = closes["A"][4::6][-31:]
+    last = one.closes["B"][5::6][-31:]
+    returns = np.array([np.diff(v) / v[:-1] for v in (fifth, last)])
+    got = facts(short, 69).market
+    assert got.volatility == pytest.approx(returns.std(axis=1, ddof=1).mean())
+
+
 def test_one_symbol_moves_with_no_other() -> None:
     one = book()
     alone = BookHistory("test", one.ends_ms, {"A": one.closes["A"]}, {"A": one.volumes["A"]},
