@@ -100,7 +100,8 @@ def _blind(state: RiskState, market: MarketState, book: Book, now_ms: int) -> It
         yield Trip(Breaker.STALE_DATA, now_ms, now_ms + 1, lag, float(market.windows.stale), why)
     if book.unknown > MOST_UNKNOWN:
         text = f"the fate of {book.unknown} orders is unknown, the limit is {MOST_UNKNOWN}"
-        yield Trip(Breaker.UNKNOWN_ORDERS, now_ms, now_ms + 1, book.unknown, MOST_UNKNOWN, text)
+        count, limit = float(book.unknown), float(MOST_UNKNOWN)
+        yield Trip(Breaker.UNKNOWN_ORDERS, now_ms, now_ms + 1, count, limit, text)
 
 
 def _lag(state: RiskState, market: MarketState, book: Book, now_ms: int) -> tuple[float, str]:

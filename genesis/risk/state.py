@@ -124,6 +124,7 @@ class RiskState:
             False for a mark that is older than the last one, or no number. The latter is counted
             and makes the equity unknown until the next good one.
         """
+        equity = float(equity)  # an integer would be spelled otherwise after a restart
         if ts_ms < self.marked_ms:
             return False
         if not math.isfinite(equity):

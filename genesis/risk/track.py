@@ -172,7 +172,7 @@ class SymbolTrack:
                 )
                 self.volatilities = np.append(self.volatilities, newest)[-windows.history :]
         self.notionals = np.append(self.notionals, close * volume)[-windows.turnover :]
-        self.close, self.ts_ms = close, open_ms
+        self.close, self.ts_ms = float(close), open_ms
         self._measure()
         return True
 

@@ -27,6 +27,14 @@ def test_drawdown(peak: float, equity: float, expected: float) -> None:
     assert f.drawdown(peak, equity) == pytest.approx(expected)
 
 
+def test_what_is_not_known_is_over_its_limit_and_what_is_at_it_is_not() -> None:
+    assert not f.exceeds(1.0, 1.0)
+    assert f.exceeds(1.0000001, 1.0)
+    assert f.exceeds(math.nan, 1.0)
+    assert f.exceeds(1.0, math.nan)
+    assert f.is_volatile(math.nan)
+
+
 @pytest.mark.parametrize(
     ("volatility", "expected"),
     [

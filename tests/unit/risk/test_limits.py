@@ -158,3 +158,37 @@ def test_limits_travel_as_plain_values() -> None:
     with pytest.raises(ConfigError) as caught:
         HardLimits.from_plain({"max_ordr": 1.0})
     assert "max_order" in f"{caught.value.what} {caught.value.fix}"
+
+
+@pytest.mark.parametrize(
+    ("name", "bad"),
+    [
+        ("capital", "NaN"),
+        ("account_capital", "NaN"),
+        ("gross", "NaN"),
+        ("gross", "Infinity"),
+        ("buying", "NaN"),
+        ("buying", "Infinity"),
+        ("daily_pnl", "NaN"),
+        ("daily_pnl", "-Infinity"),
+    ],
+)
+def test_a_snapshot_that_is_no_number_admits_nothing(name: str, bad: str) -> None:
+    verdict = LIMITS.check(order(), view(**{name: D(bad)}))
+    assert not verdict.approved
+    assert math.isfinite(verdict.value)
+
+
+@pytest.mark.parametrize("bad", ["NaN", "Infinity"])
+@pytest.mark.parametrize("reduce_only", [True, False])
+def test_a_price_that_is_none_is_not_sent(bad: str, reduce_only: bool) -> None:
+    for changes in ({"price": D(bad)}, {"reference": D(bad)}):
+        facts = order(reduce_only=reduce_only, trigger=True, **changes)
+        assert not LIMITS.check(facts, view()).approved
+
+
+def test_without_capital_nothing_is_opened() -> None:
+    for name in ("capital", "account_capital"):
+        verdict = LIMITS.check(order(), view(**{name: D(0)}))
+        assert (verdict.approved, verdict.rule) == (False, "capital")
+        assert LIMITS.check(order(reduce_only=True), view(**{name: D(0)})).approved

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import replace
 from decimal import Decimal
@@ -19,6 +20,7 @@ from genesis.risk.levels import RiskLevel
 from genesis.risk.limits import HardLimits
 from genesis.risk.manager import GeneticRiskManager, RiskProfile, scaled
 from genesis.risk.regime import MarketState
+from genesis.risk.snapshot import account_book
 from genesis.risk.state import RiskState, Trip
 from tests.unit.risk.cases import (
     NOW,
@@ -540,3 +542,37 @@ def test_a_part_of_a_judged_order_is_not_cut_twice_but_still_refused_and_capped(
     assert not decide(state=_latched(Breaker.DAILY_DRAWDOWN), order=part).approved
     full = view_of(exposure("BTC", 245))
     assert float(decide(view=full, order=part).size) == pytest.approx(5)
+
+
+def test_trips_are_spelled_alike_before_and_after_a_restart() -> None:
+    state = _fallen(0.5)
+    market = MarketState(HOUR_MS)
+    for symbol in ("BTC", "ETH", "SOL"):
+        add_symbol(market, symbol, returns_of(seed=1))
+    market.on_sentiment(NOW - DAY_MS, 10)
+    for _ in range(5):
+        state.on_result(NOW, -1)
+    view = view_of(exposure("ETH", 500), unknown_orders=9)
+    state.latch(GeneticRiskManager().assess(state, market, view, NOW).tripped)
+    for memory, kind in ((state, RiskState), (market, MarketState)):
+        text = canonical_json(memory.plain())
+        assert canonical_json(kind.restore(json.loads(text)).plain()) == text
+
+
+def test_the_worse_of_two_statements_is_the_one_that_is_no_number() -> None:
+    listed = replace(exposure("BTC", 10), position=Decimal("NaN"))
+    for view in (
+        view_of(exposures=(listed,)),
+        view_of(exposure("BTC", 10), position=Decimal("NaN")),
+    ):
+        book = account_book(view, order_of())
+        assert not book.sound
+        assert math.isnan(book.holdings["BTC"].position)
+
+
+def test_the_worse_of_two_statements_counts() -> None:
+    for view in (
+        view_of(exposure("BTC", 240), position=Decimal(0)),
+        view_of(exposure("BTC", 0), position=Decimal(240)),
+    ):
+        assert float(decide(view=view, order=order_of(100)).size) == pytest.approx(10)

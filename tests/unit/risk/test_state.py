@@ -212,3 +212,11 @@ def test_plain_and_restore_are_bit_equal() -> None:
         assert canonical_json(RiskState.restore(value).plain()) == text
     fresh = canonical_json(RiskState().plain())
     assert canonical_json(RiskState.restore(json.loads(fresh)).plain()) == fresh
+
+
+def test_integers_are_spelled_like_floats_after_a_restart() -> None:
+    state = RiskState()
+    state.on_mark(NOW, 100)
+    state.on_mark(NOW + 1, 99)
+    text = canonical_json(state.plain())
+    assert canonical_json(RiskState.restore(json.loads(text)).plain()) == text
