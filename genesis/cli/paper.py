@@ -4,27 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from genesis.cli import render
+from genesis.cli import paper_line, render
 from genesis.cli.options import Json, home_of, not_empty
 from genesis.cli.paper_show import show_outcome, show_report
-
-if TYPE_CHECKING:
-    from genesis.paper.settings import PaperSettings
-    from genesis.strategy.strategy import Strategy
-    from genesis.system.paper import PaperMarket
-    from genesis.system.workspace import Workspace
-    from genesis.trading.deployment import DeploymentOptions
 
 app = typer.Typer(no_args_is_help=True, help="Trade strategies on paper and judge the outcome.")
 
 QUOTES = 8
 """Prices inside a bar where the loop watches stops itself: it acts on nothing else."""
-
-MODES = ("replay", "simulation", "testnet", "backtest-validation")
 
 
 @app.command("run")
@@ -34,7 +25,9 @@ def run(
         list[str] | None,
         typer.Argument(help="Ids of stored strategies (or their beginnings), or JSON files."),
     ] = None,
-    mode: Annotated[str, typer.Option("--mode", "-m", help=", ".join(MODES) + ".")] = "replay",
+    mode: Annotated[
+        str, typer.Option("--mode", "-m", help=", ".join(paper_line.MODES) + ".")
+    ] = "replay",
     dataset: Annotated[
         str | None, typer.Option("--dataset", "-d", help="venue:SYM[,SYM]:interval[:from..to]")
     ] = None,
@@ -154,8 +147,8 @@ def run(
         if resume is not None:
             going = paper_testnet.resume(workspace, resume, live, out)
         else:
-            options = _options(algorithm, slices, stops, interval)
-            chosen = _strategies(workspace, strategies, mode)
+            options = paper_line.execution_options(algorithm, slices, stops, interval)
+            chosen = paper_line.chosen_strategies(workspace, strategies, mode)
             going = paper_testnet.start(
                 workspace, chosen, live, symbols, interval, capital, options, run_id, out
             )
@@ -166,10 +159,13 @@ def run(
         with PaperProgress(out) as progress:
             done = resume_paper(workspace, resume, stopped=progress.stopped, told=progress.told)
     else:
-        chosen = _strategies(workspace, strategies, mode)
-        _check_execution(mode, algorithm, slices, capital)
-        origins = {"news": _file(news), "schedule": _file(schedule)}
-        market = _market(
+        chosen = paper_line.chosen_strategies(workspace, strategies, mode)
+        paper_line.check_execution(mode, algorithm, slices, capital)
+        origins = {
+            "news": paper_line.origin_file(news),
+            "schedule": paper_line.origin_file(schedule),
+        }
+        market = paper_line.chosen_market(
             workspace,
             mode,
             dataset,
@@ -182,7 +178,7 @@ def run(
             open_sealed,
             QUOTES if stops == "loop" else 0,
         )
-        settings = _settings(
+        settings = paper_line.run_settings(
             mode, chosen, market, capital, leverage, algorithm, slices, stops, origins, seed
         )
         workspace.open().require_space()
@@ -193,30 +189,6 @@ def run(
                 workspace, market, settings, name, stopped=progress.stopped, told=progress.told
             )
     show_outcome(done, as_json=as_json)
-
-
-def _check_execution(mode: str, algorithm: str, slices: int, capital: float) -> None:
-    """Refuse options that would do nothing, or defeat the mode.
-
-    Raises
-    ------
-    InputError
-    """
-    from genesis.domain.errors import InputError
-
-    if algorithm in ("twap", "iceberg") and slices == 1:
-        raise InputError(
-            f"--algorithm {algorithm} with {slices} part is one order", fix="add --slices 3, say"
-        )
-    if algorithm == "single" and 1 < slices <= 100:
-        raise InputError("--slices goes with --algorithm twap or iceberg", fix="add one of them")
-    if mode == "backtest-validation" and algorithm != "single":
-        raise InputError(
-            f"--mode {mode} executes each order at once, as the backtest does",
-            fix="leave --algorithm out, or use --mode replay",
-        )
-    if not 1.0 <= capital <= 1e12:
-        raise InputError(f"--capital {capital:g} is not allowed", fix="give 1 to 1e12")
 
 
 @app.command("report")
@@ -286,135 +258,3 @@ def _refuse_with_resume(ctx: typer.Context, allowed: Sequence[str]) -> None:
             why="a resumed run keeps what it was started with",
             fix="leave them out, or begin another run",
         )
-
-
-def _strategies(workspace: Workspace, names: list[str] | None, mode: str) -> list[Strategy]:
-    from genesis.cli.backtest import find_strategy
-    from genesis.domain.errors import InputError, did_you_mean
-
-    if mode not in MODES:
-        raise InputError(
-            f"unknown mode '{mode}'{did_you_mean(mode, MODES)}", fix=f"use {', '.join(MODES)}"
-        )
-    if not names:
-        raise InputError(
-            "no strategy given", fix="genesis strategies list shows them; then genesis paper run ID"
-        )
-    found = {strategy.id: strategy for strategy in (find_strategy(workspace, n) for n in names)}
-    return list(found.values())
-
-
-def _file(path: Path | None) -> str:
-    from genesis.domain.errors import InputError
-
-    if path is None:
-        return ""
-    if not path.is_file():
-        raise InputError(f"there is no file {path}", fix="check the path")
-    return str(path.absolute())
-
-
-def _market(
-    workspace: Workspace,
-    mode: str,
-    dataset: str | None,
-    funding: str,
-    chosen: list[Strategy],
-    symbols: str,
-    interval: str,
-    bars: int,
-    seed: int,
-    open_sealed: bool,
-    quotes: int,
-) -> PaperMarket:
-    from genesis.cli.backtest import _honour_seals
-    from genesis.domain.errors import InputError
-    from genesis.system.paper import dataset_market, simulated_market
-
-    if mode == "simulation":
-        if dataset is not None:
-            raise InputError(
-                "a simulation has no dataset",
-                fix="leave --dataset out, or use --mode replay",
-            )
-        names = [name.strip() for name in symbols.split(",") if name.strip()]
-        return simulated_market(
-            {
-                "symbols": names,
-                "interval": interval,
-                "bars": bars,
-                "seed": seed,
-                "quotes": quotes,
-            }
-        )
-    if dataset is None:
-        raise InputError(
-            f"--mode {mode} needs a dataset",
-            fix="give --dataset venue:SYM,SYM:interval; genesis data list shows what there is",
-        )
-
-    def honour(panel: Any, spec: Any) -> Any:
-        for strategy in chosen:
-            panel, _, notice = _honour_seals(
-                workspace, panel, spec, strategy.id, open_sealed=open_sealed
-            )
-            if notice:
-                render.console(stderr=True).print(f"note: {notice}", markup=False)
-        return panel
-
-    market = dataset_market(workspace, dataset, funding, honour, quotes)
-    if market.panel is not None:
-        from genesis.evolution.trial_count import register_backtest
-
-        for strategy in chosen:
-            register_backtest(workspace.home, strategy.id, market.panel)
-    return market
-
-
-def _settings(
-    mode: str,
-    chosen: list[Strategy],
-    market: PaperMarket,
-    capital: float,
-    leverage: float,
-    algorithm: str,
-    slices: int,
-    stops: str,
-    origins: dict[str, str],
-    seed: int,
-) -> PaperSettings:
-    from genesis.backtest.setup import EvaluationSetup
-    from genesis.costs.execution import ExecutionModel
-    from genesis.paper.settings import PaperMode, PaperSettings
-    from genesis.strategy.text import dump_strategy
-
-    setup = EvaluationSetup(capital=capital, leverage=leverage)
-    setup.require_margin(market.instruments)
-    execution: dict[str, Any] = {}
-    if mode != "backtest-validation":
-        share = capital / len(market.instruments)
-        execution = ExecutionModel(seed=seed, capital=share).plain()
-    options = _options(algorithm, slices, stops, market.feed.interval_ms)
-    return PaperSettings(
-        mode=PaperMode(mode),
-        strategies=tuple(dump_strategy(strategy) for strategy in chosen),
-        market=dict(market.facts),
-        costs=dict(setup.costs.plain()),
-        execution=execution,
-        capital=capital,
-        leverage=leverage,
-        options=options,
-        news=origins["news"],
-        schedule=origins["schedule"],
-    )
-
-
-def _options(algorithm: str, slices: int, stops: str, interval: int | str) -> DeploymentOptions:
-    from genesis.domain.timeline import interval_ms
-    from genesis.trading.deployment import read_options
-
-    length = interval if isinstance(interval, int) else interval_ms(interval)
-    spacing = length if algorithm == "twap" else 0
-    return read_options(
-        {"algorithm": algorithm, "slices": slices, "spacing_ms": spacing, "stops": stops}
-    )

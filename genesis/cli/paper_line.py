@@ -1,0 +1,212 @@
+"""What a line of `genesis paper run` means: strategies, market, execution and settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from genesis.cli import render
+
+if TYPE_CHECKING:
+    from genesis.paper.settings import PaperSettings
+    from genesis.strategy.strategy import Strategy
+    from genesis.system.paper import PaperMarket
+    from genesis.system.workspace import Workspace
+    from genesis.trading.deployment import DeploymentOptions
+
+MODES = ("replay", "simulation", "testnet", "backtest-validation")
+
+
+def check_execution(mode: str, algorithm: str, slices: int, capital: float) -> None:
+    """Refuse options that would do nothing, or defeat the mode.
+
+    Raises
+    ------
+    InputError
+    """
+    from genesis.domain.errors import InputError
+
+    if algorithm in ("twap", "iceberg") and slices == 1:
+        raise InputError(
+            f"--algorithm {algorithm} with {slices} part is one order", fix="add --slices 3, say"
+        )
+    if algorithm == "single" and 1 < slices <= 100:
+        raise InputError("--slices goes with --algorithm twap or iceberg", fix="add one of them")
+    if mode == "backtest-validation" and algorithm != "single":
+        raise InputError(
+            f"--mode {mode} executes each order at once, as the backtest does",
+            fix="leave --algorithm out, or use --mode replay",
+        )
+    if not 1.0 <= capital <= 1e12:
+        raise InputError(f"--capital {capital:g} is not allowed", fix="give 1 to 1e12")
+
+
+def chosen_strategies(workspace: Workspace, names: list[str] | None, mode: str) -> list[Strategy]:
+    """Strategies that are named, each once.
+
+    Raises
+    ------
+    InputError
+        If there is no such mode, or no such strategy.
+    """
+    from genesis.cli.backtest import find_strategy
+    from genesis.domain.errors import InputError, did_you_mean
+
+    if mode not in MODES:
+        raise InputError(
+            f"unknown mode '{mode}'{did_you_mean(mode, MODES)}", fix=f"use {', '.join(MODES)}"
+        )
+    if not names:
+        raise InputError(
+            "no strategy given", fix="genesis strategies list shows them; then genesis paper run ID"
+        )
+    found = {strategy.id: strategy for strategy in (find_strategy(workspace, n) for n in names)}
+    return list(found.values())
+
+
+def origin_file(path: Path | None) -> str:
+    """Absolute path of a file of news or schedules; empty for none.
+
+    Raises
+    ------
+    InputError
+        If it is not there.
+    """
+    from genesis.domain.errors import InputError
+
+    if path is None:
+        return ""
+    if not path.is_file():
+        raise InputError(f"there is no file {path}", fix="check the path")
+    return str(path.absolute())
+
+
+def chosen_market(
+    workspace: Workspace,
+    mode: str,
+    dataset: str | None,
+    funding: str,
+    chosen: list[Strategy],
+    symbols: str,
+    interval: str,
+    bars: int,
+    seed: int,
+    open_sealed: bool,
+    quotes: int,
+) -> PaperMarket:
+    """Market of a replay or simulation; sealed bars are left out unless ``open_sealed``.
+
+    Raises
+    ------
+    InputError
+        If there is no dataset, or one too many.
+    RefusedError
+        If every bar is sealed.
+    """
+    from genesis.cli.backtest import _honour_seals
+    from genesis.domain.errors import InputError
+    from genesis.system.paper import dataset_market, simulated_market
+
+    if mode == "simulation":
+        if dataset is not None:
+            raise InputError(
+                "a simulation has no dataset",
+                fix="leave --dataset out, or use --mode replay",
+            )
+        names = [name.strip() for name in symbols.split(",") if name.strip()]
+        return simulated_market(
+            {
+                "symbols": names,
+                "interval": interval,
+                "bars": bars,
+                "seed": seed,
+                "quotes": quotes,
+            }
+        )
+    if dataset is None:
+        raise InputError(
+            f"--mode {mode} needs a dataset",
+            fix="give --dataset venue:SYM,SYM:interval; genesis data list shows what there is",
+        )
+
+    def honour(panel: Any, spec: Any) -> Any:
+        for strategy in chosen:
+            panel, _, notice = _honour_seals(
+                workspace, panel, spec, strategy.id, open_sealed=open_sealed
+            )
+            if notice:
+                render.console(stderr=True).print(f"note: {notice}", markup=False)
+        return panel
+
+    market = dataset_market(workspace, dataset, funding, honour, quotes)
+    if market.panel is not None:
+        from genesis.evolution.trial_count import register_backtest
+
+        for strategy in chosen:
+            register_backtest(workspace.home, strategy.id, market.panel)
+    return market
+
+
+def run_settings(
+    mode: str,
+    chosen: list[Strategy],
+    market: PaperMarket,
+    capital: float,
+    leverage: float,
+    algorithm: str,
+    slices: int,
+    stops: str,
+    origins: dict[str, str],
+    seed: int,
+) -> PaperSettings:
+    """Settings of a replay or simulation.
+
+    Raises
+    ------
+    ConfigError
+        If an option is out of range.
+    """
+    from genesis.backtest.setup import EvaluationSetup
+    from genesis.costs.execution import ExecutionModel
+    from genesis.paper.settings import PaperMode, PaperSettings
+    from genesis.strategy.text import dump_strategy
+
+    setup = EvaluationSetup(capital=capital, leverage=leverage)
+    setup.require_margin(market.instruments)
+    execution: dict[str, Any] = {}
+    if mode != "backtest-validation":
+        share = capital / len(market.instruments)
+        execution = ExecutionModel(seed=seed, capital=share).plain()
+    options = execution_options(algorithm, slices, stops, market.feed.interval_ms)
+    return PaperSettings(
+        mode=PaperMode(mode),
+        strategies=tuple(dump_strategy(strategy) for strategy in chosen),
+        market=dict(market.facts),
+        costs=dict(setup.costs.plain()),
+        execution=execution,
+        capital=capital,
+        leverage=leverage,
+        options=options,
+        news=origins["news"],
+        schedule=origins["schedule"],
+    )
+
+
+def execution_options(
+    algorithm: str, slices: int, stops: str, interval: int | str
+) -> DeploymentOptions:
+    """How entries and exits are executed; slices of a TWAP are a bar apart.
+
+    Raises
+    ------
+    ConfigError
+        If an option is none.
+    """
+    from genesis.domain.timeline import interval_ms
+    from genesis.trading.deployment import read_options
+
+    length = interval if isinstance(interval, int) else interval_ms(interval)
+    spacing = length if algorithm == "twap" else 0
+    return read_options(
+        {"algorithm": algorithm, "slices": slices, "spacing_ms": spacing, "stops": stops}
+    )
