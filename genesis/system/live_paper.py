@@ -95,7 +95,9 @@ def paced_way(way: LiveWay, url: str) -> LiveWay:
 
     paced = PacedTime(url)
     never = 1e12
-    calm = StreamSettings(silence_s=never, quiet_s=never, ping_s=never, pong_s=never, ack_s=never)
+    calm = StreamSettings(
+        silence_s=3 * never, quiet_s=never, ping_s=never, pong_s=never, ack_s=never
+    )
     gateway = {**(way.gateway or {}), "stream": calm}
     return replace(way, clock=paced, paced=paced, gateway=gateway)
 

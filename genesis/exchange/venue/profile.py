@@ -50,6 +50,8 @@ class VenueProfile(msgspec.Struct, frozen=True, kw_only=True):
         Whether makers and takers trade on the venue.
     maker_levels : int
         Price levels a maker keeps on each side.
+    coins : tuple of str
+        Markets that move by themselves; all where it is empty.
     """
 
     duplicate_cloid: str = "accept"
@@ -75,6 +77,7 @@ class VenueProfile(msgspec.Struct, frozen=True, kw_only=True):
     step_ms: int = 1000
     agents: bool = True
     maker_levels: int = 10
+    coins: tuple[str, ...] = ()
 
 
 # Nothing happens on its own: prices move only when told, nobody else trades.

@@ -48,8 +48,9 @@ class Steps:
         """Move all markets: traders first, since the mark price follows their book."""
         state = self._state
         state.begin()
+        moving = state.profile.coins
         for market in state.markets.values():
-            if market.delisted:
+            if market.delisted or (moving and market.spec.coin not in moving):
                 continue
             reference = self.reference(market)
             if self._traders is not None:
