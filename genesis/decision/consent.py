@@ -71,7 +71,7 @@ def consented(
     """Id of the approval; adds the rows that grant and use it."""
     assert one.standing is not None
     if consent.file is not None:
-        _require_granted(log, state, one, stage, consent.file, token)
+        _require_granted(state, one, stage, consent.file, token)
         name = consent.file.approval
     elif consent.typed:
         require_typed(consent.typed, one.wish.account, one.grounds.cap)
@@ -90,7 +90,6 @@ def consented(
 
 
 def _require_granted(
-    log: OperationsLog,
     state: OperationsState,
     one: Prepared,
     stage: str,
@@ -124,7 +123,7 @@ def _require_granted(
     }
     require_bound(file, wanted)
     require_in_time(file, token.now_ms(), token.uptime)
-    require_in_time(file, log.now_ms(), token.uptime)  # the log's time never goes back
+    # The log itself refuses what is over by its own time, which never goes back.
 
 
 def _typed(

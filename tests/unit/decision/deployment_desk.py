@@ -213,6 +213,10 @@ def red(*reasons: str) -> Health:
     return Health(Alarm.RED, reasons or ("drawdown 0.3 is beyond 0.13, the 99 % bound",), {})
 
 
+def green() -> Health:
+    return Health(Alarm.GREEN, (), {})
+
+
 def amber() -> Health:
     return Health(Alarm.AMBER, ("the CUSUM is 20.0, amber from 15.0 on",), {})
 

@@ -38,7 +38,15 @@ from genesis.trading.payloads import (
     encode,
 )
 from tests.conftest import REPOSITORY
-from tests.unit.decision.deployment_desk import ACCOUNT, OTHER, STRATEGY, Desk, copied
+from tests.unit.decision.deployment_desk import (
+    ACCOUNT,
+    OTHER,
+    STRATEGY,
+    Desk,
+    amber,
+    copied,
+    green,
+)
 
 
 @pytest.fixture
@@ -311,6 +319,18 @@ def test_a_row_without_its_approval_is_refused(paper: Desk) -> None:
     paper.manager.demote(paper.wish(), None, "ann", "down")
     assert "approval" in smuggle(paper, good)  # the used one again
     assert "approval" in smuggle(paper, copied(good, approval=""))
+
+
+def test_an_approval_restores_half_a_size_once(paper: Desk) -> None:
+    paper.up_to("canary")
+    paper.evidence.verdict = amber()
+    paper.manager.review(paper.wish())
+    paper.evidence.verdict = green()
+    paper.manager.promote(paper.wish(), "canary", "ann", paper.typed, "calm")
+    good = paper.changes()[-1]
+    paper.evidence.verdict = amber()
+    paper.manager.review(paper.wish())
+    assert "served another step already" in smuggle(paper, good)
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from tests.unit.decision.deployment_desk import (
     Desk,
     amber,
     copied,
+    green,
     red,
 )
 
@@ -268,11 +269,24 @@ def test_half_a_size_comes_back_with_green_and_an_approval_alone(desk: Desk) -> 
     desk.evidence.verdict = amber()
     halved, _ = desk.manager.review(desk.wish())
     assert "stays at half" in refused(desk, "live_25")
-    desk.evidence.verdict = type(amber())(type(amber().alarm).GREEN, (), {})
+    desk.evidence.verdict = green()
     assert "needs an approval" in refused(desk, "live_25", consent=Consent())
     done = desk.manager.promote(desk.wish(), "live_25", "ann", desk.typed, "calm again")
     assert (done.scale, done.capital) == (Decimal(1), Decimal(500))
     assert done.since_ms == halved.since_ms  # it did not begin the stage anew
+
+
+def test_nobody_is_asked_for_consent_to_what_the_gates_refuse(desk: Desk) -> None:
+    desk.up_to("paper")
+    desk.evidence.measures["G4"]["paper_trades"] = 3.0
+    asked: list[str] = []
+
+    def ask(words: str) -> Consent:
+        asked.append(words)
+        return Consent(typed=words)
+
+    assert "does not pass G4" in refused(desk, "canary", consent=ask)
+    assert asked == []
 
 
 def test_half_stays_half_on_the_way_up(desk: Desk) -> None:
