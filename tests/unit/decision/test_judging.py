@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -71,6 +73,18 @@ def test_a_retirement_is_overturned_by_the_days_after_it_alone(
     about: str, day: int, verdict: tuple[float, bool]
 ) -> None:
     assert verdicts(about, day) == [verdict]
+
+
+def test_a_fall_of_the_days_before_is_none_of_the_days_after() -> None:
+    whole = book()
+    equity = np.where(np.arange(4 * DAYS) < 40, 0.0, -0.3)
+    strategies = {"falls": replace(whole.strategies["gains"], equity=equity)}
+    history = BookHistory("made", whole.ends_ms, whole.closes, whole.volumes, strategies)
+    past = list(decide_daily(history, RULES, kinds=[EMERGENCY]))
+    assert past[25].decision.action == "shutdown"  # still 0.3 below the highest
+    found = {one.day - FIRST: one for one in judge(past, history, RULES)}
+    assert found[25].overturned
+    assert found[5].about == ""
 
 
 def test_decisions_whose_days_are_not_over_are_not_judged() -> None:
