@@ -13,7 +13,7 @@ from genesis.domain.canonical import canonical_json
 from genesis.domain.timeline import DAY_MS, HOUR_MS, MINUTE_MS
 from genesis.market.sentiment import STALE_MS
 from genesis.risk.regime import MarketRegime, MarketState
-from genesis.risk.track import Windows
+from genesis.risk.track import SymbolTrack, Windows
 from tests.unit.risk.cases import BARS, NOW, add_symbol, market_of, returns_of
 
 
@@ -195,6 +195,9 @@ def test_a_restored_state_goes_on_bit_for_bit() -> None:
         assert canonical_json(again.plain()) == text
         assert again.symbol("ETH", NOW) == market.symbol("ETH", NOW)
         assert again.mean_correlation() == market.mean_correlation()
+        for name in SymbolTrack.__slots__:  # nothing is left out of the snapshot
+            one, other = (getattr(m._tracks["ETH"], name) for m in (again, market))
+            np.testing.assert_array_equal(one, other, err_msg=name)
         again.on_bar("BTC", NOW, 101.5, 7.0)
         other = MarketState.restore(json.loads(text))
         other.on_bar("BTC", NOW, 101.5, 7.0)

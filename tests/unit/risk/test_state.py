@@ -210,6 +210,10 @@ def test_plain_and_restore_are_bit_equal() -> None:
     text = canonical_json(state.plain())
     for value in (json.loads(text), json.loads(json.dumps(state.plain()))):
         assert canonical_json(RiskState.restore(value).plain()) == text
+    again = RiskState.restore(json.loads(text))
+    for name in RiskState.__slots__:  # nothing is left out of the snapshot
+        assert getattr(again, name) == getattr(state, name), name
+    assert state.since_loss_ms(NOW + 1000) < 1000
     fresh = canonical_json(RiskState().plain())
     assert canonical_json(RiskState.restore(json.loads(fresh)).plain()) == fresh
 
