@@ -8,7 +8,7 @@ may stand in for each other.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from genesis.evolution.risk.measures import Outcome
@@ -108,7 +108,7 @@ def _row(
     weights: Weights,
 ) -> GeneRow:
     whole, missed = pair
-    free = Weights(weights.growth, weights.cdar, weights.cvar, 0.0)
+    free = replace(weights, penalty=0.0)
     gains, losses = relative_gains(whole, bases[0]), relative_gains(missed, bases[0])
     gene = next(g for g in GENES if g.name == name)
     return GeneRow(
@@ -128,7 +128,7 @@ def _row(
 
 def _frozen(row: GeneRow) -> GeneRow:
     verdict = "inert" if row.verdict == "inert" else "frozen"
-    return GeneRow(**{**row.to_plain(), "kept": row.default, "verdict": verdict})
+    return replace(row, kept=row.default, verdict=verdict)
 
 
 def _untouched(name: str, bred: RiskGenome) -> GeneRow:

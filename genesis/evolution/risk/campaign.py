@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -178,7 +178,7 @@ class Campaign:
         gene = next(g for g in GENES if g.name == "target_volatility")
         plain = [volatility_target(gene.from_unit(k / (TARGETS - 1))) for k in range(TARGETS)]
         default, *found = self._outcomes("train", ALL, [RiskGenome(), *plain])
-        free = Weights(self._weights.growth, self._weights.cdar, self._weights.cvar, 0.0)
+        free = replace(self._weights, penalty=0.0)
         scores = [
             scalar(outcome, [default], genome, free)
             for outcome, genome in zip(found, plain, strict=True)

@@ -253,9 +253,12 @@ def _clusters(pairs: Floats, out: Bools) -> None:
 
 @kernel
 def _labels(strength: Floats, sentiment: Floats, trend: Signs, extreme: Bools) -> None:
-    """Trends and extremes by the formulas of the manager."""
+    """Trends and extremes by the formulas of the manager; the last value of the index counts."""
     assets, bars = strength.shape
+    last = math.nan
     for t in range(bars):
-        extreme[t] = sentiment_extreme(sentiment[t])
+        if not math.isnan(sentiment[t]):
+            last = sentiment[t]
+        extreme[t] = sentiment_extreme(last)
         for i in range(assets):
             trend[i, t] = trend_of(strength[i, t])

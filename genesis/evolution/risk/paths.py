@@ -58,7 +58,7 @@ class PathKey:
     @property
     def cell(self) -> int:
         """Regime: each place of the pattern goes through all of them in turn."""
-        return (self.index + self.index // len(PATTERN)) % CELLS
+        return (self.index % len(PATTERN) + self.index // len(PATTERN)) % CELLS
 
     def generator(self, seed: int) -> np.random.Generator:
         """Stream of the path's own."""

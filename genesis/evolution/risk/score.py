@@ -12,21 +12,28 @@ from genesis.risk.genome import GENES, RiskGenes, RiskGenome
 
 PENALTY = 0.02
 """Price of a gene's way through its whole range: a gene moves only if it pays."""
-LOSS_WEIGHT = 4.0
-"""How much more lost growth weighs than won growth and than drawdown.
-
-Cutting all sizes by a share x loses x of growth, of CDaR and of CVaR alike: with a weight of 4 that
-costs 3 x, and doing less is no way to win.
-"""
 _LEAST_SCALE = 0.25
 _TINY = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """Weights of growth, CDaR and CVaR in the scalar, and the price of change."""
+    """Weights of the gains in the scalar, and the price of change.
 
-    growth: float = 1.0
+    Cutting all sizes by a share x loses x of growth, CDaR and CVaR alike, and raising them wins
+    as much: lost growth weighs so much, and won growth so little, that neither is a way to win.
+
+    Attributes
+    ----------
+    growth, growth_loss : float
+        Of growth that is won, and that is lost.
+    cdar, cvar : float
+    penalty : float
+        Of the distance from the defaults.
+    """
+
+    growth: float = 0.5
+    growth_loss: float = 4.0
     cdar: float = 0.5
     cvar: float = 0.5
     penalty: float = PENALTY
@@ -59,8 +66,8 @@ def scalar(
     gains = []
     for base in bases:
         growth, cdar, cvar = relative_gains(outcome, base)
-        growth = min(growth, 1.0) if growth >= 0.0 else LOSS_WEIGHT * growth
-        gains.append(weights.growth * growth + weights.cdar * cdar + weights.cvar * cvar)
+        weight = weights.growth if growth >= 0.0 else weights.growth_loss
+        gains.append(weight * growth + weights.cdar * cdar + weights.cvar * cvar)
     return min(gains) - weights.penalty * distance(genome)
 
 
