@@ -34,6 +34,8 @@ class Agreement:
 
     Attributes
     ----------
+    span_ms : tuple of int
+        First open and last close that were compared.
     days : float
         Days that were compared.
     trades : int
@@ -52,6 +54,7 @@ class Agreement:
         Number of these orders.
     """
 
+    span_ms: tuple[int, int]
     days: float
     trades: int
     bars: int
@@ -146,6 +149,7 @@ def agreement(
     slippage, model, takers = _slippage(pairs, start, costs)
     begins = int(panel.ts_ms[start])
     return Agreement(
+        span_ms=(begins, int(ends[-1])),
         days=(panel.bars - start) * panel.interval_ms / DAY_MS,
         trades=sum(trade.entry_ms >= begins for trade in run.trades),
         bars=bars,
@@ -162,17 +166,24 @@ def agreement(
 
 
 def pooled(parts: Sequence[Agreement]) -> Agreement | None:
-    """Several runs as one, in order of time; None for none of them."""
+    """Several runs as one, in order of time; None for none of them.
+
+    A day on which one run ended and the next began is one day.
+    """
     if not parts:
         return None
-    ordered = sorted(parts, key=lambda part: int(part.day_ms[0]) if part.day_ms.size else 0)
     values: dict[str, Any] = {
-        one.name: sum(getattr(part, one.name) for part in ordered)
+        one.name: sum(getattr(part, one.name) for part in parts)
         for one in fields(Agreement)
-        if one.name not in _ARRAYS
+        if one.name not in (*_ARRAYS, "span_ms")
     }
-    for name in _ARRAYS:
-        values[name] = np.concatenate([getattr(part, name) for part in ordered])
+    values["span_ms"] = (min(p.span_ms[0] for p in parts), max(p.span_ms[1] for p in parts))
+    stamps = np.concatenate([part.day_ms for part in parts])
+    values["day_ms"], places = np.unique(stamps, return_inverse=True)
+    for name in ("returns", "shadow"):
+        total = np.zeros(values["day_ms"].size)
+        np.add.at(total, places, np.concatenate([getattr(part, name) for part in parts]))
+        values[name] = total
     return Agreement(**values)
 
 

@@ -75,8 +75,8 @@ class WorkspaceEvidence(DossierEvidence):
                 least = max(
                     (g.threshold for g in block.gates if g.measure == "step_days"), default=0.0
                 )
-                step = sum(part.agreement.days for part in self._cut(runs, deployment.since_ms))
-                measures = step_measures(found.returns, int(step), least, baseline, settings)
+                step = int((found.day_ms >= deployment.since_ms).sum())
+                measures = step_measures(found.returns, step, least, baseline, settings)
         results = tuple(one.to_plain() for one in block.judge(measures, gate))
         return Measured(results, tuple(run.ref for run in runs))
 
@@ -95,7 +95,7 @@ class WorkspaceEvidence(DossierEvidence):
         return health(returns, _baseline_of(deployment), fidelity, settings)
 
     def _paper_runs(self, deployment: Deployment) -> Iterator[_Run]:
-        """Paper runs that count, the newest first; no day counts twice."""
+        """Paper runs that count, the newest first; no bar counts twice."""
         from genesis.domain.instrument import base_asset
 
         wanted = {base_asset(symbol) for symbol in deployment.symbols}
@@ -130,7 +130,7 @@ class WorkspaceEvidence(DossierEvidence):
 
         baseline = _baseline_of(deployment)
         costs = CostModel.from_plain(dict(baseline.costs))
-        taken: set[int] = set()
+        taken: list[tuple[int, int]] = []
         for folder in reversed(list_runs(self._home)):
             started, added = started_of(folder)
             own = [one for one in added if one.strategy_id == deployment.strategy]
@@ -142,23 +142,11 @@ class WorkspaceEvidence(DossierEvidence):
             found = agreement(logged, costs, baseline.leverage, since_ms)
             if found is None or not found.day_ms.size:
                 continue
-            days = set(found.day_ms.tolist())
-            if taken & days:
-                continue  # a day that a newer run traded already
-            taken |= days
+            start, end = found.span_ms
+            if any(start < after and before < end for before, after in taken):
+                continue  # a newer run traded these bars already
+            taken.append(found.span_ms)
             yield _Run(logged, found)
-
-    def _cut(self, runs: Sequence[_Run], since_ms: int) -> list[_Run]:
-        """The runs as far as they lie in the present stage."""
-        from dataclasses import replace
-
-        cut = []
-        for run in runs:
-            days = run.agreement.day_ms
-            inside = float((days >= since_ms).sum())
-            if inside:
-                cut.append(_Run(run.logged, replace(run.agreement, days=inside)))
-        return cut
 
     # ---- the book ----------------------------------------------------------------------------
 

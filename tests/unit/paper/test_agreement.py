@@ -17,7 +17,7 @@ from genesis.costs.model import CostModel
 from genesis.domain.errors import RefusedError
 from genesis.domain.timeline import HOUR_MS
 from genesis.market.panel import Panel
-from genesis.paper.agreement import Agreement, agreement, pooled
+from genesis.paper.agreement import agreement, pooled
 from genesis.paper.logged import LoggedRun, panel_of, read_logged, traded_symbols
 from genesis.strategy.strategy import Strategy
 from tests.unit.paper.engine_runs import settings_of, take, wild_market, wild_strategies
@@ -123,15 +123,28 @@ def test_only_what_comes_after_counts(faithful: tuple[LoggedRun, Panel, Strategy
     assert agreement(run, COSTS, 3.0, int(panel.ts_ms[-1]) + 10 * HOUR_MS) is None
 
 
-def test_runs_are_pooled_in_order_of_time(faithful: tuple[LoggedRun, Panel, Strategy]) -> None:
+def test_runs_are_pooled_by_day(faithful: tuple[LoggedRun, Panel, Strategy]) -> None:
+    """Of two runs that met on a day, that day is one; the sums are those of both."""
     run, panel, _ = faithful
-    parts = [agreement(run, COSTS, 3.0, int(panel.ts_ms[24 * n])) for n in (40, 1)]
-    good: list[Agreement] = [part for part in parts if part is not None]
-    found = pooled(good)
+    whole = agreement(run, COSTS, 3.0)
+    late = agreement(run, COSTS, 3.0, int(panel.ts_ms[24 * 30 + 7]))
+    assert whole is not None
+    assert late is not None
+    cut = int(np.searchsorted(whole.day_ms, late.day_ms[0]))
+    early = replace(
+        whole,
+        span_ms=(whole.span_ms[0], late.span_ms[0]),
+        day_ms=whole.day_ms[: cut + 1],
+        returns=np.append(whole.returns[:cut], whole.returns[cut] - late.returns[0]),
+        shadow=np.append(whole.shadow[:cut], whole.shadow[cut] - late.shadow[0]),
+    )
+    found = pooled([late, early])
     assert found is not None
-    assert found.days == pytest.approx(sum(part.days for part in good))
-    assert found.day_ms[0] < found.day_ms[-1]
-    assert found.day_ms.size == found.returns.size == sum(p.day_ms.size for p in good)
+    np.testing.assert_array_equal(found.day_ms, whole.day_ms)
+    np.testing.assert_allclose(found.returns, whole.returns, atol=1e-12)
+    np.testing.assert_allclose(found.shadow, whole.shadow, atol=1e-12)
+    assert found.span_ms == whole.span_ms
+    assert found.trades == late.trades + early.trades
     assert pooled([]) is None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from genesis.decision.stages import Target
 from genesis.domain.canonical import content_hash
 from genesis.domain.errors import RefusedError
 from genesis.evidence import gates as gates_module
+from genesis.paper import agreement as agreements
 from genesis.system import promotion_runs
 from genesis.system.promotion import live_deployments
 from genesis.system.promotion_runs import WorkspaceEvidence
@@ -259,6 +261,24 @@ def test_the_canary_is_judged_by_its_own_orders(
     assert values["canary_days"] > 60
     assert values["canary_upper_bound"] > 0.0
     assert [run.run for run in found.runs] == ["own"]
+
+
+def test_runs_that_follow_each_other_on_a_day_both_count(
+    canary: PromotionHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run ends at a change of stage and another begins: no day of either is lost."""
+    live(canary, monkeypatch, "own")
+    deployment = canary.manager().find(wish(canary))
+    evidence = WorkspaceEvidence(canary.workspace)
+    own = next(iter(evidence._live_runs(deployment)))
+    start, end = own.agreement.span_ms
+    middle = start + (end - start) // 2
+    live(canary, monkeypatch, "next")
+    for overlap, count in ((0, 2), (1, 1)):
+        spans = [(middle, end), (start, middle + overlap)]
+        parts = [replace(own.agreement, span_ms=span) for span in spans]
+        monkeypatch.setattr(agreements, "agreement", lambda *_, parts=parts: parts.pop(0))
+        assert len(list(evidence._live_runs(deployment))) == count
 
 
 def test_what_was_traded_before_the_canary_is_no_evidence_for_it(
