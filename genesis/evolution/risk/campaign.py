@@ -255,18 +255,29 @@ class Campaign:
         pool = {g.content_hash: g for g in [RiskGenome(), *candidates, *extra]}
         genomes = list(pool.values())
         found = self._outcomes("train", ALL, genomes)
-        ranked = self._ranked("train", genomes, found)
+        scores = self._scored("train", genomes, found)
+        ranked = sorted(genomes, key=lambda g: (-scores[g.content_hash], g.content_hash))
         archive = tuple(
             sorted((g.content_hash, o.objectives) for g, o in zip(genomes, found, strict=True))
         )
         return ranked[: self._config.search.finalists], archive
 
     def _validated(self, finalists: Sequence[RiskGenome]) -> RiskGenome:
-        """Best finalist on validation paths; the defaults are one of them."""
+        """Best finalist by the lesser of its scalars on training and on validation paths.
+
+        The strategies of both roles are others, so that what pays for one set alone falls behind.
+        The defaults are a finalist.
+        """
         self._tell("finalists", 1, 2, None)
         genomes = list({g.content_hash: g for g in [*finalists, RiskGenome()]}.values())
-        found = self._outcomes("validation", ALL, genomes)
-        return self._ranked("validation", genomes, found)[0]
+        both = [
+            self._scored(role, genomes, self._outcomes(role, ALL, genomes))
+            for role in ("train", "validation")
+        ]
+        return min(
+            genomes,
+            key=lambda g: (-min(one[g.content_hash] for one in both), g.content_hash),
+        )
 
     def _sealed(self, genome: RiskGenome) -> tuple[tuple[Comparison, ...], dict[str, Any]]:
         """The test, and what the three managers did by regime and by kind of path."""
@@ -296,16 +307,15 @@ class Campaign:
     def _outcomes(self, role: str, batch: int, genomes: Sequence[RiskGenome]) -> list[Outcome]:
         return self._assess.outcomes(role, batch, genomes)
 
-    def _ranked(
+    def _scored(
         self, role: str, genomes: Sequence[RiskGenome], found: Sequence[Outcome]
-    ) -> list[RiskGenome]:
-        """Genomes by their scalar on all paths of a role, best first."""
+    ) -> dict[str, float]:
+        """Scalars of genomes on all paths of a role, by hash."""
         bases = self._outcomes(role, ALL, self._bases)
-        scores = {
+        return {
             genome.content_hash: scalar(outcome, bases, genome, self._weights)
             for genome, outcome in zip(genomes, found, strict=True)
         }
-        return sorted(genomes, key=lambda g: (-scores[g.content_hash], g.content_hash))
 
     def _remember(self, genomes: Sequence[RiskGenome], values: Sequence[float]) -> None:
         for genome, value in zip(genomes, values, strict=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import platform
 from collections.abc import Callable, Iterator
@@ -228,7 +229,9 @@ def _result(
         "levels": winner.levels.to_plain(),
         "tables": winner.tables,
     }
-    return RiskResult(name, winner.genome, verdict_of(winner.comparisons), tuple(reasons), facts)
+    # As it will be read back: tuples are lists in JSON.
+    plain = json.loads(json.dumps(facts, allow_nan=False))
+    return RiskResult(name, winner.genome, verdict_of(winner.comparisons), tuple(reasons), plain)
 
 
 def verdict_of(comparisons: tuple[Comparison, ...]) -> str:
