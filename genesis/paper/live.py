@@ -57,6 +57,8 @@ LOOK_S = 1.0
 """Time between two looks into the inbox."""
 ANSWER_S = 5.0
 """How long answers are waited for before an account is read."""
+PATIENCE_S = 1.0
+"""How long a scripted exchange is given to come to rest before time goes on a little."""
 CATCH_UP = "catch-up"
 _CHUNK = 256
 
@@ -236,7 +238,7 @@ class LivePaperEngine:
         length = interval_ms(self._facts.interval)
 
         def settle() -> bool:
-            return self._gateway.settle(ANSWER_S, reads=True)
+            return self._gateway.settle(PATIENCE_S, reads=True)
 
         return Pacer(paced, length, settle, lambda: not self._bus.idle)
 

@@ -98,7 +98,7 @@ def paced_way(way: LiveWay, url: str) -> LiveWay:
     calm = StreamSettings(
         silence_s=3 * never, quiet_s=never, ping_s=never, pong_s=never, ack_s=never
     )
-    gateway = {**(way.gateway or {}), "stream": calm}
+    gateway = {**(way.gateway or {}), "stream": calm, "weight_limit": 10**7}
     return replace(way, clock=paced, paced=paced, gateway=gateway)
 
 

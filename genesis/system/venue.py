@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 import yaml
@@ -24,6 +24,7 @@ from genesis.system.workspace import Workspace
 if TYPE_CHECKING:
     from genesis.exchange.venue.core import VenueCore
     from genesis.exchange.venue.limits import LimitProfile
+    from genesis.exchange.venue.meta import VenueMeta
     from genesis.exchange.venue.profile import VenueProfile
     from genesis.exchange.venue.recorded import BarPath
     from genesis.exchange.venue.venue import Venue
@@ -162,7 +163,7 @@ def _core(
     path, origin = None, "synthetic"
     if settings.dataset is not None:
         start_ms = _replay_start(settings.state, now_ms)
-        path = recorded_path(workspace, settings.dataset, meta, start_ms)
+        meta, path = recorded_path(workspace, settings.dataset, meta, start_ms)
         origin = f"{settings.dataset} from {start_ms}"
     if settings.state is None:
         return VenueCore(meta, seed=settings.seed, profile=profile, now_ms=now_ms, path=path)
@@ -193,16 +194,20 @@ def _replay_start(state: Path | None, now_ms: int) -> int:
         ) from None
 
 
-def recorded_path(workspace: Workspace, dataset: str, meta: Any, now_ms: int) -> BarPath:
+def recorded_path(
+    workspace: Workspace, dataset: str, meta: VenueMeta, now_ms: int
+) -> tuple[VenueMeta, BarPath]:
     """Prices of a stored dataset, played from now on; other coins stay synthetic.
 
     The first bar is the one that is open now, so that the venue's candles are the recorded ones.
+    Symbols that are no coin of the venue are listed behind its own.
 
     Raises
     ------
     InputError
-        If the dataset is not there, or none of its symbols is a coin of the venue.
+        If the dataset is not there.
     """
+    from genesis.domain.instrument import base_asset
     from genesis.domain.timeline import interval_ms
     from genesis.exchange.venue.path import SyntheticPath
     from genesis.exchange.venue.recorded import BarPath, BarSeries
@@ -211,32 +216,23 @@ def recorded_path(workspace: Workspace, dataset: str, meta: Any, now_ms: int) ->
 
     spec = datasets.parse(dataset, funding="none", sentiment=False)
     bars = datasets.stored_bars(BarStore(workspace.data), spec)
-    series = {}
-    first = None
+    coins = {base_asset(perp.coin): perp.coin for perp in meta.perps}
+    names = {symbol: base_asset(symbol) for symbol in bars}
+    meta = meta.listing(
+        {name: float(bars[one].open[0]) for one, name in names.items() if name not in coins}
+    )
+    series, first = {}, None
     for symbol, rows in bars.items():
-        coin = _coin(symbol, meta)
-        if coin is None:
-            continue
         columns = (rows.ts_ms, rows.open, rows.high, rows.low, rows.close)
+        coin = coins.get(names[symbol], names[symbol])
         series[coin] = BarSeries(*(column.tolist() for column in columns))
         first = int(rows.ts_ms[0]) if first is None else min(first, int(rows.ts_ms[0]))
     if first is None:
-        known = ", ".join(perp.coin for perp in meta.perps)
-        raise InputError(
-            f"no symbol of {dataset} is traded on the venue", fix=f"use one of {known}"
-        )
+        raise InputError(f"{dataset} has no bars", fix="genesis data list shows what is stored")
     length = interval_ms(spec.interval)
     shift = now_ms - now_ms % length - first
-    return BarPath(
-        meta, series, interval_ms=length, shift_ms=shift, fallback=SyntheticPath(meta, 0)
-    )
-
-
-def _coin(symbol: str, meta: Any) -> str | None:
-    from genesis.domain.instrument import base_asset
-
-    coins = {base_asset(perp.coin): perp.coin for perp in meta.perps}
-    return coins.get(base_asset(symbol))
+    fallback = SyntheticPath(meta, 0)
+    return meta, BarPath(meta, series, interval_ms=length, shift_ms=shift, fallback=fallback)
 
 
 async def serve(venue: Venue, port: int, ready: Callable[[str], None]) -> None:

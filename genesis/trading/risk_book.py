@@ -14,6 +14,7 @@ from typing import Any
 from genesis.domain.timeline import MINUTE_MS
 from genesis.risk.assessment import RiskMetrics
 from genesis.risk.book import Permit
+from genesis.risk.breakers import CONSEQUENCES
 from genesis.risk.levels import RiskLevel
 from genesis.risk.limits import RiskView
 from genesis.risk.manager import GeneticRiskManager, RiskProfile
@@ -102,7 +103,9 @@ class RiskBook:
                 account, trip.breaker, trip.value, trip.limit, trip.until_ms, trip.text
             )
             self._desk.emit(tripped, account)
-            self._alert("critical", f"circuit breaker {trip.breaker}", f"{account}: {trip.text}")
+            grave = CONSEQUENCES[trip.breaker].level.reduces_only
+            title = f"circuit breaker {trip.breaker}"
+            self._alert("critical" if grave else "warning", title, f"{account}: {trip.text}")
         before = self._levels.get(account, RiskLevel.LOW)
         if metrics.level is not before:
             self._levels[account] = metrics.level

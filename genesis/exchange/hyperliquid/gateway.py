@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
@@ -241,13 +242,18 @@ class HyperliquidGateway:
         bool
             False if that took longer than the timeout.
         """
-        before = self._waits.monotonic()
+        before = time.monotonic()  # the calendar may stand while it is waited
         while True:
-            left = timeout_s - (self._waits.monotonic() - before)
+            left = timeout_s - (time.monotonic() - before)
             with self._changed:
                 if left <= 0 or not self._changed.wait_for(lambda: self._pending == 0, left):
                     return False
-            quiet = self._await(self._quiet(reads=reads), left)
+            try:
+                quiet = self._await(self._quiet(reads=reads), left)
+            except InfrastructureError:
+                if time.monotonic() - before >= timeout_s:
+                    return False
+                raise
             if quiet and self._pending == 0:
                 return self._delivery.drain(left)
 

@@ -26,6 +26,10 @@ AFTER_MS = (0, 1_000, 3_000, 16_000)
 """Instants of a bar, after its open, at which time stops: the exchange's candle, the reading of
 the finished one, the end of the grace period, and the settled funding rate."""
 
+_STUCK_MS = 1_000
+"""How far time goes where the exchange does not come to rest: something waits for time itself,
+such as a request for the next minute's weight."""
+
 Sleeper = tuple[float, int, asyncio.AbstractEventLoop, "asyncio.Future[None]"]
 
 
@@ -155,14 +159,19 @@ class Pacer:
     def rest(self, due_ms: int | None) -> None:
         """Go to the next instant, unless something is under way.
 
+        Where the exchange does not come to rest, time goes on a little.
+
         Parameters
         ----------
         due_ms : int or None
             When the driver's next timer fires.
         """
-        if not self._settle() or self._busy():
-            return
         now = self._time.now_ms()
+        if not self._settle():
+            self._time.advance(now + _STUCK_MS)
+            return
+        if self._busy():
+            return
         begun = now - now % self._length
         stops = [begun + after for after in AFTER_MS] + [begun + self._length]
         following = next(stop for stop in stops if stop > now)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -113,6 +115,30 @@ class VenueMeta(msgspec.Struct, frozen=True):
             for index, (base, price) in enumerate(_PAIRS)
         )
         return VenueMeta(perps=perps, pairs=pairs, tokens=_TOKENS, tables=_TABLES)
+
+    def listing(self, prices: Mapping[str, float]) -> VenueMeta:
+        """Return the same markets and, behind them, a perpetual for each further coin.
+
+        A larger price gets finer sizes, as on the real exchange: about a thousandth of a coin at
+        1,000 dollars.
+
+        Parameters
+        ----------
+        prices : mapping of str to float
+            A price of each coin, quote units.
+        """
+        fresh = tuple(
+            _perp(
+                len(self.perps) + number,
+                coin,
+                min(max(math.ceil(math.log10(price)), 0), 5),
+                20,
+                20,
+                f"{price:.6g}",
+            )
+            for number, (coin, price) in enumerate(prices.items())
+        )
+        return msgspec.structs.replace(self, perps=self.perps + fresh)
 
     def instruments(self) -> tuple[Instrument, ...]:
         """Return perpetuals, then spot pairs."""

@@ -89,9 +89,10 @@ def test_time_goes_to_the_next_instant_at_which_something_is_due() -> None:
     assert time.went[-1] == HOUR + 500
     said["busy"] = True
     pacer.rest(None)
+    assert time.went[-1] == HOUR + 500, "nothing is decided before everything was heard"
     said["busy"], said["settled"] = False, False
     pacer.rest(None)
-    assert time.went[-1] == HOUR + 500, "nothing is decided before everything was heard"
+    assert time.went[-1] == HOUR + 1_500, "what waits for time itself gets some"
 
 
 def test_only_a_scripted_exchange_on_this_machine_is_asked(tmp_path: Path) -> None:
