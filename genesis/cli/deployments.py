@@ -8,7 +8,16 @@ import typer
 
 from genesis.cli import render
 from genesis.cli.options import Json, home_of, not_empty
-from genesis.cli.promote import Account, TargetName, plain_deployment, whoami, wish_of
+from genesis.cli.promote import (
+    Account,
+    Scripted,
+    TargetName,
+    clock_at,
+    plain_deployment,
+    require_local,
+    whoami,
+    wish_of,
+)
 
 if TYPE_CHECKING:
     from genesis.decision.deployments import Deployment
@@ -141,6 +150,7 @@ def check(
     name: _Name,
     account: Account = "",
     target: TargetName = "",
+    scripted: Scripted = "",
     as_json: Json = False,
 ) -> None:
     """Judge a live deployment by drawdown, CUSUM and fidelity, and demote it if they say so.
@@ -153,8 +163,10 @@ def check(
     from genesis.system.workspace import Workspace
 
     workspace = Workspace(home_of(ctx))
-    manager = deployment_manager(workspace)
-    done, found = manager.review(wish_of(workspace, manager, name, account, target))
+    manager = deployment_manager(workspace, clock=clock_at(scripted))
+    wish = wish_of(workspace, manager, name, account, target)
+    require_local(wish, scripted)
+    done, found = manager.review(wish)
     if as_json:
         render.emit({"deployment": plain_deployment(done), "health": found.to_plain()})
         return

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from genesis.decision.deployments import Deployment
     from genesis.decision.manager import StrategyDeploymentManager
     from genesis.decision.ports import Consent, Wish
+    from genesis.domain.clock import Clock
     from genesis.system.workspace import Workspace
 
 _Strategy = Annotated[
@@ -36,6 +37,10 @@ _Gates = Annotated[
     Path | None, typer.Option(help="Gates of a rehearsal, for loopback and testnet.")
 ]
 _Reason = Annotated[str, typer.Option(help="Why; it is kept for good.")]
+Scripted = Annotated[
+    str,
+    typer.Option(help="Address of a local exchange whose scripted time counts: rehearsals."),
+]
 
 
 def promote(
@@ -51,6 +56,7 @@ def promote(
     ] = None,
     gates: _Gates = None,
     reason: _Reason = "",
+    scripted: Scripted = "",
     as_json: Json = False,
 ) -> None:
     """Take a strategy one stage up: paper, canary (5 %), live_25, live_50, live_100.
@@ -73,8 +79,9 @@ def promote(
     from genesis.decision.ports import Consent
     from genesis.decision.stages import stage_named
 
-    workspace, manager = _open(ctx, gates)
+    workspace, manager = _open(ctx, gates, scripted)
     wish = wish_of(workspace, manager, strategy, account, target, symbols, cap)
+    require_local(wish, scripted)
     given = Consent(file=read_approval(approval)) if approval is not None else _ask
     done = manager.promote(wish, stage_named(to), whoami(), given, reason)
     _tell(done, as_json)
@@ -95,6 +102,7 @@ def approve(
     ] = 10.0,
     gates: _Gates = None,
     reason: _Reason = "",
+    scripted: Scripted = "",
     as_json: Json = False,
 ) -> None:
     """Approve one step of one strategy, once: write a file that `genesis promote` uses up.
@@ -115,8 +123,9 @@ def approve(
 
     if out.exists():
         raise InputError(f"{out} is there already", fix="name another file with --out")
-    workspace, manager = _open(ctx, gates)
+    workspace, manager = _open(ctx, gates, scripted)
     wish = wish_of(workspace, manager, strategy, account, target, "", cap)
+    require_local(wish, scripted)
     life = int(minutes * 60_000) if 0 < minutes < 1e6 else 0
     given = manager.approve(wish, stage_named(stage), whoami(), reason, life_ms=life)
     write_approval(out, given)
@@ -140,6 +149,7 @@ def demote(
     to: Annotated[str, typer.Option("--to", help="A lower stage; one step back by default.")] = "",
     account: Account = "",
     target: TargetName = "",
+    scripted: Scripted = "",
     as_json: Json = False,
 ) -> None:
     """Take a strategy down at once; this needs no approval.
@@ -152,8 +162,9 @@ def demote(
     """
     from genesis.decision.stages import stage_named
 
-    workspace, manager = _open(ctx, None)
+    workspace, manager = _open(ctx, None, scripted)
     wish = wish_of(workspace, manager, strategy, account, target)
+    require_local(wish, scripted)
     done = manager.demote(wish, stage_named(to) if to else None, whoami(), reason)
     _tell(done, as_json)
 
@@ -164,6 +175,7 @@ def retire(
     reason: Annotated[str, typer.Option(help="Why; it is kept for good.")],
     account: Account = "",
     target: TargetName = "",
+    scripted: Scripted = "",
     as_json: Json = False,
 ) -> None:
     """End a strategy's deployment; it comes back only with a dossier on fresh sealed bars.
@@ -172,17 +184,53 @@ def retire(
 
         genesis retire strat_3fa9 --reason "edge is gone"
     """
-    workspace, manager = _open(ctx, None)
+    workspace, manager = _open(ctx, None, scripted)
     wish = wish_of(workspace, manager, strategy, account, target)
+    require_local(wish, scripted)
     _tell(manager.retire(wish, whoami(), reason), as_json)
 
 
-def _open(ctx: typer.Context, gates: Path | None) -> tuple[Workspace, StrategyDeploymentManager]:
+def _open(
+    ctx: typer.Context, gates: Path | None, scripted: str
+) -> tuple[Workspace, StrategyDeploymentManager]:
     from genesis.system.promotion import deployment_manager
     from genesis.system.workspace import Workspace
 
     workspace = Workspace(home_of(ctx))
-    return workspace, deployment_manager(workspace, gates)
+    return workspace, deployment_manager(workspace, gates, clock_at(scripted))
+
+
+def clock_at(scripted: str) -> Clock | None:
+    """Clock of a local exchange whose time is scripted; None for the machine's.
+
+    Raises
+    ------
+    RefusedError, InfrastructureError
+        As `genesis.exchange.hyperliquid.pacing.PacedTime`.
+    """
+    if not scripted:
+        return None
+    from genesis.exchange.hyperliquid.pacing import PacedTime
+
+    return PacedTime(scripted)
+
+
+def require_local(wish: Wish, scripted: str) -> None:
+    """Refuse scripted time for a deployment that is not on an exchange of this machine.
+
+    Raises
+    ------
+    RefusedError
+    """
+    from genesis.decision.stages import Target
+    from genesis.domain.errors import RefusedError
+
+    if scripted and wish.target is not Target.LOOPBACK:
+        raise RefusedError(
+            f"the time of {wish.target.value} is no script",
+            why="days that a script lets pass are evidence on a local exchange alone",
+            fix="leave --scripted out",
+        )
 
 
 def whoami() -> str:
@@ -284,7 +332,7 @@ def _tell(done: Deployment, as_json: bool) -> None:
         render.emit({"deployment": plain_deployment(done)})
         return
     mark = f" {done.mark}" if done.mark else ""
-    trades = f", trades {done.capital} of {done.cap} USD" if done.is_real else ""
+    trades = f", trades {done.capital:f} of {done.cap:f} USD" if done.is_real else ""
     render.console().print(
         f"{done.strategy} is {done.stage}{mark} on {done.account} ({done.target}){trades}",
         markup=False,

@@ -15,7 +15,8 @@ from genesis.decision.deployments import Deployment
 from genesis.decision.operations import read_operations
 from genesis.decision.stages import Target
 from genesis.domain.errors import GenesisError, InputError, RefusedError
-from genesis.system.live_paper import HISTORY, MOST_HISTORY, LiveRun, resume_live, start_live
+from genesis.system.live_paper import MOST_HISTORY, LiveRun, resume_live, start_live
+from genesis.system.live_reviews import DailyReviews
 from genesis.system.paper import RESULT, new_run_id, runs_folder
 from genesis.system.promotion import live_deployments
 from genesis.system.workspace import Workspace
@@ -33,6 +34,8 @@ STOP_WITHIN_MS = 5_000
 """A position without its stop at the exchange so long after its entry is closed."""
 DISASTER_STOP = 0.15
 """Distance of the stop of a strategy without one: the widest that the crypto-safe bounds allow."""
+RISK_HISTORY = 800
+"""Bars that tell the risk manager all that it remembers of a market."""
 LOCAL_URL = "http://127.0.0.1:3001"
 
 
@@ -111,7 +114,10 @@ def run_live(
         require_healthy(workspace)
     folder = workspace.open().home / LEASES
     address = account.lower()
-    with AccountLease(folder, address, "being started") as lease:
+    with (
+        AccountLease(folder, address, "genesis live run") as lease,
+        DailyReviews(workspace, address, way.clock, way.told),
+    ):
         while True:
             done = _sitting(workspace, address, key, replace(way, leases=(lease,)), url)
             if not done.run.outcome.finished or way.stopped():
@@ -244,7 +250,7 @@ def live_run_settings(
     (interval,) = lengths
     length = interval_ms(interval)
     strategies = [record.strategy for record in records.values()]
-    bars = min(max(HISTORY, *(warmup_bars(one) + 10 for one in strategies)), MOST_HISTORY)
+    bars = min(max(RISK_HISTORY, *(warmup_bars(one) + 10 for one in strategies)), MOST_HISTORY)
     network, address = exchange_of(deployments[0].target, url)
     account = deployments[0].account
     facts = LiveFacts(
