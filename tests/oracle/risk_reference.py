@@ -81,7 +81,6 @@ class ReferenceAccount:
         strategies: list[Strategy],
         settings: AccountSettings,
     ) -> None:
-        self.genes = genome.genes
         self.path, self.panel, self.settings = path, panel, settings
         self.manager = GeneticRiskManager(genome)
         self.risk = RiskState()
@@ -232,9 +231,10 @@ class ReferenceAccount:
         holder.position, holder.paid, holder.range = size, 0.0, holder.wait_range
         holder.state = on_fill(holder.state, holder.numbers, bar, 0.0, size, holder.entry)
         side = math.copysign(1.0, size)
-        holder.stop = holder.entry - side * self.genes.stop_atr * holder.range
-        holder.target = holder.entry + side * self.genes.take_profit_atr * holder.range
         holder.best = holder.entry
+        holder.stop, holder.target = self.manager.protection(
+            side, holder.entry, holder.best, holder.range
+        )
 
     # ---- at a close ------------------------------------------------------------------------
 
@@ -246,8 +246,9 @@ class ReferenceAccount:
                 side = math.copysign(1.0, holder.position)
                 if (holder.previous - holder.best) * side > 0:
                     holder.best = holder.previous
-                level = holder.best - side * self.genes.trail_atr * holder.range
-                holder.stop = max(holder.stop, level) if side > 0 else min(holder.stop, level)
+                holder.stop, _ = self.manager.protection(
+                    side, holder.entry, holder.best, holder.range
+                )
         metrics = self.manager.assess(self.risk, self.market, self._view(0, t), now)
         self.risk.latch(metrics.tripped)
         for i, holder in enumerate(self.holders):

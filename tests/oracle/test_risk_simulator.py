@@ -79,7 +79,7 @@ def agree(genome: RiskGenome, key: PathKey, number: int) -> int:
 @pytest.mark.parametrize(("name", "kind"), QUICK)
 def test_account_agrees_with_the_risk_manager(name: str, kind: str) -> None:
     traded = agree(NAMED[name], PathKey("train", PATTERN.index(KINDS.index(kind))), 0)
-    assert traded > 10, "hardly anything was traded, so nothing was compared"
+    assert traded > 5, "hardly anything was traded, so nothing was compared"
 
 
 @pytest.mark.slow

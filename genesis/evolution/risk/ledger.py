@@ -182,9 +182,11 @@ def open_levels(
     row[ENTRY] = price
     row[ACCRUED] = 0.0
     row[ATR] = row[PENDING_ATR]
-    row[STOP] = formulas.stop_price(side, price, row[ATR], genes.stop_atr)
-    row[TARGET] = formulas.target_price(side, price, row[ATR], genes.take_profit_atr)
     row[BEST] = price
+    fixed = formulas.stop_price(side, price, row[ATR], genes.stop_atr)
+    trailing = formulas.trail_price(side, price, row[ATR], genes.trail_atr)
+    row[STOP] = formulas.tighter(side, fixed, trailing)
+    row[TARGET] = formulas.target_price(side, price, row[ATR], genes.take_profit_atr)
     row[LIQUIDATION] = liquidation_level(row[POSITION], price, 0.0, leverage, maintenance)
 
 

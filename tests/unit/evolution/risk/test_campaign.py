@@ -145,6 +145,16 @@ def test_an_interrupted_campaign_ends_as_an_uninterrupted_one(
         assert result.facts["simulated"] < whole[1].facts["simulated"]
 
 
+def test_a_campaign_may_be_interrupted_more_than_once(
+    whole: tuple[Path, RiskResult, list[Progress]], tmp_path: Path
+) -> None:
+    home = fill(tmp_path)
+    for resume in (False, True, True):
+        with pytest.raises(InterruptedRun):
+            run(home, campaign_id="cut", resume=resume, executor=StoppingExecutor(16))
+    same(run(home, campaign_id="cut", resume=True), whole[1])
+
+
 def test_a_torn_ledger_costs_only_its_last_row(
     whole: tuple[Path, RiskResult, list[Progress]], tmp_path: Path
 ) -> None:

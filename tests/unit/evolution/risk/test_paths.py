@@ -128,7 +128,7 @@ def test_block_length_keeps_the_memory_of_volatility() -> None:
 
 
 def one_asset(alpha: float, beta: float, dof: float) -> MarketLaw:
-    jumps = Jumps(0.01, 0.5, 0.9, (-0.01,), (0.02,), 0.0)
+    jumps = Jumps(0.01, 0.5, 0.9, (-0.03,), (0.02,), 0.0)
     return MarketLaw(
         block_length=10.0,
         mean=((0.0004,),) * CELLS,
@@ -206,7 +206,7 @@ def test_jumps_keep_mean_and_variance_and_open_their_bar() -> None:
     assert move.std() == pytest.approx(0.024, rel=0.03)
     assert (gap != 0.0).mean() == pytest.approx(law.jumps.rate, rel=0.1)
     sizes = gap[gap != 0.0]
-    assert sizes.mean() == pytest.approx(-0.01, abs=0.002)
+    assert sizes.mean() == pytest.approx(-0.03, abs=0.002)
     assert sizes.std() == pytest.approx(0.02, rel=0.05)
 
 

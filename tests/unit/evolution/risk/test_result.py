@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -158,3 +160,13 @@ def test_a_dataset_stands_in_for_a_file() -> None:
         risk_config(Path("configs/risk_evolution.yaml"), text)
     with pytest.raises(ConfigError, match="unknown executor"):
         risk_config(None, text, executor="threads")
+
+
+def test_trading_loads_results_without_anything_of_research() -> None:
+    code = (
+        "import sys; from genesis.system.risk_evolution import accepted_genome, load_risk_result;"
+        "heavy = {'deap', 'cmaes', 'scipy', 'ray', 'mlflow', 'vectorbt', 'pandas'};"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
