@@ -6,6 +6,11 @@ import math
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from genesis.domain.timeline import DAY_MS
+
+MOST_PERMIT_MS = DAY_MS
+"""A permit ends after a day at the latest: nobody remembers an older one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Exposure:

@@ -131,6 +131,9 @@ class RiskDecision:
         Breakers that are active.
     multipliers : tuple of (str, float)
         Share of size that each cause leaves.
+    would_rule : str
+        Rule by which profile `enforce` refuses or cuts the order, empty where it does neither;
+        under `observe` nothing else says so.
     permitted_by : str
         Who approved new risk at level HIGH, empty where nobody had to.
     flatten : bool
@@ -152,6 +155,7 @@ class RiskDecision:
     level: RiskLevel
     breakers: tuple[Trip, ...] = ()
     multipliers: tuple[tuple[str, float], ...] = ()
+    would_rule: str = ""
     permitted_by: str = ""
     flatten: bool = False
     cancel_open: bool = False

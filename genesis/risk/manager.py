@@ -110,7 +110,7 @@ class GeneticRiskManager:
             hard = self.limits.check(order, view)
         if order.reduce_only or not hard.approved:
             size = order.size if hard.approved else ZERO
-            return _decision(order, hard, size, size, metrics, None)
+            return _decision(order, hard, hard, size, size, metrics, None)
         case = Case(order, view, state, market, book, metrics)
         ruling = rule_on(genes, case)
         verdict, would = self._enforced(case, ruling, hard)
@@ -118,7 +118,7 @@ class GeneticRiskManager:
         if self.profile is RiskProfile.OBSERVE:
             text = hard.text if verdict is hard else f"{hard.text}; enforced: {verdict.text}"
             final, size = replace(hard, text=text), order.size
-        return _decision(order, final, size, would, metrics, ruling, case.permitted_by)
+        return _decision(order, final, verdict, size, would, metrics, ruling, case.permitted_by)
 
     def protection(self, side: float, entry: float, best: float, atr: float) -> tuple[float, float]:
         """Stop and target that the genes ask for; the tighter of this stop and another one counts.
@@ -174,6 +174,7 @@ def scaled(size: Decimal, keep: float) -> Decimal:
 def _decision(
     order: OrderFacts,
     verdict: Verdict,
+    enforced: Verdict,
     size: Decimal,
     would: Decimal,
     metrics: RiskMetrics,
@@ -194,6 +195,7 @@ def _decision(
         level=level,
         breakers=metrics.breakers,
         multipliers=() if ruling is None else ruling.multipliers,
+        would_rule=enforced.rule if would != order.size else "",
         permitted_by=permitted_by if level.needs_permit else "",
         flatten=metrics.flatten,
         cancel_open=metrics.cancel_open,

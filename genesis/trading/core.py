@@ -86,6 +86,11 @@ class TradingCore:
         # By class: an enum's hash is a Python call.
         self._handlers = {PAYLOADS[kind]: call for kind, call in self._dispatch().items()}
 
+    @property
+    def guard(self) -> RiskGuard:
+        """Risk as the loop sees it, to be looked at."""
+        return self._guard
+
     # ---- the fold --------------------------------------------------------------------------
 
     def handle(self, event: Event) -> None:

@@ -101,6 +101,7 @@ class RiskGuard:
                 breakers=tuple(trip.breaker for trip in decision.breakers),
                 multipliers={name: value for name, value in decision.multipliers if value != 1.0},
                 permitted_by=decision.permitted_by,
+                would_rule=decision.would_rule,
             ),
             deployment.id,
             signal_id or deployment.id,
@@ -130,6 +131,17 @@ class RiskGuard:
             self.book.mark(account, equity)
             return None
         return self.book.assess(account, equity, self._view(found[0]))
+
+    def metrics(self, account: str) -> RiskMetrics | None:
+        """How an account stands at its last mark, for whoever looks: nothing is kept of it.
+
+        None where nobody trades it.
+        """
+        found = self._desk.by_account.get(account)
+        if not found:
+            return None
+        state, view = self.book.accounts[account], self._view(found[0])
+        return self._manager.assess(state, self.book.market, view, self._desk.now_ms)
 
     def on_result(self, account: str, net: Decimal) -> None:
         """Take the result of a closed trade, costs included."""

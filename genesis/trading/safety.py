@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from genesis.risk.book import MOST_PERMIT_MS
 from genesis.trading.deployment import Deployment
 from genesis.trading.desk import Desk
 from genesis.trading.events import Event
@@ -233,7 +234,8 @@ class Safety:
 
     def _permit(self, data: OperatorCommand, now_ms: int) -> None:
         """A person lets new risk through at level HIGH, for a while."""
-        lasts = int(data.arguments.get("for_ms", 0))
+        asked = data.arguments.get("for_ms")  # whoever wrote the command: no number is no permit
+        lasts = min(asked, MOST_PERMIT_MS) if isinstance(asked, int) else 0
         for account in self._accounts(data):
             self._guard.book.permit(account, data.who, now_ms + lasts, data.reason)
 

@@ -50,7 +50,8 @@ class RiskAssessed(Payload, frozen=True):
     """What the risk check said about an order before it was sent.
 
     Sizes are signed: what was asked for, what may be sent, and what profile ``enforce`` would
-    approve; the difference of the first and the last is the risk impact.
+    approve; the difference of the first and the last is the risk impact, and ``would_rule`` is
+    what makes it, empty where there is none.
     """
 
     type: ClassVar[EventType] = EventType.RISK_ASSESSED
@@ -69,6 +70,7 @@ class RiskAssessed(Payload, frozen=True):
     breakers: tuple[str, ...] = ()
     multipliers: dict[str, float] = msgspec.field(default_factory=dict)
     permitted_by: str = ""
+    would_rule: str = ""
 
 
 class OpportunityRejected(Payload, frozen=True):
