@@ -15,10 +15,9 @@ from genesis.paper.beginning import account_of
 from genesis.paper.matching import PaperFill, PaperSymbol, positions_of
 from genesis.paper.outcomes import OrderOutcome, RoundTrip
 from genesis.paper.recording import order_outcome_of, round_trip_of
-from genesis.paper.report import Rejected, RiskImpact
+from genesis.paper.report import Rejected
 from genesis.trading.events import EventType
 from genesis.trading.gateway import Side
-from genesis.trading.payloads import RiskAssessed
 from genesis.trading.store import EventReader
 
 Floats = npt.NDArray[np.float64]
@@ -121,15 +120,3 @@ def rejected_opportunities(reader: EventReader) -> list[Rejected]:
         data: Any = event.data
         counts[data.stage, data.reason] += 1
     return [Rejected(stage, reason, count) for (stage, reason), count in counts.items()]
-
-
-def risk_impact(reader: EventReader) -> RiskImpact:
-    """Orders that risk looked at and refused, by rule."""
-    assessed, refused = 0, Counter[str]()
-    for event in reader.events(types=(EventType.RISK_ASSESSED,)):
-        data = event.data
-        assert isinstance(data, RiskAssessed)
-        assessed += 1
-        if not data.approved:
-            refused[data.rule] += 1
-    return RiskImpact(assessed, dict(refused))

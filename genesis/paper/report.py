@@ -17,6 +17,7 @@ from genesis.paper.fidelity import Fidelity
 from genesis.paper.numbers import PerformanceNumbers, ranked
 from genesis.paper.outcomes import RoundTrip
 from genesis.paper.recommendations import Recommendation, recommendations
+from genesis.paper.report_risk import RiskImpact
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -64,39 +65,6 @@ class Rejected:
     stage: str
     reason: str
     count: int
-
-
-@dataclass(frozen=True, slots=True)
-class RiskImpact:
-    """What the hard limits changed.
-
-    Attributes
-    ----------
-    assessed : int
-        Orders that were looked at.
-    refused : mapping of str to int
-        Orders that were not sent, by rule.
-    """
-
-    assessed: int = 0
-    refused: Mapping[str, int] = field(default_factory=dict)
-
-    @property
-    def total(self) -> int:
-        """Orders that were not sent."""
-        return sum(self.refused.values())
-
-    def rows(self) -> list[tuple[str, int]]:
-        """Rule and orders refused; the most frequent rule first."""
-        return sorted(self.refused.items(), key=lambda row: (-row[1], row[0]))
-
-    def to_plain(self) -> dict[str, Any]:
-        """JSON form."""
-        return {
-            "assessed": self.assessed,
-            "refused": dict(self.refused),
-            "refused_total": self.total,
-        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ def paper_page(report: PaperReport) -> str:
             "sections": sections,
             "tones": TONES,
             "quality": _quality(report),
-            "risk": report.risk,
+            "risk": _risk(report),
             "provenance": _provenance(report),
             "money": money,
             "percent": percent,
@@ -190,6 +190,20 @@ def _quality(report: PaperReport) -> list[tuple[str, int, float]]:
     counts = report.quality()
     total = sum(counts.values())
     return [(name, count, count / total) for name, count in counts.items()] if total else []
+
+
+def _risk(report: PaperReport) -> dict[str, Any]:
+    impact = report.risk
+    return {
+        "sentence": impact.sentence(),
+        "profile": impact.profile,
+        "genome": impact.genome,
+        "rules": impact.rows(),
+        "multipliers": impact.multipliers,
+        "breakers": [(b, format_ts(b.first_ms), format_ts(b.last_ms)) for b in impact.breakers],
+        "levels": [(change, format_ts(change.ts_ms)) for change in reversed(impact.levels)],
+        "level_changes": impact.level_changes,
+    }
 
 
 def _provenance(report: PaperReport) -> dict[str, str]:

@@ -35,8 +35,9 @@ def build_report(
 
     Feedback is written beside each strategy that is in the store, once a run and outcome.
     """
-    from genesis.paper.books import rejected_opportunities, risk_impact
+    from genesis.paper.books import rejected_opportunities
     from genesis.paper.report import paper_report
+    from genesis.paper.report_risk import risk_impact
     from genesis.strategy.text import load_strategy
     from genesis.trading.store import EventReader
 
@@ -60,6 +61,8 @@ def build_report(
     ]
     if panel is None and settings.mode != "testnet":
         warnings.append("a simulated market has no shadow backtest: fidelity was not measured")
+    if risk.enforced and sum(risk.would_cut.values()) + risk.total:
+        warnings.append("risk was enforced: what it cut or refused differs from the backtest")
     plain = {"mode": settings.mode.value, **settings.market, "leverage": settings.leverage}
     plain |= {"capital": settings.capital, "costs": settings.costs}
     return paper_report(provenance, entries, rejected, risk, plain, warnings)

@@ -13,7 +13,8 @@ from genesis.paper.fidelity import fidelity
 from genesis.paper.matching import PaperFill
 from genesis.paper.outcomes import OrderOutcome
 from genesis.paper.performance import performance_of
-from genesis.paper.report import PaperReport, Rejected, RiskImpact, StrategyEntry, paper_report
+from genesis.paper.report import PaperReport, Rejected, StrategyEntry, paper_report
+from genesis.paper.report_risk import RiskImpact
 from genesis.strategy.explain import sentence
 from tests.unit.paper.paper_runs import (
     HOUR,

@@ -15,10 +15,10 @@ from genesis.paper.books import (
     order_outcomes,
     paper_symbols,
     rejected_opportunities,
-    risk_impact,
     round_trips,
 )
 from genesis.paper.engine import PaperTradingEngine
+from genesis.paper.report_risk import risk_impact
 from genesis.risk.limits import HardLimits
 from genesis.strategy.strategy import Strategy
 from genesis.system.paper_report import _known
