@@ -151,7 +151,8 @@ class HardLimits:
     def __post_init__(self) -> None:
         for spec in fields(self):
             value = getattr(self, spec.name)
-            if isinstance(value, bool) or not value > 0 or value == float("inf"):
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            if not number or not 0 < value < math.inf:
                 raise ConfigError(
                     f"limits.{spec.name} must be a positive number, not {value!r}",
                     fix=f"write for example {spec.name}: {spec.default}",

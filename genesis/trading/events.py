@@ -105,6 +105,8 @@ class EventType(StrEnum):
     ALERT_ANSWERED = "alert_answered"
     ALERT_ESCALATED = "alert_escalated"
     ALERT_ACKNOWLEDGED = "alert_acknowledged"
+    # Operations again.
+    LIMITS_CHANGED = "limits_changed"
 
 
 _CRITICAL = (

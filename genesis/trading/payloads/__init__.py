@@ -58,6 +58,7 @@ from genesis.trading.payloads.operations import (
     DecisionMade,
     DeploymentChanged,
     KillLatched,
+    LimitsChanged,
     Rearmed,
     ReviewResolved,
 )
@@ -197,6 +198,7 @@ __all__ = [
     "CapitalAllocated",
     "KillLatched",
     "Rearmed",
+    "LimitsChanged",
     "AlertEntered",
     "AlertRouted",
     "AlertSending",

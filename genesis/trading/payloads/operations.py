@@ -201,3 +201,29 @@ class Rearmed(Payload, frozen=True):
     scope: str
     who: str
     reason: str
+
+
+class LimitsChanged(Payload, frozen=True):
+    """An account is traded live with other hard limits from here on.
+
+    Attributes
+    ----------
+    account : str
+        Address.
+    before, after : mapping of str to float
+        Plain forms of `genesis.risk.limits.HardLimits`.
+    loosened : tuple of str
+        Limits that got looser.
+    confirmed : str
+        What was typed to allow that, empty where nothing got looser.
+    who, reason : str
+    """
+
+    type: ClassVar[EventType] = EventType.LIMITS_CHANGED
+    account: str
+    before: Mapping[str, float]
+    after: Mapping[str, float]
+    loosened: tuple[str, ...]
+    confirmed: str
+    who: str
+    reason: str
