@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
+from secrets import token_hex
 
 from genesis.domain.clock import Clock
 from genesis.domain.errors import InfrastructureError
@@ -30,7 +31,7 @@ from genesis.paper.beginning import deployments_added, run_started
 from genesis.paper.engine import PaperOutcome
 from genesis.paper.live_end import WindDown
 from genesis.paper.live_facts import LiveFacts
-from genesis.paper.live_kill import KillSequence
+from genesis.paper.live_kill import KILL, KillSequence
 from genesis.paper.settings import PaperSettings
 from genesis.trading.bus import EventBus
 from genesis.trading.events import Event
@@ -267,6 +268,7 @@ class LivePaperEngine:
             self._compare_all()
         if self._killed():
             return
+        self._rearmed()
         self._begin()
         if not self.session.resumed:
             self._adopt_kept()
@@ -281,6 +283,7 @@ class LivePaperEngine:
             if self._killed():
                 return
             if self._clock.monotonic() - looked >= LOOK_S:
+                self._gateway.beat()
                 self._take_commands()
                 if why := self._over():
                     self._finish(why)
@@ -304,7 +307,20 @@ class LivePaperEngine:
         if self.killed.verified:
             with suppress(InfrastructureError):  # the books follow at the next start else
                 self._compare_all()
+        if order.flatten and self.killed.done and not self._end.positions():
+            self._bus.publish(Event(RunFinished(order.text), self._clock.now_ms()))
+            self._driver.settle()
+            self._finished = True  # what is traded after a kill begins anew
         return True
+
+    def _rearmed(self) -> None:
+        """Lift the halt of a kill that somebody has taken back since."""
+        why = self.core.desk.halts.get("run", "")
+        if KILL in why:
+            data = OperatorCommand(
+                f"CMD_{token_hex(8)}", "resume", f"re-armed after {why}", "genesis"
+            )
+            self._publish(data, data.command_id)
 
     def _begin(self) -> None:
         """Tell what the run is, and what the market did until now; then let live bars in."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from genesis.domain.errors import DataError, RefusedError, did_you_mean
 from genesis.exchange.hyperliquid.gateway import HyperliquidGateway
 from genesis.exchange.hyperliquid.settings import ForeignPolicy
+from genesis.trading.gateway import AccountState
 
 
 def require_markets(gateway: HyperliquidGateway, symbols: Sequence[str]) -> None:
@@ -43,8 +44,19 @@ def require_funds(gateway: HyperliquidGateway, accounts: Mapping[str, str], capi
             )
 
 
-def require_empty(gateway: HyperliquidGateway, accounts: Mapping[str, str], now_ms: int) -> None:
+BEFORE_MS = 60_000
+"""How far back an account is read when a run begins: what just happened is not the run's."""
+
+
+def require_empty(
+    gateway: HyperliquidGateway, accounts: Mapping[str, str], now_ms: int
+) -> list[AccountState]:
     """Refuse to begin in an account that somebody trades already.
+
+    Returns
+    -------
+    list of AccountState
+        As the accounts stand, with what happened in the last minute.
 
     Raises
     ------
@@ -53,8 +65,10 @@ def require_empty(gateway: HyperliquidGateway, accounts: Mapping[str, str], now_
     InfrastructureError
     """
     keep = gateway.settings.foreign is ForeignPolicy.KEEP
+    found = []
     for name, address in accounts.items():
-        state = gateway.account_state(name, now_ms)
+        state = gateway.account_state(name, now_ms - BEFORE_MS)
+        found.append(state)
         held = [f"{one.symbol} {one.size}" for one in state.positions]
         held += [f"an order on {one.symbol}" for one in state.orders if not keep]
         if held:
@@ -63,3 +77,4 @@ def require_empty(gateway: HyperliquidGateway, accounts: Mapping[str, str], now_
                 why=f"it has {', '.join(held[:5])}",
                 fix="close them, or use a (sub-)account of its own for the run",
             )
+    return found

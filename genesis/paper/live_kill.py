@@ -20,6 +20,8 @@ from genesis.trading.kill_report import KillReport, write_kill_report
 from genesis.trading.live import LiveDriver, MarketGate
 from genesis.trading.payloads import OperatorCommand
 
+KILL = "kill: "
+"""In the reason of the halt that a kill brings."""
 FIRST_S = 0.2
 """How long the loop is given before the account is looked at; it goes on beside that."""
 AGAIN_S = 0.3
@@ -123,5 +125,5 @@ class KillSequence:
 
     def _command(self, name: str, order: KillOrder) -> None:
         who, reason = order.who or "the kill latch", order.reason or "the kill latch is set"
-        data = OperatorCommand(f"CMD_{token_hex(8)}", name, f"kill: {reason}", who)
+        data = OperatorCommand(f"CMD_{token_hex(8)}", name, f"{KILL}{reason}", who)
         self._publish(data, data.command_id)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from genesis.paper.settings import PaperSettings
     from genesis.strategy.strategy import Strategy
     from genesis.trading.bus import EventBus
+    from genesis.trading.kill_report import KillReport
     from genesis.trading.live import MarketGate
     from genesis.trading.outlet import Latch
 
@@ -32,6 +33,9 @@ GATEWAY = "gateway"
 
 HISTORY, MOST_HISTORY = 200, 4_000
 """Bars that warm the kernels up: at least so many, and at most."""
+
+DEAD_MAN_S = 30.0
+"""Of a live run whose ``--gateway`` file says nothing of it."""
 
 _MAINNET = ("api.hyperliquid.xyz", "api2.hyperliquid.xyz", "app.hyperliquid.xyz", "hyperliquid.xyz")
 
@@ -83,7 +87,8 @@ class LiveWay:
 def paced_way(way: LiveWay, url: str) -> LiveWay:
     """The same sitting on a local exchange whose time it lets pass.
 
-    A stream that is silent says nothing there: hours pass between two frames.
+    A stream that is silent says nothing there, and no switch can be moved on: hours pass between
+    two frames.
 
     Raises
     ------
@@ -98,7 +103,7 @@ def paced_way(way: LiveWay, url: str) -> LiveWay:
     calm = StreamSettings(
         silence_s=3 * never, quiet_s=never, ping_s=never, pong_s=never, ack_s=never
     )
-    gateway = {**(way.gateway or {}), "stream": calm, "weight_limit": 10**7}
+    gateway = {**(way.gateway or {}), "stream": calm, "weight_limit": 10**7, "dead_man_s": 0.0}
     return replace(way, clock=paced, paced=paced, gateway=gateway)
 
 
@@ -207,16 +212,20 @@ def gateway_settings(
         private_folder,
     )
     from genesis.paper.live_facts import LiveFacts
+    from genesis.paper.settings import PaperMode
 
     facts = LiveFacts.of(settings)
     folder = workspace.home / GATEWAY
+    given = way.gateway or {}
+    if settings.mode is PaperMode.LIVE:
+        given = {"dead_man_s": DEAD_MAN_S, **given}
     found = HyperliquidSettings(
         state_dir=str(folder / key.address),
         accounts=tuple(AccountBinding(name, at) for name, at in facts.accounts.items()),
         network=Network(facts.network),
         base_url=facts.url,
         symbols=facts.symbols,
-        **(way.gateway or {}),
+        **given,
     )
     private_folder(folder)
     return found
@@ -244,10 +253,11 @@ def start_live(
     facts = LiveFacts.of(settings)
     gateway, gate, bus = _connection(workspace, settings, key, way, lambda _: False)
     folder = runs_folder(workspace) / run_id
+    gate.hold()
     try:
         gateway.connect(gate.put)
         require_markets(gateway, facts.symbols)
-        require_empty(gateway, facts.accounts, way.clock.now_ms())
+        gate.admit(require_empty(gateway, facts.accounts, way.clock.now_ms()))
         require_funds(gateway, facts.accounts, _capital(settings))
         folder.mkdir(parents=True, mode=0o700)
         write_settings(folder, settings, {"synchronous": "FULL"})
@@ -361,22 +371,25 @@ def _take(
         way.begun(folder.name)
 
     outcome = engine.run(connected, way.stopped, way.told)
+    if outcome.finished:
+        facts = {"state_hash": outcome.state_hash, "events": outcome.events}
+        write_json(folder / RESULT, {**facts, "build": trading_build()})
     if engine.killed is not None:
-        raise RefusedError(
-            f"the run {folder.name} was killed: {engine.killed.text}",
-            why=engine.note,
-            fix=f"genesis rearm --reason …, then go on with --resume {folder.name}"
-            if engine.killed.done
-            else f"look at the exchange; --resume {folder.name} goes on emptying the accounts",
-        )
+        raise _killed(folder.name, engine.killed, engine.note)
     done = PaperRun(folder.name, folder, outcome, None, None)
     if not outcome.finished:
         return LiveRun(done, engine.note)
-    write_json(
-        folder / RESULT,
-        {"state_hash": outcome.state_hash, "events": outcome.events, "build": trading_build()},
-    )
     if engine.settings.assignments:  # what a live run came to is read from its log
         return LiveRun(done, engine.note)
     report, page = report_paper(workspace, folder.name)
     return LiveRun(replace(done, report=report, page=page), engine.note)
+
+
+def _killed(run: str, report: KillReport, note: str) -> RefusedError:
+    if not report.done:
+        fix = "look at the exchange; the same command goes on emptying the accounts"
+    elif report.flatten:
+        fix = "genesis rearm --reason …; what is traded after that is a new run"
+    else:
+        fix = "genesis rearm --reason …, then the same command goes on"
+    return RefusedError(f"the run {run} was killed: {report.text}", why=note, fix=fix)

@@ -8,12 +8,13 @@ passes.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from genesis.domain.clock import Clock
 from genesis.trading.bus import EventBus
 from genesis.trading.desk import Market
 from genesis.trading.events import Event
+from genesis.trading.gateway import AccountState
 from genesis.trading.loop import TradingLoop
 from genesis.trading.payloads import (
     BarClosed,
@@ -23,7 +24,9 @@ from genesis.trading.payloads import (
     BarsMissing,
     CandlesReady,
     FundingDue,
+    FundingPaid,
     MarketState,
+    OrderFilled,
     Quote,
     TimerFired,
 )
@@ -63,6 +66,8 @@ class MarketGate:
         self._bus = bus
         self._lock = threading.Lock()
         self._held: list[Event] | None = []
+        self._early: list[Event] | None = None
+        self._before: frozenset[object] = frozenset()
         self._shut = False
         self._opened: dict[str, int] = {}
         self._closed: dict[str, int] = {}
@@ -70,6 +75,12 @@ class MarketGate:
 
     def put(self, event: Event) -> None:
         """Take an event of the exchange; may block while the bus is full."""
+        with self._lock:
+            if self._early is not None:
+                self._early.append(event)
+                return
+        if self._before and _happening(event) in self._before:
+            return
         if isinstance(event.data, MARKET):
             with self._lock:
                 if self._held is not None:
@@ -79,6 +90,31 @@ class MarketGate:
                 return
             self._count(event)
         self._bus.publish(event)
+
+    def hold(self) -> None:
+        """Hold everything back, until `admit`."""
+        self._early = []
+
+    def admit(self, state: Iterable[AccountState]) -> None:
+        """Let through what was held, but for what accounts show of the time before a run.
+
+        Parameters
+        ----------
+        state : iterable of AccountState
+            Read while everything was held: fills and funding in it are not the run's.
+        """
+        self._before = frozenset(
+            (one.account, *key)
+            for one in state
+            for key in (
+                *((fill.fill_id,) for fill in one.fills),
+                *((paid.symbol, paid.ts_ms) for paid in one.funding),
+            )
+        )
+        with self._lock:
+            held, self._early = self._early or [], None
+        for event in held:
+            self.put(event)
 
     def remember(self, market: Market) -> None:
         """Leave out the bars that a log holds, from now on."""
@@ -118,6 +154,16 @@ class MarketGate:
 
     def _count(self, event: Event) -> None:
         self.bars += isinstance(event.data, CandlesReady)
+
+
+def _happening(event: Event) -> tuple[object, ...] | None:
+    """What tells a fill or a funding payment from every other; None for other events."""
+    data = event.data
+    if isinstance(data, OrderFilled):
+        return data.fill.account, data.fill.fill_id
+    if isinstance(data, FundingPaid):
+        return data.account, data.symbol, event.ts_ms
+    return None
 
 
 class LiveDriver:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from genesis.domain.errors import RefusedError
+from genesis.domain.errors import InputError, RefusedError
 from genesis.system.clock import SystemClock
 from genesis.system.kill import look, rearm, set_latch
 from genesis.trading.kill_latch import KillLatch, KillOrder
@@ -69,14 +69,16 @@ def test_a_touched_file_empties_the_account_and_a_restart_stays_killed(desk: Ben
     assert report.done
     assert sitting.position("SOL") == sitting.position("BTC") == 0, "the books follow"
 
-    killed(desk.resume())
     with pytest.raises(RefusedError, match="nothing is traded"):
         desk.start("another")
+    with pytest.raises(InputError, match="finished"):
+        desk.resume()
     assert empty(desk.rig)
 
     rearm(desk.workspace, "drill over", "ann", SystemClock())
-    again = desk.resume()
+    again = desk.start("another")
     again.bars(3, 110.0)
+    assert again.position("SOL") > 0, "what is re-armed trades"
     again.stop()
 
 
@@ -90,6 +92,14 @@ def test_what_is_killed_keeps_its_stop_where_positions_are_kept(desk: Bench) -> 
     (run,) = look(desk.workspace, KillLatch(desk.workspace.home).read() or KillOrder())
     assert run.done
     assert run.process == ""
+
+    killed(desk.resume())
+    rearm(desk.workspace, "looked", "ann", SystemClock())
+    again = desk.resume()
+    assert again.engine.core.desk.halts == {}
+    again.bars(2, 90.0)
+    assert again.position("SOL") == 0, "its strategy goes on"
+    again.stop()
 
 
 @pytest.mark.parametrize("kind", ["too_many", "server_error", "error_after", "drop_after"])
