@@ -1,6 +1,8 @@
-"""`genesis doctor`: whether this machine is fit to run studies."""
+"""`genesis doctor`: whether this machine is fit to run studies and to trade."""
 
 from __future__ import annotations
+
+from typing import Annotated
 
 import typer
 
@@ -8,21 +10,30 @@ from genesis.cli import render
 from genesis.cli.options import Json, home_of
 
 
-def doctor(ctx: typer.Context, as_json: Json = False) -> None:
+def doctor(
+    ctx: typer.Context,
+    live: Annotated[
+        bool, typer.Option("--live", help="Judge as genesis live run does before it starts.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """Check the machine, the installation and the workspace.
 
-    Exit code 1 if something keeps studies from running; warnings do not count.
+    Exit code 1 if something keeps studies or trading from running; warnings do not count. A kill
+    latch that is set is a warning, and a failure with --live.
 
     Examples:
 
         genesis doctor
+
+        genesis doctor --live
 
         genesis doctor --json
     """
     from genesis.system.doctor import examine
     from genesis.system.workspace import Workspace
 
-    checks = list(examine(Workspace(home_of(ctx))))
+    checks = list(examine(Workspace(home_of(ctx)), live=live))
     healthy = all(check.status != "fail" for check in checks)
     if as_json:
         render.emit({"checks": [check.to_plain() for check in checks]}, ok=healthy)

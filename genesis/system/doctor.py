@@ -11,15 +11,14 @@ import sqlite3
 import stat
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from genesis.domain.errors import GenesisError
+from genesis.system.check import Check
+from genesis.system.trading_checks import trading_checks
 from genesis.system.workspace import LEAST_FREE_BYTES, Workspace
-
-Status = Literal["ok", "warn", "fail"]
 
 RESEARCH = ("deap", "mlflow", "pandas", "plotly", "ray", "vectorbt", "vectorbt-rust")
 OPTIONAL = {"scikit-learn": "ml", "ccxt": "ccxt"}
@@ -27,33 +26,15 @@ SQLITE_WAL_FIXED = (3, 51, 3)
 """Before this release a rare race of checkpoint and writer could damage a write-ahead log."""
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One finding.
+def examine(workspace: Workspace, *, live: bool = False) -> Iterator[Check]:
+    """Yield every check in a fixed order; a check that breaks is itself a failure.
 
-    Attributes
+    Parameters
     ----------
-    name : str
-    status : {"ok", "warn", "fail"}
-        ``warn`` limits something, ``fail`` keeps studies from running.
-    detail : str
-        What was found.
-    fix : str
-        What to do, empty when all is well.
+    workspace : Workspace
+    live : bool
+        Judge as `genesis live run` does: a set kill latch is a failure and not a warning.
     """
-
-    name: str
-    status: Status
-    detail: str
-    fix: str = ""
-
-    def to_plain(self) -> dict[str, Any]:
-        """JSON form."""
-        return asdict(self)
-
-
-def examine(workspace: Workspace) -> Iterator[Check]:
-    """Yield every check in a fixed order; a check that breaks is itself a failure."""
     checks: tuple[Callable[[Workspace], Check], ...] = (
         _python,
         _packages,
@@ -70,16 +51,19 @@ def examine(workspace: Workspace) -> Iterator[Check]:
         _spool,
         _sqlite,
         _ray_auth,
+        *trading_checks(live=live),
     )
     for check in checks:
         try:
             yield check(workspace)
         except GenesisError as error:
-            yield Check(check.__name__.strip("_"), "fail", error.what, error.fix)
+            yield Check(_name(check), "fail", error.what, error.fix)
         except Exception as error:
-            yield Check(
-                check.__name__.strip("_"), "fail", f"{type(error).__name__}: {error}", "report this"
-            )
+            yield Check(_name(check), "fail", f"{type(error).__name__}: {error}", "report this")
+
+
+def _name(check: Callable[[Workspace], Check]) -> str:
+    return check.__name__.strip("_").replace("_", " ")
 
 
 def _python(_: Workspace) -> Check:

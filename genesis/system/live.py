@@ -15,6 +15,8 @@ from genesis.decision.deployments import Deployment
 from genesis.decision.operations import read_operations
 from genesis.decision.stages import Target
 from genesis.domain.errors import GenesisError, InputError, RefusedError
+from genesis.risk.limits import HardLimits
+from genesis.system.limits import LimitsChoice, ended_by_limits, take_limits
 from genesis.system.live_paper import MOST_HISTORY, LiveRun, resume_live, start_live
 from genesis.system.live_reviews import DailyReviews
 from genesis.system.paper import RESULT, new_run_id, runs_folder
@@ -49,7 +51,7 @@ def require_healthy(workspace: Workspace) -> None:
     """
     from genesis.system.doctor import examine
 
-    broken = [check for check in examine(workspace) if check.status == "fail"]
+    broken = [check for check in examine(workspace, live=True) if check.status == "fail"]
     if broken:
         raise RefusedError(
             f"the doctor finds {len(broken)} failures",
@@ -83,7 +85,13 @@ def deployments_of(workspace: Workspace, account: str) -> tuple[Deployment, ...]
 
 
 def run_live(
-    workspace: Workspace, account: str, key: AgentKey, way: LiveWay, *, url: str = ""
+    workspace: Workspace,
+    account: str,
+    key: AgentKey,
+    way: LiveWay,
+    *,
+    url: str = "",
+    choice: LimitsChoice | None = None,
 ) -> LiveRun:
     """Trade the deployments of an account until somebody stops it.
 
@@ -99,6 +107,8 @@ def run_live(
     way : LiveWay
     url : str
         Of a local exchange; empty for the one of the target.
+    choice : LimitsChoice, optional
+        Hard limits; those of the workspace, with nothing confirmed, where it is left out.
 
     Raises
     ------
@@ -110,7 +120,8 @@ def run_live(
     from genesis.trading.kill_latch import KillLatch
     from genesis.trading.lease import AccountLease
 
-    if not KillLatch(workspace.home).closed():  # an account is emptied whatever is broken
+    killed = KillLatch(workspace.home).closed()
+    if not killed:  # an account is emptied whatever is broken
         require_healthy(workspace)
     folder = workspace.open().home / LEASES
     address = account.lower()
@@ -118,26 +129,46 @@ def run_live(
         AccountLease(folder, address, "genesis live run") as lease,
         DailyReviews(workspace, address, way.clock, way.told),
     ):
+        limits = None if killed else _limits(workspace, address, way, choice or LimitsChoice())
         while True:
-            done = _sitting(workspace, address, key, replace(way, leases=(lease,)), url)
+            done = _sitting(workspace, address, key, replace(way, leases=(lease,)), url, limits)
             if not done.run.outcome.finished or way.stopped():
                 return done
             way.told(f"run {done.run.run_id} is over; looking at what is deployed now")
 
 
-def _sitting(workspace: Workspace, address: str, key: AgentKey, way: LiveWay, url: str) -> LiveRun:
-    """Take up the account's run that is not finished, or begin one; its alerts are delivered."""
+def _limits(workspace: Workspace, address: str, way: LiveWay, choice: LimitsChoice) -> HardLimits:
+    going_on = unfinished_run(workspace, address) is not None
+    limits, note = take_limits(workspace.home, address, choice, way.clock, going_on=going_on)
+    if note:
+        way.found(address, note)
+    return limits
+
+
+def _sitting(
+    workspace: Workspace,
+    address: str,
+    key: AgentKey,
+    way: LiveWay,
+    url: str,
+    limits: HardLimits | None,
+) -> LiveRun:
+    """Take up the account's run that is not finished, or begin one; its alerts are delivered.
+
+    Without ``limits`` the account is being emptied, and those of the run do not matter.
+    """
     from genesis.monitoring.alerts.feed import AlertFeed
     from genesis.system.alerts import alerting
 
     unfinished = unfinished_run(workspace, address)
     if unfinished is not None:
         folder, settings = unfinished
-        over = _Changes(workspace, address, settings.assignments)
+        why = "" if limits is None else ended_by_limits(settings, limits)
+        over = _Changes(workspace, address, settings.assignments, why)
         with alerting(workspace.home, feeds=[AlertFeed(folder)]):
             return resume_live(workspace, folder.name, key, replace(way, over=over))
     deployments = deployments_of(workspace, address)
-    settings = live_run_settings(workspace, deployments, way.clock.now_ms(), url)
+    settings = live_run_settings(workspace, deployments, way.clock.now_ms(), url, limits)
     over = _Changes(workspace, address, settings.assignments)
     run_id = new_run_id(workspace, "live", None)
     with alerting(workspace.home, feeds=[AlertFeed(runs_folder(workspace) / run_id)]):
@@ -165,18 +196,23 @@ def unfinished_run(workspace: Workspace, address: str) -> tuple[Path, PaperSetti
 
 
 class _Changes:
-    """Says why a run is to end: what is deployed is not what it trades any more.
+    """Says why a run is to end: what is deployed is not what it trades any more, or ``why``.
 
     The log of operations is read only when it has grown.
     """
 
-    def __init__(self, workspace: Workspace, address: str, traded: Sequence[Assignment]) -> None:
+    def __init__(
+        self, workspace: Workspace, address: str, traded: Sequence[Assignment], why: str = ""
+    ) -> None:
+        self._why = why
         self._workspace = workspace
         self._address = address
         self._traded = tuple(traded)
         self._seq = -1
 
     def __call__(self) -> str:
+        if self._why:
+            return self._why
         seq = read_operations(self._workspace.home).seq
         if seq == self._seq:
             return ""
@@ -217,9 +253,13 @@ def assignments(deployments: Sequence[Deployment]) -> tuple[Assignment, ...]:
 
 
 def live_run_settings(
-    workspace: Workspace, deployments: Sequence[Deployment], now_ms: int, url: str
+    workspace: Workspace,
+    deployments: Sequence[Deployment],
+    now_ms: int,
+    url: str,
+    limits: HardLimits | None = None,
 ) -> PaperSettings:
-    """Settings of a new live run.
+    """Settings of a new live run; the built-in hard limits where none are given.
 
     Raises
     ------
@@ -270,6 +310,7 @@ def live_run_settings(
         options=DeploymentOptions(
             trade_from_ms=now_ms, stop_within_ms=STOP_WITHIN_MS, disaster_stop=DISASTER_STOP
         ),
+        limits=(limits or HardLimits()).plain(),
         risk=risk_settings(workspace),
         assignments=assignments(deployments),
     )

@@ -10,7 +10,7 @@ import errno
 import fcntl
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -105,8 +105,27 @@ class AccountLease:
         self.release()
 
 
+class Holder(NamedTuple):
+    """Who took a lease and did not give it back; one that is not alive left it behind."""
+
+    run: str
+    process: int
+    alive: bool
+
+
 def holder(folder: Path, account: str) -> tuple[str, int] | None:
     """Run and process id of who holds a lease now, None if nobody does.
+
+    Raises
+    ------
+    StorageError
+    """
+    found = last_holder(folder, account)
+    return (found.run, found.process) if found is not None and found.alive else None
+
+
+def last_holder(folder: Path, account: str) -> Holder | None:
+    """Who took a lease last and did not give it back, alive or not; None if nobody.
 
     Raises
     ------
@@ -124,7 +143,7 @@ def holder(folder: Path, account: str) -> tuple[str, int] | None:
     finally:
         os.close(handle)
     process = int(held.get("process", 0))
-    return (str(held.get("run", "")), process) if process and is_alive(process) else None
+    return Holder(str(held.get("run", "")), process, is_alive(process)) if process else None
 
 
 def _content(handle: int) -> dict[str, Any]:
