@@ -85,15 +85,21 @@ class AccountReader:
         self._spelling = spelling
 
     async def ask(
-        self, kind: str, bound: BoundAccount, priority: Priority = Priority.READ, **more: Any
+        self,
+        kind: str,
+        bound: BoundAccount,
+        priority: Priority = Priority.READ,
+        tries: int = 0,
+        **more: Any,
     ) -> Any:
-        """Answer to a question about an account.
+        """Answer to a question about an account, asked ``tries`` times at most (0: as configured).
 
         Raises
         ------
         InfrastructureError
         """
-        return await self._transport.info({"type": kind, "user": bound.address, **more}, priority)
+        body = {"type": kind, "user": bound.address, **more}
+        return await self._transport.info(body, priority, tries)
 
     # ---- the whole account -----------------------------------------------------------------
 

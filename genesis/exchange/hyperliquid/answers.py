@@ -37,6 +37,8 @@ _REASONS = (
     ("Builder fee has not been approved", "builder_fee"),
     ("Only post-only orders allowed", "post_only_period"),
     ("Too many open orders", "open_orders"),
+    ("Cannot set scheduled cancel time until enough volume traded", "volume"),
+    ("Too many scheduled cancels", "too_many_fires"),
 )
 
 

@@ -151,16 +151,25 @@ class HyperliquidGateway:
         """Cancel what rests in an account and close what it holds, whoever it is from; blocks.
 
         It is asked for again until nothing remains: what it returns was seen before it acted.
+        From the first time on nothing that adds risk leaves this gateway.
 
         Raises
         ------
         InfrastructureError
-            If the exchange does not answer.
+            If it does not come to an end.
         ConfigError
             If the account is not bound.
         """
+        self.parts.desk.shut = "the account is being emptied"
         work = self.parts.sweep.once(self._bound(account), flatten=flatten)
         return self._await(work, _PATIENCE_S)
+
+    def beat(self) -> None:
+        """Say that who decides is at work; after the first time it has to be said again and again.
+
+        The dead man's switch is moved on for nobody else.
+        """
+        self.parts.beat_s = self._waits.monotonic()
 
     def info(self, body: dict[str, Any]) -> Any:
         """Answer of the exchange to a question that concerns no account of ours; blocks.
@@ -345,6 +354,8 @@ class HyperliquidGateway:
         for listener in self.parts.listeners.values():
             await listener.ready.wait()
         self._spawn(self.parts.maintain())
+        for dead_man in self.parts.dead_men.values():
+            self._spawn(dead_man.run())
 
     async def _listen(self, bound: BoundAccount) -> None:
         started_ms = await self.parts.reader.time_ms(bound)
@@ -378,6 +389,7 @@ class HyperliquidGateway:
     async def _stop(self) -> None:
         if self._pending:
             await asyncio.sleep(0)
+        await asyncio.gather(*(one.close() for one in self.parts.dead_men.values()))
         for task in list(self._tasks):
             task.cancel()
         if self._tasks:

@@ -15,6 +15,8 @@ from genesis.exchange.hyperliquid.transport import Transport
 from genesis.exchange.hyperliquid.waits import Waits
 
 _DOUBT_S = 5.0
+_FIRST_SPOT = 10_000
+"""Numbers of spot markets begin here."""
 
 
 class Markets:
@@ -42,6 +44,7 @@ class Markets:
         self._age_s = mid_age_s
         self._changed = changed
         self.rules: dict[str, MarketRule] = {}
+        self._spot: dict[str, int] = {}
         self._mids: dict[str, Decimal] = {}
         self._mids_s = self._doubted_s = -1e9
 
@@ -79,6 +82,26 @@ class Markets:
                 mids[str(coin)] = mid
         self._mids, self._mids_s = mids, self._waits.monotonic()
 
+    async def asset(self, coin: str, priority: Priority) -> int | None:
+        """Number of a perpetual or spot market in requests, None where there is no such market.
+
+        Raises
+        ------
+        InfrastructureError
+        """
+        rule = self.rules.get(coin)
+        if rule is not None:
+            return rule.asset
+        if coin not in self._spot:
+            answer = await self._transport.info({"type": "spotMeta"}, priority, 1)
+            try:
+                self._spot = {
+                    str(row["name"]): _FIRST_SPOT + int(row["index"]) for row in answer["universe"]
+                }
+            except UNREADABLE as error:
+                raise InfrastructureError("spot markets cannot be read", why=str(error)) from None
+        return self._spot.get(coin)
+
     async def mid(self, coin: str, priority: Priority, *, ask: bool) -> Decimal:
         """Middle price, zero where none is known.
 
@@ -97,7 +120,8 @@ class Markets:
             return self._mids[coin]
         if not ask:
             return Decimal(0)
-        answer = await self._transport.info({"type": "allMids"}, priority)
+        tries = 1 if priority is Priority.CANCEL else 0  # who asks for that comes back soon
+        answer = await self._transport.info({"type": "allMids"}, priority, tries)
         try:
             self.on_mids({"mids": answer})
         except UNREADABLE as error:

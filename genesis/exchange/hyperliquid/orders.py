@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from decimal import Decimal
 
 from genesis.domain.errors import GenesisError
@@ -42,6 +43,13 @@ class OrderDesk:
     spelling : Spelling
     status : StatusDesk
     accounts : mapping of str to BoundAccount
+    stand_down : callable
+        ``stand_down(account)`` before an order rests that protects a position.
+
+    Attributes
+    ----------
+    shut : str
+        Why nothing that adds risk leaves any more, empty while it may.
     """
 
     def __init__(
@@ -56,6 +64,7 @@ class OrderDesk:
         spelling: Spelling,
         status: StatusDesk,
         accounts: dict[str, BoundAccount],
+        stand_down: Callable[[str], Awaitable[None]],
     ) -> None:
         self._settings = settings
         self._waits = waits
@@ -67,6 +76,8 @@ class OrderDesk:
         self._spelling = spelling
         self._status = status
         self._accounts = accounts
+        self._stand_down = stand_down
+        self.shut = ""
 
     # ---- new orders ------------------------------------------------------------------------
 
@@ -106,6 +117,8 @@ class OrderDesk:
         except GenesisError as error:
             self._teller.refused(ticket, "not_stored", str(error))
             return None
+        if order.reduce_only and order.kind is not OrderKind.MARKET:
+            await self._stand_down(order.account)
         rule = self._markets.rules[order.symbol]
         action = sdk.order_action(self._wire(order, rule, fitted.price, fitted.size))
         return await self._sender.send(
@@ -263,6 +276,8 @@ class OrderDesk:
             return f"signer: {self._sender.dead}"
         if order.reduce_only:
             return ""
+        if self.shut:
+            return f"latched: {self.shut}"
         if self._transport.breaker.open:
             return f"breaker_open: {self._transport.breaker.why}"
         if not bound.budget.may_add():

@@ -11,6 +11,7 @@ from genesis.domain.errors import GenesisError
 from genesis.exchange.hyperliquid.accounts import AccountReader, BoundAccount
 from genesis.exchange.hyperliquid.breaker import Breaker
 from genesis.exchange.hyperliquid.checks import StartChecks, refuse_master
+from genesis.exchange.hyperliquid.dead_man import DeadMan
 from genesis.exchange.hyperliquid.delivery import Delivery
 from genesis.exchange.hyperliquid.keys import AgentKey
 from genesis.exchange.hyperliquid.latency import Latency
@@ -32,6 +33,7 @@ from genesis.exchange.hyperliquid.waits import Waits
 from genesis.trading.payloads import ConnectionChanged
 
 _TICK_S = 0.5
+_LEAST_BEAT_S = 10.0
 
 
 class Parts:
@@ -107,7 +109,23 @@ class Parts:
             self.spelling,
             self.status,
             self.accounts,
+            self._stand_down,
         )
+        self.beat_s: float | None = None
+        self.dead_men = {
+            bound.name: DeadMan(
+                bound,
+                settings.dead_man_s,
+                self.sender,
+                self.reader,
+                self.tickets,
+                self.teller,
+                waits,
+                folder,
+                self._alive,
+            )
+            for bound in self.accounts.values()
+        }
         self.sweep = Sweep(self.reader, self.sender, self.markets, waits, settings.stop_slippage)
         self.checks = StartChecks(
             settings, self.reader, self.sender, lambda: self.markets.rules, ours
@@ -202,3 +220,12 @@ class Parts:
 
     def _traded(self, account: str, dollars: Decimal) -> None:
         self.accounts[account].budget.traded(dollars)
+        self.dead_men[account].on_fill()
+
+    async def _stand_down(self, account: str) -> None:
+        await self.dead_men[account].stand_down()
+
+    def _alive(self) -> bool:
+        """Whether who decides has shown itself lately; who never does is taken to be there."""
+        longest_s = max(self.settings.dead_man_s / 2.0, _LEAST_BEAT_S)
+        return self.beat_s is None or self.waits.monotonic() - self.beat_s <= longest_s

@@ -14,7 +14,18 @@ from genesis.exchange.hyperliquid.rules import wire
 
 Json = dict[str, Any]
 
-SIGNED = frozenset(("order", "cancel", "cancelByCloid", "batchModify", "updateLeverage", "noop"))
+SIGNED = frozenset(
+    (
+        "order",
+        "cancel",
+        "cancelByCloid",
+        "batchModify",
+        "twapCancel",
+        "scheduleCancel",
+        "updateLeverage",
+        "noop",
+    )
+)
 """Actions that are ever signed here: trading, never a transfer or a new agent."""
 
 
@@ -69,6 +80,17 @@ def cancel_action(asset: int, client_id: str) -> Json:
 def cancel_by_oid_action(asset: int, oid: int) -> Json:
     """Action that ends the order of an exchange's id, for orders that have no other."""
     return {"type": "cancel", "cancels": [{"a": asset, "o": oid}]}
+
+
+def twap_cancel_action(asset: int, number: int) -> Json:
+    """Action that ends a TWAP order."""
+    return {"type": "twapCancel", "a": asset, "t": number}
+
+
+def schedule_cancel_action(at_ms: int | None) -> Json:
+    """Action that lets every order be cancelled at an instant, or at none."""
+    action: Json = {"type": "scheduleCancel"}
+    return action if at_ms is None else action | {"time": at_ms}
 
 
 def leverage_action(asset: int, leverage: int, *, cross: bool) -> Json:

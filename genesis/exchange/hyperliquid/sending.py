@@ -14,6 +14,9 @@ from genesis.exchange.hyperliquid.transport import Transport
 from genesis.exchange.hyperliquid.waits import Waits, within
 
 _FATAL = ("signer", "signature")
+_PLACING = ("order", "batchModify")
+_LATE_MS = 3_000
+"""Beyond its expiry by our clock a request may still arrive in time by the exchange's."""
 
 
 def _open() -> str:
@@ -50,6 +53,7 @@ class Sender:
         self._nonces = nonces
         self._expiry_ms = expiry_ms
         self._halted = halted
+        self._flying: dict[int, tuple[str, int]] = {}
         self.dead = ""
         self.longest_signing_s = 0.0
 
@@ -99,21 +103,61 @@ class Sender:
         if why := self.dead or closed():
             return _refused("signer" if self.dead else why.split(":")[0], why)
         try:
-            body = self._sign(action, bound, expires_ms)
+            nonce = self._nonces.next()
+            body = self._sign(action, nonce, bound, expires_ms)
         except GenesisError as error:
             if isinstance(error, RefusedError):
                 self._halt(str(error))
             return _refused("not_signed", str(error))
         bound.budget.spend()
+        if action["type"] in _PLACING:
+            self._flying[nonce] = (bound.name, expires_ms)
         reply = await self._transport.exchange(body)
+        if reply.verdict is not Verdict.UNKNOWN:
+            self._flying.pop(nonce, None)
         self._judge(reply, bound)
         return reply
 
-    def _sign(self, action: Json, bound: BoundAccount, expires_ms: int) -> bytes:
+    def _sign(self, action: Json, nonce: int, bound: BoundAccount, expires_ms: int) -> bytes:
         began = self._waits.monotonic()
-        body = self._signer.body(action, self._nonces.next(), expires_ms, bound.vault)
+        body = self._signer.body(action, nonce, expires_ms, bound.vault)
         self.longest_signing_s = max(self.longest_signing_s, self._waits.monotonic() - began)
         return body
+
+    async def ground(self, bound: BoundAccount) -> int:
+        """See to it that no order of an account is still on its way to the exchange.
+
+        A request without a clear answer may arrive until it expires. Its nonce serves once: an
+        empty action that uses it up lets the request be refused whenever it comes, and one that
+        is told that the nonce was used knows that the request has been there.
+
+        Returns
+        -------
+        int
+            Requests of which that is not certain yet.
+        """
+        for nonce, (name, expires_ms) in list(self._flying.items()):
+            if self._waits.now_ms() > expires_ms + _LATE_MS:
+                self._flying.pop(nonce, None)
+            elif name == bound.name:
+                await self._use_up(nonce, bound)
+        return sum(name == bound.name for name, _ in self._flying.values())
+
+    async def _use_up(self, nonce: int, bound: BoundAccount) -> None:
+        """Send an empty action with the nonce of a request that may be on its way."""
+        expires_ms = self._waits.now_ms() + self._expiry_ms
+        try:
+            body = self._sign({"type": "noop"}, nonce, bound, expires_ms)
+        except GenesisError:
+            return
+        await self._transport.budget.spend(1, Priority.CANCEL)
+        try:
+            bound.budget.spend()
+            reply = await self._transport.exchange(body)
+        finally:
+            self._transport.budget.landed(1)
+        if reply.verdict is Verdict.DONE or reply.reason == "nonce":
+            self._flying.pop(nonce, None)
 
     def _judge(self, reply: Reply, bound: BoundAccount) -> None:
         if reply.reason in _FATAL and reply.verdict is Verdict.REFUSED:

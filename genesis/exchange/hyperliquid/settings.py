@@ -114,6 +114,9 @@ class HyperliquidSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
         Farthest price of a market order from the middle, a fraction.
     stop_slippage : Decimal
         The same for a stop that has been triggered, from its level.
+    dead_man_s : float
+        Resting entries are cancelled by the exchange so long after nobody moved that on, 10 to
+        300; 0 for never. See `genesis.exchange.hyperliquid.dead_man`.
     min_notional : Decimal
         Least value of an order in dollars that may add to a position.
     expiry_ms : int
@@ -146,6 +149,7 @@ class HyperliquidSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
     targets: TargetStyle = TargetStyle.LIMIT
     slippage: Decimal = Decimal("0.05")
     stop_slippage: Decimal = Decimal("0.1")
+    dead_man_s: float = 0.0
     mid_age_s: float = 3.0
     min_notional: Decimal = Decimal(10)
     expiry_ms: int = 10_000
@@ -225,6 +229,7 @@ def _check_numbers(settings: HyperliquidSettings) -> None:
     fine = {
         "slippage": 0 < settings.slippage < Decimal("0.5"),
         "stop_slippage": 0 < settings.stop_slippage < Decimal("0.5"),
+        "dead_man_s": settings.dead_man_s == 0.0 or 10.0 <= settings.dead_man_s <= 300.0,
         "expiry_ms": 1_000 <= settings.expiry_ms <= 60_000,
         "cancel_reserve": 0 < settings.cancel_reserve < settings.weight_limit,
         "order_reserve": 0

@@ -117,8 +117,10 @@ class Transport:
 
     # ---- reads -----------------------------------------------------------------------------
 
-    async def info(self, body: dict[str, Any], priority: Priority = Priority.READ) -> Any:
-        """Ask the exchange something.
+    async def info(
+        self, body: dict[str, Any], priority: Priority = Priority.READ, tries: int = 0
+    ) -> Any:
+        """Ask the exchange something, ``tries`` times at most (0: as configured).
 
         Raises
         ------
@@ -127,13 +129,13 @@ class Transport:
         """
         self.asking += 1
         try:
-            return await self._ask(body, priority)
+            return await self._ask(body, priority, tries or self._attempts)
         finally:
             self.asking -= 1
 
-    async def _ask(self, body: dict[str, Any], priority: Priority) -> Any:
+    async def _ask(self, body: dict[str, Any], priority: Priority, tries: int) -> Any:
         kind, why = str(body["type"]), ""
-        for attempt in range(self._attempts):
+        for attempt in range(tries):
             if attempt:
                 await self._pause(attempt)
             weight = info_weight(kind)
