@@ -15,7 +15,7 @@ from pathlib import Path
 from secrets import token_hex
 
 from genesis.domain.clock import Clock
-from genesis.domain.errors import InfrastructureError
+from genesis.domain.errors import GenesisError, InfrastructureError
 from genesis.domain.instrument import Instrument
 from genesis.domain.timeline import interval_ms
 from genesis.exchange.hyperliquid.gateway import HyperliquidGateway
@@ -145,13 +145,13 @@ class LivePaperEngine:
         self._over, self._paced = over, paced
         rest = None if paced is None else self._pacer(paced).rest
         self._driver = LiveDriver(clock, bus, self.session.loop, self._timers, self._answered, rest)
-        self._end = WindDown(self.core, self._driver, gate, self._publish)
+        self._end = WindDown(self.core, self._driver, gate, self._publish, self._latched)
         self._kill = KillSequence(
             self._driver, gate, gateway, tuple(self._facts.accounts), self._publish, folder, clock
         )
         self.killed: KillReport | None = None
         self._inbox = Inbox(folder)
-        self._wanted = threading.Event()
+        self._wanted, self._left = threading.Event(), threading.Event()
         self._ready = False
         self._failure: BaseException | None = None
         self._finished = False
@@ -196,6 +196,7 @@ class LivePaperEngine:
             state = FINISHED if self._finished else STOPPED
         finally:
             self._wanted.set()
+            self._left.set()
             self._bus.close()
             if self._thread.ident is not None:
                 self._thread.join(ANSWER_S)
@@ -256,18 +257,21 @@ class LivePaperEngine:
         try:
             self._trade()
         except BaseException as error:
-            self._failure = error
+            self._failure = self._kill.failure = error
+            with suppress(GenesisError):
+                if self.killed is None and self._killed():  # it needs no loop
+                    self._failure = None
 
     def _trade(self) -> None:
         desk, driver = self.core.desk, self._driver
         for timer, due in desk.timers.items():
             self._timers.set(timer, due)
         began = self._clock.now_ms()
+        if self._killed():
+            return
         driver.settle()
         if self.session.resumed:
             self._compare_all()
-        if self._killed():
-            return
         self._rearmed()
         self._begin()
         if not self.session.resumed:
@@ -292,17 +296,27 @@ class LivePaperEngine:
                 self.story = self._tell()
                 looked = self._clock.monotonic()
         self.note = self._end.run(flatten=self._flatten)
-        driver.settle()
+        if not self._killed(self._left):
+            driver.settle()
 
-    def _killed(self) -> bool:
-        """Whether the latch is set; then the accounts are emptied before anything else."""
+    def _latched(self) -> bool:
+        return self._latch is not None and bool(self._latch.closed())
+
+    def _killed(self, given_up: threading.Event | None = None) -> bool:
+        """Whether the latch is set; then the accounts are emptied before anything else.
+
+        A person who stops the run gives that up too; one who had stopped it before does not.
+        """
         order = self._latch.read() if self._latch is not None else None
         if order is None:
             return False
         self._ready = True
         self.story = f"{order.text}; emptying the accounts"
-        self.killed = self._kill.run(order, self._wanted.is_set)
+        self.killed = self._kill.run(order, (given_up or self._wanted).is_set)
         self.note = f"{order.text}; {self.killed.text}"
+        if self._kill.failure is not None:
+            self.note += f"; the loop failed, and its books do not follow: {self._kill.failure}"
+            return True
         self._driver.settle()
         if self.killed.verified:
             with suppress(InfrastructureError):  # the books follow at the next start else
@@ -422,6 +436,8 @@ class LivePaperEngine:
     def _finish(self, why: str) -> None:
         """Close everything, and end if that went well."""
         self.note = self._end.run(flatten=True)
+        if self._killed(self._left):
+            return
         self._finished = not self._end.positions() and not self._end.working()
         if self._finished:
             self._bus.publish(Event(RunFinished(why), self._clock.now_ms()))

@@ -29,6 +29,8 @@ class WindDown:
         Shut first: nothing is decided any more.
     publish : callable
         ``publish(command, id)`` puts a command on the bus.
+    interrupted : callable
+        Whether something else is to be done at once.
     """
 
     def __init__(
@@ -37,22 +39,24 @@ class WindDown:
         driver: LiveDriver,
         gate: MarketGate,
         publish: Callable[[OperatorCommand, str], None],
+        interrupted: Callable[[], bool],
     ) -> None:
         self._desk = core.desk
         self._driver = driver
         self._gate = gate
         self._publish = publish
+        self._interrupted = interrupted
 
     def run(self, *, flatten: bool) -> str:
         """Take back entries, close positions if asked; says what is left at the exchange."""
         self._gate.shut()
         self._order("cancel_entries")
-        self._driver.until(lambda: not self._entries(), CALL_OFF_S)
+        self._driver.until(lambda: not self._entries() or self._interrupted(), CALL_OFF_S)
         left = FLATTEN_S if flatten else 0.0
-        while left > 0.0 and self._anything():
+        while left > 0.0 and self._anything() and not self._interrupted():
             if self.positions():
                 self._order("flatten")
-            self._driver.until(lambda: not self._anything(), AGAIN_S)
+            self._driver.until(lambda: not self._anything() or self._interrupted(), AGAIN_S)
             left -= AGAIN_S
         return self._remains()
 

@@ -2,18 +2,21 @@
 
 The latch is set before this begins, so nothing that adds risk leaves any more. The loop first does
 what it does for any person who flattens, so that its books follow; then the account is swept at
-the exchange, which also ends what nobody here sent.
+the exchange, which also ends what nobody here sent. A loop that fails stops nothing: its books
+follow at the next start, or when they are compared by hand.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
 from typing import Protocol
 
 from genesis.domain.clock import Clock
-from genesis.domain.errors import InfrastructureError
+from genesis.domain.errors import GenesisError, StorageError
 from genesis.exchange.hyperliquid.sweep import Remains
 from genesis.trading.kill_latch import KillOrder
 from genesis.trading.kill_report import KillReport, write_kill_report
@@ -24,9 +27,11 @@ KILL = "kill: "
 """In the reason of the halt that a kill brings."""
 FIRST_S = 0.2
 """How long the loop is given before the account is looked at; it goes on beside that."""
-AGAIN_S = 0.3
+AGAIN_S, UNHEARD_S = 0.3, 0.5
+"""Pauses between looks: where the exchange acts, and where it does not answer."""
 LONGEST_S = 5.0
-"""Pauses between looks: they grow while the exchange does not answer."""
+"""Up to so long they grow while the exchange answers and refuses."""
+_SLEEP_S = 0.05
 
 
 class Sweeper(Protocol):
@@ -42,7 +47,8 @@ class KillSequence:
 
     Parameters
     ----------
-    driver : LiveDriver
+    driver : LiveDriver or None
+        Of the loop; None where there is none.
     gate : MarketGate
         Shut first: nothing is decided any more.
     exchange : Sweeper
@@ -52,11 +58,16 @@ class KillSequence:
     folder : Path
         Of the run; the report is written there.
     clock : Clock
+
+    Attributes
+    ----------
+    failure : BaseException or None
+        Why the loop is left alone, if it is.
     """
 
     def __init__(
         self,
-        driver: LiveDriver,
+        driver: LiveDriver | None,
         gate: MarketGate,
         exchange: Sweeper,
         accounts: Sequence[str],
@@ -71,6 +82,7 @@ class KillSequence:
         self._publish = publish
         self._folder = folder
         self._clock = clock
+        self.failure: BaseException | None = None
 
     def run(self, order: KillOrder, given_up: Callable[[], bool]) -> KillReport:
         """Go on until the exchange says that nothing is left, or somebody gives up.
@@ -84,44 +96,72 @@ class KillSequence:
         Raises
         ------
         StorageError
-            If the report cannot be written; what was sent was sent.
+            If the last report cannot be written; what was sent was sent.
         """
         self._gate.shut()
-        self._command("halt", order)
-        self._command("flatten" if order.flatten else "cancel_entries", order)
-        self._driver.until(given_up, FIRST_S)
+        self._turn(lambda: self._command("halt", order))
+        self._turn(lambda: self._command("flatten" if order.flatten else "cancel_entries", order))
+        self._pause(given_up, FIRST_S)
         pause = AGAIN_S
         while True:
-            report = self._look(order)
+            report, heard = self._look(order)
             if report.done or given_up():
                 write_kill_report(self._folder, report)
                 return report
             if report.trouble:
-                write_kill_report(self._folder, report)
-                pause = min(2.0 * pause, LONGEST_S)
-            else:
-                pause = AGAIN_S
-            self._driver.until(given_up, pause)
+                with suppress(StorageError):  # a full disk keeps no account from being emptied
+                    write_kill_report(self._folder, report)
+            refused = heard and report.trouble
+            pause = min(2.0 * pause, LONGEST_S) if refused else AGAIN_S if heard else UNHEARD_S
+            self._pause(given_up, pause)
 
-    def _look(self, order: KillOrder) -> KillReport:
-        orders, positions, trouble = 0, [], ""
+    def _turn(self, act: Callable[[], object]) -> None:
+        """Let the loop do something, unless it has failed."""
+        if self._driver is None or self.failure is not None:
+            return
+        try:
+            act()
+        except Exception as error:
+            self.failure = error
+
+    def _pause(self, given_up: Callable[[], bool], seconds: float) -> None:
+        driver, ends = self._driver, self._clock.monotonic() + seconds
+        if driver is not None:
+            self._turn(lambda: driver.until(given_up, seconds))
+        never = threading.Event()
+        while (driver is None or self.failure is not None) and not given_up():
+            left = ends - self._clock.monotonic()
+            if left <= 0.0:
+                return
+            never.wait(min(left, _SLEEP_S))
+
+    def _look(self, order: KillOrder) -> tuple[KillReport, bool]:
+        """What is left, and whether the exchange hears what it is asked."""
+        orders, verified, heard = 0, True, True
+        positions: list[str] = []
+        trouble: list[str] = []
         for account in self._accounts:
             try:
                 seen = self._exchange.sweep(account, flatten=order.flatten)
-            except InfrastructureError as error:
-                trouble = str(error)
+            except GenesisError as error:
+                verified = heard = False
+                trouble.append(str(error))
                 continue
             orders += seen.orders
             positions += [f"{account} {held}" for held in seen.positions]
-        return KillReport(
+            verified, heard = verified and seen.seen, heard and seen.heard
+            if seen.trouble:
+                trouble.append(seen.trouble)
+        report = KillReport(
             latched_ms=order.at_ms,
             told_ms=self._clock.now_ms(),
             orders=orders,
             positions=tuple(positions),
-            verified=not trouble,
-            trouble=trouble,
+            verified=verified,
+            trouble="; ".join(trouble),
             flatten=order.flatten,
         )
+        return report, heard
 
     def _command(self, name: str, order: KillOrder) -> None:
         who, reason = order.who or "the kill latch", order.reason or "the kill latch is set"

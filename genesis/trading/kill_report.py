@@ -25,9 +25,10 @@ class KillReport(msgspec.Struct, frozen=True):
     positions : tuple of str
         That are still held there.
     verified : bool
-        Whether the exchange itself was asked, and this is what it said.
+        Whether the exchange itself was asked, this is what it said, and nothing of ours can be
+        on its way to it.
     trouble : str
-        Why nothing could be learnt or sent the last time, empty where it could.
+        What could not be learnt, cancelled or closed the last time, and why.
     flatten : bool
         Whether positions were to be closed.
     schema : int
@@ -53,7 +54,8 @@ class KillReport(msgspec.Struct, frozen=True):
         if not self.verified:
             return f"the exchange could not be asked: {self.trouble or 'no answer yet'}"
         held = f"positions {', '.join(self.positions)}" if self.positions else "no position"
-        return f"{self.orders or 'no'} orders rest at the exchange, {held}"
+        left = f"{self.orders or 'no'} orders rest at the exchange, {held}"
+        return left if self.done or not self.trouble else f"{left}: {self.trouble}"
 
 
 def write_kill_report(folder: Path, report: KillReport) -> None:
