@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,6 +34,7 @@ from genesis.backtest.result import (
     VALID,
     BlockResult,
 )
+from genesis.backtest.scales import scales_by_place
 from genesis.backtest.setup import EvaluationSetup
 from genesis.backtest.summary import fold_ratios, metrics_row
 from genesis.domain.errors import GenesisError, InfrastructureError, StrategyError
@@ -92,11 +93,16 @@ class Evaluator:
         Memory for evaluated nodes of all symbols, least recently used out first.
     decide_from : int
         Bars before this one advance the rules, and nothing is decided on them.
+    entry_scales : mapping of str to float64, shape (T,), optional
+        By symbol: the share that is left of an entry decided at the close of each bar, 0 to 1, as
+        a risk manager left it. A symbol without one trades as its strategy asks.
 
     Raises
     ------
     ConfigError
         If the leverage leaves a symbol no margin, or the engine is not installed.
+    InputError
+        If scales are of an unknown symbol, of another length, or not within 0 and 1.
 
     Notes
     -----
@@ -110,12 +116,14 @@ class Evaluator:
         setup: EvaluationSetup,
         cache_bytes: int = 512 * 1024 * 1024,
         decide_from: int = 0,
+        entry_scales: Mapping[str, Floats] | None = None,
     ) -> None:
         setup.require_margin(s.instrument for s in panel.symbols)
         self.panel = panel
         self.setup = setup
         self.engine = engine_name(setup.engine)
         self._decide_from = decide_from
+        self._scales = scales_by_place(panel, entry_scales or {})
         self._cache = NodeCache(cache_bytes)  # entries are kept apart by symbol
         self._series: dict[int, SeriesEvaluator] = {}
         self._needs = Needs()
@@ -273,6 +281,7 @@ class Evaluator:
             new_state(),
             self._book,
             self._tags,
+            self._scales.get(symbol),
         )
         if count == BOOK_FULL:
             limit = self.setup.orders_per_bar

@@ -23,6 +23,7 @@ from genesis.strategy.policy import (
     REASON_NONE,
     REASON_STOP,
     REASON_TARGET,
+    SMALLEST_QUANTITY,
     PolicyNumbers,
     PolicyState,
     decide,
@@ -45,6 +46,9 @@ PHASE_RESTING, PHASE_MARKET, PHASE_RANGE, PHASE_CLOSE = range(4)
 BOOK_FULL = -1
 MOST_PER_BAR = 3
 """Orders one bar can hold: a close, an open, and an exit from the new position."""
+
+_STEP_NOISE = 1e-9  # as in the policy and in trading: a size this many lots short counts as whole
+_ROUNDING = 1.0 - 1e-12  # a product of floats that is the minimum notional may fall short by this
 
 
 @kernel
@@ -128,6 +132,37 @@ def place(
 
 
 @kernel
+def scaled_entry(params: PolicyNumbers, quantity: float, scale: float, close: float) -> float:
+    """What is left of an entry that somebody cut, rounded and refused as in trading.
+
+    Parameters
+    ----------
+    params : PolicyNumbers
+        Gives lot and minimum notional.
+    quantity : float
+        Signed size that the policy asks for, base units, on the lot grid.
+    scale : float
+        Share that is left: 1 leaves the size untouched to the bit, 0 leaves nothing.
+    close : float
+        Of the bar of the decision, quote units.
+
+    Returns
+    -------
+    float
+        Signed size on the lot grid, 0 where it is below the minimum notional.
+    """
+    if scale == 1.0:
+        return quantity
+    left = abs(quantity) * scale
+    lot = params.lot
+    if lot > 0.0:
+        left = math.floor(left / lot + _STEP_NOISE) * lot
+    if left < SMALLEST_QUANTITY or left * close < params.min_notional * _ROUNDING:
+        return 0.0
+    return left if quantity > 0.0 else -left
+
+
+@kernel
 def orders_of(
     enter_long: Truth,
     enter_short: Truth,
@@ -151,6 +186,7 @@ def orders_of(
     state: PolicyState,
     book: Floats,
     tags: Ints,
+    scale: Floats | None,
 ) -> int:
     """Order list of one strategy on one symbol.
 
@@ -177,6 +213,10 @@ def orders_of(
         To start from, see `new_state`.
     book : float64, shape (n, 4); tags : int64, shape (n, 3)
         Filled with signed size, reference price, fee and slippage rate; bar, reason, phase.
+    scale : float64, shape (T,), or None
+        Share that is left of an entry decided at the close of each bar, see `scaled_entry`; the
+        close that belongs to a reversal happens all the same. None leaves all entries as asked,
+        and is compiled without any of this.
 
     Returns
     -------
@@ -272,6 +312,8 @@ def orders_of(
             exit_long[t],
             exit_short[t],
         )
+        if scale is not None and pending != 0.0:
+            pending = scaled_entry(params, pending, scale[t], close[t])
     if position != 0.0 and last < valid.size - 1:
         if k >= book.shape[0]:
             return BOOK_FULL

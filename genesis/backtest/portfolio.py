@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,7 +72,11 @@ class PortfolioBacktest:
 
 
 def backtest_strategy(
-    panel: Panel, strategy: Strategy, setup: EvaluationSetup, decide_from: int = 0
+    panel: Panel,
+    strategy: Strategy,
+    setup: EvaluationSetup,
+    decide_from: int = 0,
+    entry_scales: Mapping[str, Floats] | None = None,
 ) -> PortfolioBacktest:
     """Backtest one strategy on every symbol of a panel and add the equities.
 
@@ -82,14 +87,18 @@ def backtest_strategy(
     setup : EvaluationSetup
     decide_from : int
         Bars before this one only warm the rules up, as those before a live run began.
+    entry_scales : mapping of str to float64, shape (T,), optional
+        What a risk manager left of each entry, see `Evaluator`.
 
     Raises
     ------
+    InputError
+        If scales are of an unknown symbol, of another length, or not within 0 and 1.
     StrategyError
         If the strategy raises or exceeds a budget on one of the symbols, or every symbol is too
         short for its warm-up (one that is too short beside others is flat, as in `combine`).
     """
-    evaluator = Evaluator(panel, setup, decide_from=decide_from)
+    evaluator = Evaluator(panel, setup, decide_from=decide_from, entry_scales=entry_scales)
     places = range(len(panel.symbols))
     symbols = tuple(evaluator.detail(place, strategy) for place in places)
     blocks = tuple(evaluator.evaluate(place, [strategy]) for place in places)
