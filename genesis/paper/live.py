@@ -35,6 +35,7 @@ from genesis.paper.live_kill import KILL, KillSequence
 from genesis.paper.settings import PaperSettings
 from genesis.trading.bus import EventBus
 from genesis.trading.events import Event
+from genesis.trading.feeds.sentiment import SentimentFeed
 from genesis.trading.inbox import Inbox
 from genesis.trading.kill_latch import KillLatch
 from genesis.trading.kill_report import KillReport
@@ -95,6 +96,8 @@ class LivePaperEngine:
         Asked about once a second why the run is to close its positions and end; empty to go on.
     paced : PacedTime, optional
         The run lets the time of its exchange pass; ``clock`` is the same.
+    sentiment : SentimentFeed, optional
+        Asked beside the loop, from the moment on at which live bars are let in.
 
     Attributes
     ----------
@@ -128,6 +131,7 @@ class LivePaperEngine:
         leases: Sequence[Latch] = (),
         over: Callable[[], str] = str,
         paced: PacedTime | None = None,
+        sentiment: SentimentFeed | None = None,
     ) -> None:
         self.settings, self._facts = settings, LiveFacts.of(settings)
         self._gateway, self._gate, self._bus, self._clock = gateway, gate, bus, clock
@@ -142,7 +146,7 @@ class LivePaperEngine:
         self.session = TradingSession(
             folder, self.core, bus, self._outlet, clock, build=build, synchronous="FULL"
         )
-        self._over, self._paced = over, paced
+        self._over, self._paced, self._sentiment = over, paced, sentiment
         rest = None if paced is None else self._pacer(paced).rest
         self._driver = LiveDriver(clock, bus, self.session.loop, self._timers, self._answered, rest)
         self._end = WindDown(self.core, self._driver, gate, self._publish, self._latched)
@@ -197,6 +201,8 @@ class LivePaperEngine:
         finally:
             self._wanted.set()
             self._left.set()
+            if self._sentiment is not None:
+                self._sentiment.stop()
             self._bus.close()
             if self._thread.ident is not None:
                 self._thread.join(ANSWER_S)
@@ -362,6 +368,8 @@ class LivePaperEngine:
         if behind:
             self._publish(ConnectionChanged(CATCH_UP, True, "bars are complete"))
         self._gate.open()
+        if self._sentiment is not None:
+            self._sentiment.start()
 
     def _introduce(self, candles: Mapping[str, Candles]) -> None:
         settings, facts, desk = self.settings, self._facts, self.core.desk

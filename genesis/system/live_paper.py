@@ -24,12 +24,16 @@ if TYPE_CHECKING:
     from genesis.paper.settings import PaperSettings
     from genesis.strategy.strategy import Strategy
     from genesis.trading.bus import EventBus
+    from genesis.trading.feeds.sentiment import SentimentFeed
     from genesis.trading.kill_report import KillReport
     from genesis.trading.live import MarketGate
     from genesis.trading.outlet import Latch
 
 GATEWAY = "gateway"
 """Folder of a workspace with what gateways remember: nonces, by the address of the key."""
+
+SENTIMENT = "fear-greed.json"
+"""File of a workspace with the last value of fear and greed."""
 
 HISTORY, MOST_HISTORY = 200, 4_000
 """Bars that warm the kernels up: at least so many, and at most."""
@@ -68,6 +72,9 @@ class LiveWay:
         Looked at before each order.
     paced : PacedTime, optional
         The run lets the time of its exchange pass; ``clock`` is the same.
+    sentiment : str
+        Address of fear and greed, ``off`` for none; by default the public one, and none where the
+        exchange is on this machine.
     """
 
     stopped: Callable[[], bool]
@@ -82,6 +89,7 @@ class LiveWay:
     over: Callable[[], str] = str
     leases: tuple[Latch, ...] = ()
     paced: PacedTime | None = None
+    sentiment: str = ""
 
 
 def paced_way(way: LiveWay, url: str) -> LiveWay:
@@ -350,7 +358,24 @@ def _engine(
         leases=way.leases,
         over=way.over,
         paced=way.paced,
+        sentiment=_sentiment(workspace, settings, bus, way),
     )
+
+
+def _sentiment(
+    workspace: Workspace, settings: PaperSettings, bus: EventBus, way: LiveWay
+) -> SentimentFeed | None:
+    """Feed of fear and greed, None where there is to be none."""
+    from genesis.market.sources.fear_greed import ADDRESS, FearGreedClient
+    from genesis.paper.live_facts import LiveFacts
+    from genesis.trading.feeds.sentiment import SentimentFeed
+
+    local = LiveFacts.of(settings).network == "local"
+    address = way.sentiment or ("off" if local else ADDRESS)
+    if address == "off":
+        return None
+    client = FearGreedClient(way.clock, address, workspace.home / SENTIMENT)
+    return SentimentFeed(client, address, bus.publish, way.clock)
 
 
 def _take(

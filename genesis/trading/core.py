@@ -32,6 +32,7 @@ from genesis.trading.payloads import (
     OrderSubmit,
     OrderUnknown,
     RiskAssessed,
+    SentimentUpdated,
     TimerFired,
     TimerSet,
 )
@@ -135,6 +136,7 @@ class TradingCore:
             kind.SYMBOL_ENDED: safety.on_symbol_ended,
             kind.NEWS_RECEIVED: self._origins.on_news,
             kind.SCHEDULE_DUE: self._origins.on_schedule,
+            kind.SENTIMENT_UPDATED: self._on_sentiment,
             kind.ORDER_ACCEPTED: self._on_reply,
             kind.ORDER_REJECTED: self._on_reply,
             kind.ORDER_CANCELED: self._on_reply,
@@ -182,6 +184,10 @@ class TradingCore:
         self._guard.roll_day(event.ts_ms)
         self._safety.look_at_risk(event)
         self._decisions.on_candles(event)
+
+    def _on_sentiment(self, event: Event) -> None:
+        assert isinstance(event.data, SentimentUpdated)
+        self._guard.book.on_sentiment(event.data)
 
     # ---- deployments -----------------------------------------------------------------------
 

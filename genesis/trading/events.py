@@ -105,6 +105,8 @@ class EventType(StrEnum):
     ALERT_ANSWERED = "alert_answered"
     ALERT_ESCALATED = "alert_escalated"
     ALERT_ACKNOWLEDGED = "alert_acknowledged"
+    # Input: market data of no symbol.
+    SENTIMENT_UPDATED = "sentiment_updated"
     # Operations again.
     LIMITS_CHANGED = "limits_changed"
 
@@ -128,6 +130,7 @@ _NORMAL = (
     EventType.SYMBOL_ENDED,
     EventType.NEWS_RECEIVED,
     EventType.SCHEDULE_DUE,
+    EventType.SENTIMENT_UPDATED,
 )
 _LOW = (
     EventType.INPUT_QUARANTINED,

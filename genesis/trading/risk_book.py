@@ -27,6 +27,7 @@ from genesis.trading.payloads import (
     BreakerTripped,
     DeploymentAdded,
     RiskLevelChanged,
+    SentimentUpdated,
 )
 
 
@@ -79,6 +80,17 @@ class RiskBook:
         self._market.on_bar(data.symbol, data.open_ms, data.close, data.volume)
         if math.isfinite(data.sentiment):
             self._market.on_sentiment(ts_ms, data.sentiment)
+
+    def on_sentiment(self, data: SentimentUpdated) -> None:
+        """Take what a live source says; a value that is none is told, and changes nothing.
+
+        So an extreme value holds until a calm one is seen, and no silence makes it less.
+        """
+        if data.note:
+            text = f"{data.note}; {data.source} is asked again"
+            self._desk.emit(AlertRaised("info", "sentiment", "no fear and greed", text), "")
+        elif self._market is not None:
+            self._market.on_sentiment(data.stamp_ms, data.index)
 
     def on_symbol_ended(self, symbol: str) -> None:
         """Drop a symbol that has no further bar."""

@@ -48,6 +48,7 @@ from genesis.trading.payloads.market import (
     NewsReceived,
     Quote,
     ScheduleDue,
+    SentimentUpdated,
     SymbolEnded,
 )
 from genesis.trading.payloads.operations import (
@@ -139,6 +140,7 @@ __all__ = [
     "SymbolEnded",
     "NewsReceived",
     "ScheduleDue",
+    "SentimentUpdated",
     "InputQuarantined",
     "OrderAccepted",
     "OrderRejected",

@@ -105,6 +105,20 @@ class MarketState(Payload, frozen=True):
     open_interest: float
 
 
+class SentimentUpdated(Payload, frozen=True):
+    """A source told fear and greed, or why it could not.
+
+    ``index`` is 0 to 100, NaN where it is neutral because of ``note``; ``stamp_ms`` is the index's
+    own time, 00:00 UTC of its day, -1 where there is none.
+    """
+
+    type: ClassVar[EventType] = EventType.SENTIMENT_UPDATED
+    index: float
+    stamp_ms: int
+    source: str
+    note: str = ""
+
+
 class CandlesReady(Payload, frozen=True):
     """Every bar of this open time that will come has come: strategies may decide."""
 
