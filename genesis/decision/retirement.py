@@ -75,8 +75,8 @@ def health(
 ) -> Health:
     """Judge a live deployment by its layers: fidelity, drawdown, CUSUM.
 
-    A broken fidelity or a drawdown beyond the bootstrapped 99 % bound of as many days is red at
-    once. The CUSUM is red at the bound whose false alarms are ``cusum_red_years`` apart, amber at
+    A broken fidelity (after ``break_days``: the first bars are a share of nothing) or a drawdown
+    beyond the bootstrapped 99 % bound of as many days is red at once. The CUSUM is red at the bound whose false alarms are ``cusum_red_years`` apart, amber at
     that of ``cusum_amber_years``.
 
     Parameters
@@ -87,7 +87,8 @@ def health(
     fidelity : Fidelity
     settings : PromotionSettings
     """
-    red, amber = _fidelity_breaks(fidelity, settings), []
+    judged = returns.size >= settings.break_days
+    red, amber = _fidelity_breaks(fidelity, settings) if judged else [], []
     numbers: dict[str, float] = {"days": float(returns.size)}
     for name in ("position_match", "slippage"):
         value = getattr(fidelity, name)

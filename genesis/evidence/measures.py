@@ -91,6 +91,8 @@ class PromotionSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     break_position_match, break_slippage : float
         Agreement below, and slippage over the model's 75th percentile above, which the fidelity of
         a live deployment is broken.
+    break_days : float
+        Days that must be compared before that is judged.
     concurrent, deployed : int
         Most deployments in the canary stage, and most beyond paper in all.
     strategy_share, cluster_share : float
@@ -116,6 +118,7 @@ class PromotionSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     cusum_red_years: Positive = 5.0
     break_position_match: Share = 0.95
     break_slippage: Positive = 2.0
+    break_days: Positive = 5.0
     concurrent: Count = 5
     deployed: Count = 10
     strategy_share: Share = 0.10

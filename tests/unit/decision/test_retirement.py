@@ -86,6 +86,12 @@ def test_broken_fidelity_is_red(fidelity: Fidelity, alarm: Alarm) -> None:
     assert health(steady(10), BASELINE, fidelity, OWN).alarm is alarm
 
 
+def test_the_first_days_break_no_fidelity() -> None:
+    broken = Fidelity(0.3, 9.0)
+    assert health(steady(4), BASELINE, broken, OWN).alarm is Alarm.GREEN
+    assert health(steady(5), BASELINE, broken, OWN).alarm is Alarm.RED
+
+
 def test_single_days_beyond_four_deviations_count_as_four() -> None:
     returns = np.zeros(100)
     returns[50] = -0.085  # within the drawdown's bound, 8.5 deviations
