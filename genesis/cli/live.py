@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -45,6 +40,12 @@ def run(
     flatten: Annotated[
         bool, typer.Option("--flatten-on-exit", help="Close positions when it is stopped.")
     ] = False,
+    gateway: Annotated[
+        Path | None, typer.Option(help="Settings of the gateway, such as dead_man_s: 0.")
+    ] = None,
+    sentiment: Annotated[
+        str, typer.Option(help="Address of fear and greed, or off; else the public one.")
+    ] = "",
     scripted: Annotated[
         bool,
         typer.Option(
@@ -68,17 +69,28 @@ def run(
 
         genesis live run --account 0x52…c1 --keyring genesis/agent --live
     """
-    from genesis.cli.paper_testnet import LiveProgress, Options, read_key, way_of
+    from genesis.cli.paper_testnet import LiveProgress, Options, kill_by_signal, read_key, way_of
     from genesis.system.live import LOCAL_URL, run_live
     from genesis.system.live_paper import paced_way
     from genesis.system.workspace import Workspace
 
     workspace = Workspace(home_of(ctx))
     _require_consent(workspace, account, live=live)
-    options = Options([account], url, key_file, passphrase_fd, key_fd, keyring, duration, flatten)
+    options = Options(
+        [account],
+        url,
+        key_file,
+        passphrase_fd,
+        key_fd,
+        keyring,
+        duration,
+        flatten,
+        gateway,
+        sentiment=sentiment,
+    )
     key = read_key(options)
     err = render.console(stderr=True)
-    with LiveProgress(err) as progress, _kill_by_signal(workspace):
+    with LiveProgress(err) as progress, kill_by_signal(workspace):
         way = way_of(options, progress)
         if scripted:
             way = paced_way(way, url or LOCAL_URL)
@@ -100,23 +112,6 @@ def _require_consent(workspace: Workspace, account: str, *, live: bool) -> None:
             why=f"the deployments of {account} are promoted for mainnet",
             fix="add --live",
         )
-
-
-@contextmanager
-def _kill_by_signal(workspace: Workspace) -> Iterator[None]:
-    """SIGUSR1 sets the kill latch."""
-    from genesis.system.clock import SystemClock
-    from genesis.trading.kill_latch import KillLatch, KillOrder
-
-    def latch(_: int, __: FrameType | None) -> None:
-        order = KillOrder("signal SIGUSR1", getpass.getuser(), SystemClock().now_ms())
-        KillLatch(workspace.home).set(order)
-
-    before = signal.signal(signal.SIGUSR1, latch)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGUSR1, before)
 
 
 def _tell(done: LiveRun, *, as_json: bool) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import getpass
+import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING
 
 import typer
@@ -53,6 +57,7 @@ class Options:
     flatten: bool = False
     gateway: Path | None = None
     foreign: str = ""
+    sentiment: str = ""
 
 
 class LiveProgress(PaperProgress):
@@ -153,7 +158,7 @@ def start(
     key = read_key(options)
     workspace.open().require_space()
     name = new_run_id(workspace, "testnet", run_id)
-    with LiveProgress(out) as progress:
+    with LiveProgress(out) as progress, kill_by_signal(workspace):
         return start_live(workspace, settings, name, key, way_of(options, progress))
 
 
@@ -168,8 +173,29 @@ def resume(workspace: Workspace, name: str, options: Options, out: Console) -> L
     from genesis.system.live_paper import resume_live
 
     key = read_key(options)
-    with LiveProgress(out) as progress:
+    with LiveProgress(out) as progress, kill_by_signal(workspace):
         return resume_live(workspace, name, key, way_of(options, progress))
+
+
+@contextmanager
+def kill_by_signal(workspace: Workspace) -> Iterator[None]:
+    """SIGUSR1 sets the kill latch; where it cannot be written, an empty file does."""
+    from genesis.domain.errors import StorageError
+    from genesis.system.clock import SystemClock
+    from genesis.trading.kill_latch import KillLatch, KillOrder
+
+    def latch(_: int, __: FrameType | None) -> None:
+        kill = KillLatch(workspace.home)
+        try:
+            kill.set(KillOrder("signal SIGUSR1", getpass.getuser(), SystemClock().now_ms()))
+        except StorageError:
+            kill.path.touch()
+
+    before = signal.signal(signal.SIGUSR1, latch)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGUSR1, before)
 
 
 def way_of(options: Options, progress: LiveProgress) -> LiveWay:
@@ -186,6 +212,7 @@ def way_of(options: Options, progress: LiveProgress) -> LiveWay:
         gateway=read_gateway(options.gateway, options.foreign),
         duration_ms=parse_length(options.duration) if options.duration else 0,
         flatten=options.flatten,
+        sentiment=options.sentiment,
     )
 
 
