@@ -10,7 +10,7 @@ _HOME: ContextVar[str] = ContextVar("workspace that the command line named", def
 _LINE = re.compile(
     r"\bgenesis (?=(?:demo|doctor|data|evolve|validate|report|backtest|ui|runs|strategies|seeds"
     r"|events|paper|replay|story|trades|reconcile|audit|risk|alerts|decide|review|kill|rearm|promote"
-    r"|approve|demote|retire|deployments)\b)"
+    r"|approve|demote|retire|deployments|live|venue|keys)\b)"
 )
 
 

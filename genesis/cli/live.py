@@ -9,6 +9,8 @@ import typer
 
 from genesis.cli import render
 from genesis.cli.commands import whole
+from genesis.cli.limits import Confirm, LimitsFile, chosen_limits
+from genesis.cli.live_control import halt, resume
 from genesis.cli.options import Json, home_of
 
 if TYPE_CHECKING:
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from genesis.system.workspace import Workspace
 
 app = typer.Typer(no_args_is_help=True, help="Trade promoted strategies on their exchange.")
+app.command("halt")(halt)
+app.command("resume")(resume)
 
 
 @app.command("run")
@@ -53,6 +57,9 @@ def run(
             help="Let the time of a local exchange pass (genesis venue serve --scripted).",
         ),
     ] = False,
+    limits: LimitsFile = None,
+    confirm: Confirm = "",
+    reason: Annotated[str, typer.Option(help="Why limits change, for the record.")] = "",
     as_json: Json = False,
 ) -> None:
     """Send the orders of an account's canaries and live deployments until Ctrl-C.
@@ -60,8 +67,9 @@ def run(
     It starts only with evidence that stands, a green doctor, an agent's key (never a master key),
     an approved capital and a lease that no other process holds. A run that was stopped goes on
     from its log. When a deployment changes its stage, positions are closed and the next run begins
-    with the new size. genesis kill, a file named kill in the workspace and the signal SIGUSR1
-    empty the account at once.
+    with the new size. Hard limits are those of WORKSPACE/limits.yaml; others than the account had
+    count from this start on, looser ones once they are confirmed. genesis kill, a file named kill
+    in the workspace and the signal SIGUSR1 empty the account at once.
 
     Examples:
 
@@ -76,6 +84,7 @@ def run(
 
     workspace = Workspace(home_of(ctx))
     _require_consent(workspace, account, live=live)
+    choice = chosen_limits(workspace.home, account, limits, confirm, reason)
     options = Options(
         [account],
         url,
@@ -94,7 +103,7 @@ def run(
         way = way_of(options, progress)
         if scripted:
             way = paced_way(way, url or LOCAL_URL)
-        done = run_live(workspace, account, key, way, url=url)
+        done = run_live(workspace, account, key, way, url=url, choice=choice)
     _tell(done, as_json=as_json)
 
 

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from genesis.cli import paper_line, render
+from genesis.cli.limits import LimitsFile
 from genesis.cli.options import Json, home_of, not_empty
 from genesis.cli.paper_show import show_outcome, show_report
 
@@ -58,6 +59,16 @@ def run(
     open_sealed: Annotated[
         bool, typer.Option("--open-sealed", help="Use sealed bars too; it is recorded.")
     ] = False,
+    risk: Annotated[
+        str, typer.Option("--risk", help="observe: risk is put on record; enforce: it cuts orders.")
+    ] = "observe",
+    risk_genome: Annotated[
+        str,
+        typer.Option(
+            "--risk-genome", metavar="FILE|ID|accepted", help="Else the default genes of risk."
+        ),
+    ] = "",
+    limits: LimitsFile = None,
     url: Annotated[
         str, typer.Option(help="Testnet: another server, such as http://127.0.0.1:3001.")
     ] = "",
@@ -100,6 +111,10 @@ def run(
     at any moment and continued with --resume. At the end performance, fidelity to the backtest of
     the same bars and a feedback score are reported; the score is written to each stored strategy.
 
+    The risk manager judges every order. With --risk observe, the default, it only puts on record
+    what it would cut; the hard limits (genesis risk limits) refuse in any case. With enforce it
+    acts as it does live. --risk-genome accepted is the genome that live trading takes.
+
     Mode testnet trades in real time on Hyperliquid's testnet, or on a local exchange. Ctrl-C takes
     back resting entries, leaves stops and targets at the exchange, and saves; --resume compares
     the account with the exchange before it trades on. The key is an agent's, never the account's.
@@ -111,6 +126,8 @@ def run(
         genesis paper run strat_3fa9 strat_77b0 --mode backtest-validation -d synth:SYN1:4h
 
         genesis paper run breakout.json --mode simulation --symbols SYN1,SYN2 --bars 5000
+
+        genesis paper run strat_3fa9 -d synth:SYN1:4h --risk enforce --risk-genome accepted
 
         genesis paper run --resume replay-20250131-120000
 
@@ -140,6 +157,7 @@ def run(
     on_testnet = mode == "testnet"
     if resume is not None:
         not_empty(resume)
+        paper_line.refuse_live(workspace, resume)
         on_testnet = paper_testnet.is_live(workspace, resume)
         _refuse_with_resume(ctx, paper_testnet.OF_A_SITTING if on_testnet else ())
     paper_testnet.refuse_options(ctx, on_testnet=on_testnet)
@@ -149,8 +167,9 @@ def run(
         else:
             options = paper_line.execution_options(algorithm, slices, stops, interval)
             chosen = paper_line.chosen_strategies(workspace, strategies, mode)
+            judged = paper_line.chosen_risk(workspace, mode, risk, risk_genome, limits)
             going = paper_testnet.start(
-                workspace, chosen, live, symbols, interval, capital, options, run_id, out
+                workspace, chosen, live, symbols, interval, capital, options, judged, run_id, out
             )
         paper_testnet.say_what_remains(going, out)
         show_outcome(going.run, as_json=as_json, note=going.note)
@@ -161,6 +180,7 @@ def run(
     else:
         chosen = paper_line.chosen_strategies(workspace, strategies, mode)
         paper_line.check_execution(mode, algorithm, slices, capital)
+        judged = paper_line.chosen_risk(workspace, mode, risk, risk_genome, limits)
         origins = {
             "news": paper_line.origin_file(news),
             "schedule": paper_line.origin_file(schedule),
@@ -179,7 +199,7 @@ def run(
             QUOTES if stops == "loop" else 0,
         )
         settings = paper_line.run_settings(
-            mode, chosen, market, capital, leverage, algorithm, slices, stops, origins, seed
+            mode, chosen, market, capital, leverage, algorithm, slices, stops, origins, seed, judged
         )
         workspace.open().require_space()
         name = new_run_id(workspace, mode, run_id)

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genesis.cli import render
 
 if TYPE_CHECKING:
-    from genesis.paper.settings import PaperSettings
+    from genesis.paper.settings import PaperSettings, RiskSettings
+    from genesis.risk.limits import HardLimits
     from genesis.strategy.strategy import Strategy
     from genesis.system.paper import PaperMarket
     from genesis.system.workspace import Workspace
     from genesis.trading.deployment import DeploymentOptions
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What the orders of a run must meet: hard limits, and the risk manager."""
+
+    limits: HardLimits
+    risk: RiskSettings
+
 
 MODES = ("replay", "simulation", "testnet", "backtest-validation")
 
@@ -52,6 +63,14 @@ def chosen_strategies(workspace: Workspace, names: list[str] | None, mode: str) 
     from genesis.cli.backtest import find_strategy
     from genesis.domain.errors import InputError, did_you_mean
 
+    if mode == "live":
+        from genesis.domain.errors import RefusedError
+
+        raise RefusedError(
+            "live trading is no mode of paper trading",
+            why="it trades promoted strategies alone, with evidence, approval and a cap",
+            fix="genesis promote STRATEGY --to canary, then genesis live run --account 0x…",
+        )
     if mode not in MODES:
         raise InputError(
             f"unknown mode '{mode}'{did_you_mean(mode, MODES)}", fix=f"use {', '.join(MODES)}"
@@ -62,6 +81,45 @@ def chosen_strategies(workspace: Workspace, names: list[str] | None, mode: str) 
         )
     found = {strategy.id: strategy for strategy in (find_strategy(workspace, n) for n in names)}
     return list(found.values())
+
+
+def chosen_risk(
+    workspace: Workspace, mode: str, profile: str, genome: str, limits: Path | None
+) -> Judged:
+    """Hard limits and risk manager that a line names.
+
+    Raises
+    ------
+    GenesisError
+        As `genesis.system.paper_risk.paper_risk` and `genesis.system.limits.stated_limits`.
+    """
+    from genesis.system.limits import stated_limits
+    from genesis.system.paper_risk import paper_risk
+
+    risk = paper_risk(workspace.home, mode, profile, genome)
+    return Judged(stated_limits(workspace.home, limits).limits, risk)
+
+
+def refuse_live(workspace: Workspace, name: str) -> None:
+    """Refuse to go on with a live run as if it were paper.
+
+    Raises
+    ------
+    RefusedError
+    """
+    from genesis.domain.errors import RefusedError
+    from genesis.paper.live_facts import LiveFacts
+    from genesis.paper.settings import PaperMode, read_settings
+    from genesis.system.paper import find_run
+
+    settings, _ = read_settings(find_run(workspace, name))
+    if settings.mode is PaperMode.LIVE:
+        (account,) = LiveFacts.of(settings).accounts.values()
+        raise RefusedError(
+            f"{name} is a live run",
+            why="promoted deployments are traded under the lease of their account",
+            fix=f"genesis live run --account {account} goes on with it",
+        )
 
 
 def origin_file(path: Path | None) -> str:
@@ -158,6 +216,7 @@ def run_settings(
     stops: str,
     origins: dict[str, str],
     seed: int,
+    judged: Judged,
 ) -> PaperSettings:
     """Settings of a replay or simulation.
 
@@ -183,6 +242,8 @@ def run_settings(
         strategies=tuple(dump_strategy(strategy) for strategy in chosen),
         market=dict(market.facts),
         costs=dict(setup.costs.plain()),
+        limits=judged.limits.plain(),
+        risk=judged.risk,
         execution=execution,
         capital=capital,
         leverage=leverage,

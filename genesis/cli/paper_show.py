@@ -109,5 +109,7 @@ def show_report(report: PaperReport) -> None:
     for one in report.strategies:
         for advice in one.recommendations:
             out.print(f"{one.id}: {advice.text}", markup=False)
+    risk = report.risk
+    out.print(f"risk     {risk.sentence()} ({risk.profile}, {risk.genome})", markup=False)
     for warning in report.warnings:
         out.print(f"note: {warning}", markup=False)

@@ -19,6 +19,7 @@ from genesis.cli.commands import whole
 from genesis.cli.paper_progress import PaperProgress
 
 if TYPE_CHECKING:
+    from genesis.cli.paper_line import Judged
     from genesis.exchange.hyperliquid.keys import AgentKey
     from genesis.strategy.strategy import Strategy
     from genesis.system.live_paper import LiveRun, LiveWay
@@ -130,6 +131,7 @@ def start(
     interval: str,
     capital: float,
     deployment: DeploymentOptions,
+    judged: Judged,
     run_id: str | None,
     out: Console,
 ) -> LiveRun:
@@ -140,6 +142,8 @@ def start(
     GenesisError
         As `genesis.system.live_paper.start_live`.
     """
+    import msgspec
+
     from genesis.system.clock import SystemClock
     from genesis.system.live_paper import live_settings, start_live
     from genesis.system.paper import new_run_id
@@ -155,6 +159,7 @@ def start(
         deployment,
         SystemClock(),
     )
+    settings = msgspec.structs.replace(settings, limits=judged.limits.plain(), risk=judged.risk)
     key = read_key(options)
     workspace.open().require_space()
     name = new_run_id(workspace, "testnet", run_id)

@@ -1,4 +1,4 @@
-"""`genesis risk`: breed the numbers by which an account takes risk, and show what came of it."""
+"""`genesis risk`: the numbers by which accounts take risk, and what a person may do about them."""
 
 from __future__ import annotations
 
@@ -7,14 +7,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from genesis.cli import render
+from genesis.cli import limits, render, risk_control
 from genesis.cli.commands import whole
 from genesis.cli.options import Json, home_of, not_empty
 
 if TYPE_CHECKING:
     from genesis.system.risk_evolution import Request
 
-app = typer.Typer(no_args_is_help=True, help="Breed risk genomes and show what they are worth.")
+app = typer.Typer(
+    no_args_is_help=True, help="Breed risk genomes, show and steer what accounts may risk."
+)
+app.command("status")(risk_control.status)
+app.command("permit")(risk_control.permit)
+app.command("rearm")(risk_control.rearm)
+app.command("limits")(limits.limits)
 
 
 @app.command("evolve")

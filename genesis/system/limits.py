@@ -14,6 +14,7 @@ from genesis.risk.loosening import confirms, loosened, loosening_phrase
 if TYPE_CHECKING:
     from genesis.domain.clock import Clock
     from genesis.paper.settings import PaperSettings
+    from genesis.system.workspace import Workspace
 
 FILE: Final = "limits.yaml"
 SCHEMA: Final = 1
@@ -240,3 +241,18 @@ def ended_by_limits(settings: PaperSettings, limits: HardLimits) -> str:
     """
     changed = differences(HardLimits.from_plain(dict(settings.limits)), limits)
     return f"the hard limits are others now: {changed}" if changed else ""
+
+
+def traded_limits(workspace: Workspace, limits: HardLimits) -> list[dict[str, Any]]:
+    """Runs that trade, or may go on, at an exchange: their limits, and where these differ."""
+    from genesis.paper.settings import read_settings
+    from genesis.system.kill import live_runs
+
+    rows = []
+    for folder in live_runs(workspace):
+        settings, _ = read_settings(folder)
+        has = HardLimits.from_plain(dict(settings.limits))
+        rows.append(
+            {"run": folder.name, "limits": has.plain(), "differs": differences(limits, has)}
+        )
+    return rows

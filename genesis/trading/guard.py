@@ -9,6 +9,7 @@ from genesis.domain.timeline import DAY_MS, MINUTE_MS
 from genesis.risk.assessment import RiskMetrics
 from genesis.risk.book import Exposure
 from genesis.risk.decision import RiskDecision
+from genesis.risk.genome import RiskGenes
 from genesis.risk.limits import OrderFacts, RiskView
 from genesis.risk.manager import GeneticRiskManager
 from genesis.trading.deployment import Deployment
@@ -131,6 +132,11 @@ class RiskGuard:
             self.book.mark(account, equity)
             return None
         return self.book.assess(account, equity, self._view(found[0]))
+
+    @property
+    def genes(self) -> RiskGenes:
+        """Bounds that the manager goes by."""
+        return self._manager.genome.genes
 
     def metrics(self, account: str) -> RiskMetrics | None:
         """How an account stands at its last mark, for whoever looks: nothing is kept of it.
