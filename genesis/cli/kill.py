@@ -80,8 +80,7 @@ def _show(found: list[RunKill], *, as_json: bool, reason: str) -> None:
         process = f" (process {one.process})" if one.process else ""
         out.print(f"{one.run}{process}: {one.text}", markup=False)
         if not one.done and not one.process:
-            line = f"genesis paper run --resume {one.run} --key-file FILE"
-            out.print(f"  empty it: {whole(line)}", markup=False)
+            out.print(f"  empty it: {whole(one.again)}", markup=False)
         elif not one.done:
             out.print(f"  it is still at it; if it hangs, end process {one.process} and resume it")
 

@@ -29,12 +29,15 @@ class RunKill(msgspec.Struct, frozen=True):
     done : bool
         Whether its exchange said that nothing is left.
     text : str
+    again : str
+        Command that takes the run up and goes on emptying its accounts.
     """
 
     run: str
     process: str
     done: bool
     text: str
+    again: str = ""
 
 
 def set_latch(
@@ -135,9 +138,20 @@ def _look(folder: Path, order: KillOrder) -> RunKill:
     process = writer_of(folder)
     report = read_kill_report(folder)
     if report is not None and report.latched_ms == order.at_ms:
-        return RunKill(folder.name, process, report.done, report.text)
+        return RunKill(folder.name, process, report.done, report.text, _again(folder))
     text = "its process is told" if process else "nobody trades it: its key is needed to empty it"
-    return RunKill(folder.name, process, False, text)
+    return RunKill(folder.name, process, False, text, _again(folder))
+
+
+def _again(folder: Path) -> str:
+    from genesis.paper.live_facts import LiveFacts
+    from genesis.paper.settings import PaperMode, read_settings
+
+    settings, _ = read_settings(folder)
+    if settings.mode is not PaperMode.LIVE:
+        return f"genesis paper run --resume {folder.name} --key-file FILE"
+    (account,) = LiveFacts.of(settings).accounts.values()
+    return f"genesis live run --account {account} --key-file FILE"
 
 
 def await_empty(

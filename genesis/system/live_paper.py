@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from genesis.domain.errors import InputError, RefusedError
+from genesis.domain.errors import GenesisError, InputError, RefusedError
 from genesis.system.clock import SystemClock
 from genesis.system.paper import RESULT, PaperRun, find_run, report_paper, runs_folder
 from genesis.system.workspace import Workspace
@@ -301,15 +301,57 @@ def resume_live(workspace: Workspace, name: str, key: AgentKey, way: LiveWay) ->
         )
     known: list[LivePaperEngine] = []
     gateway, gate, bus = _connection(
-        workspace, settings, key, way, lambda client_id: known[0].knows(client_id)
+        workspace, settings, key, way, lambda client_id: bool(known) and known[0].knows(client_id)
     )
     try:
         engine = _engine(workspace, folder, settings, gateway, gate, bus, way)
         known.append(engine)
+    except GenesisError as error:
+        try:
+            _empty(workspace, folder, settings, gateway, gate, way, error)
+        finally:
+            gateway.close()
+        raise
     except BaseException:
         gateway.close()
         raise
     return _take(workspace, folder, engine, gateway, way, lambda: gateway.connect(gate.put))
+
+
+def _empty(
+    workspace: Workspace,
+    folder: Path,
+    settings: PaperSettings,
+    gateway: HyperliquidGateway,
+    gate: MarketGate,
+    way: LiveWay,
+    error: GenesisError,
+) -> None:
+    """Empty the accounts of a killed run whose log cannot be opened; nothing where none is killed.
+
+    Raises
+    ------
+    RefusedError
+        Saying what it came to.
+    InfrastructureError
+        If the exchange does not answer.
+    """
+    from genesis.paper.live_facts import LiveFacts
+    from genesis.paper.live_kill import KillSequence
+    from genesis.trading.kill_latch import KillLatch
+
+    order = KillLatch(workspace.home).read()
+    if order is None:
+        return
+    gateway.connect(lambda _: None)
+    accounts = tuple(LiveFacts.of(settings).accounts)
+    kill = KillSequence(None, gate, gateway, accounts, lambda *_: None, folder, way.clock)
+    report = kill.run(order, way.stopped)
+    raise RefusedError(
+        f"the run {folder.name} was killed: {report.text}",
+        why=f"it was done without its log, which cannot be opened: {error.what}",
+        fix=error.fix or "mend the log, then compare it: genesis reconcile",
+    )
 
 
 def _connection(
@@ -319,13 +361,19 @@ def _connection(
     way: LiveWay,
     ours: Callable[[str], bool],
 ) -> tuple[HyperliquidGateway, MarketGate, EventBus]:
+    from msgspec.structs import replace as changed
+
     from genesis.exchange.hyperliquid.gateway import HyperliquidGateway
+    from genesis.exchange.hyperliquid.settings import ForeignPolicy
     from genesis.exchange.hyperliquid.waits import RealWaits
     from genesis.trading.bus import EventBus
+    from genesis.trading.kill_latch import KillLatch
     from genesis.trading.live import MarketGate
 
     bus = EventBus(way.clock)
     found = gateway_settings(workspace, settings, key, way)
+    if KillLatch(workspace.home).closed():  # whoever else trades it, the account is emptied
+        found = changed(found, foreign=ForeignPolicy.KEEP, leverage={})
     gateway = HyperliquidGateway(found, key, way.paced or RealWaits(way.clock), ours=ours)
     return gateway, MarketGate(bus), bus
 
