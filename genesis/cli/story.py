@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from genesis.cli import render
+from genesis.cli.commands import whole
 from genesis.cli.options import Json, home_of, not_empty
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ def _tell(folder: Path, identifier: str) -> Story:
 def show(out: Console, run: str, found: Story) -> None:
     """Print a story in its four parts."""
     _line(out, "story", f"{found.id}  of run {run}")
+    _who(out, found.strategy)
     _why(out, found.why)
     _what(out, found.what)
     _how(out, found.how)
@@ -111,6 +113,20 @@ def _when(ts_ms: int) -> str:
         return "-"
     moment = datetime.fromtimestamp(ts_ms / 1000, tz=UTC)
     return moment.strftime("%Y-%m-%d %H:%M:%S.") + f"{ts_ms % 1000:03d}"
+
+
+def _who(out: Console, strategy: Mapping[str, Any] | None) -> None:
+    if strategy is None:
+        return
+    bred = f", genome {strategy['genome']}" if strategy["genome"] else ", written, not bred"
+    family = f" {strategy['family']}" if strategy["family"] else ""
+    _line(out, "who", f"strategy {strategy['strategy_id']}{family}{bred}")
+    if strategy["genome"]:
+        _line(
+            out,
+            "",
+            whole(f"  from gene to fill: genesis strategies show {strategy['strategy_id']}"),
+        )
 
 
 def _why(out: Console, why: Mapping[str, Any]) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from genesis.evidence.sealed import Budget
     from genesis.evolution.store import StoredStrategy, StrategyStore
     from genesis.evolution.strategy_export import Moved
+    from genesis.system.strategy_evidence import StrategyEvidence
     from genesis.system.workspace import Workspace
 
 app = typer.Typer(no_args_is_help=True, help="Stored strategies: explain, export, import.")
@@ -96,17 +97,34 @@ def list_(
 
 
 @app.command("show")
-def show(ctx: typer.Context, strategy: StrategyId, as_json: Json = False) -> None:
-    """Show a strategy: rules, policy, measures, parents, hashes, gates, and paper trading.
+def show(
+    ctx: typer.Context,
+    strategy: StrategyId,
+    page: Annotated[
+        Path | None, typer.Option("--page", help="Write all of it to this HTML file, too.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show the evidence on a strategy, from its genes to its last fill.
+
+    Where it stands and what holds it back; rules, measures, parents, study, gates, paper runs,
+    decisions, approvals, stages, live orders and fills, profit against expectation, alerts. Each
+    part says where it was read and how to check it. Every digest and every chain is verified:
+    exit code 3 names what is not what was written, and everything else is still shown.
 
     Examples:
 
         genesis strategies show strat_3fa9
 
+        genesis strategies show strat_3fa9 --page strat_3fa9.html
+
         genesis strategies show strat_3fa9 --json
     """
+    from genesis.cli.strategy_evidence import show_evidence
     from genesis.evolution.origins import origin_problem
+    from genesis.system.clock import SystemClock
     from genesis.system.dossiers import standing_of
+    from genesis.system.strategy_evidence import gather
 
     workspace = _workspace(ctx)
     record = _store(ctx).get(strategy)
@@ -115,21 +133,30 @@ def show(ctx: typer.Context, strategy: StrategyId, as_json: Json = False) -> Non
     origin = origin_problem(workspace.home, record) if standing is None else None
     budget, sealed = _sealed(record, workspace)
     traded, runs = standings.feedback(workspace.home, record)
+    evidence = gather(workspace, record, standing, SystemClock().now_ms())
+    written = _write_page(evidence, page)
+    error = evidence.error
     if as_json:
         dossier = standing.to_plain() if standing is not None else None
         left = budget.to_plain() if budget is not None else None
-        render.emit(
-            {
-                "strategy": record.to_plain(),
-                "dossier": dossier,
-                "origin_problem": origin,
-                "sealed_budget": left,
-                "feedback": traded,
-            }
-        )
+        document = {
+            "strategy": record.to_plain(),
+            "dossier": dossier,
+            "origin_problem": origin,
+            "sealed_budget": left,
+            "feedback": traded,
+            "verdict": evidence.verdict.to_plain(),
+            "evidence": evidence.to_plain()["sections"],
+            "page": written,
+        }
+        failed = render.error_payload(error) if error is not None else {}
+        render.emit({**document, **failed}, ok=error is None)
+        if error is not None:
+            raise typer.Exit(error.exit_code)
         return
     out = render.console()
     out.print(f"{record.id}  {record.strategy.family}", markup=False, style="bold")
+    out.print(evidence.verdict.line, markup=False)
     for name, node in record.strategy.rules.named():
         out.print(f"  {name:12} {node.text}", markup=False)
     gates = standings.block(record, standing, origin, sealed)
@@ -137,6 +164,19 @@ def show(ctx: typer.Context, strategy: StrategyId, as_json: Json = False) -> Non
         out.print(f"\n{title}", style="bold")
         for key, value in block.items():
             out.print(f"  {key:20} {render.number(value, 4)}", markup=False)
+    show_evidence(out, evidence)
+    if written is not None:
+        out.print(f"\npage  {written}", markup=False)
+    if error is not None:
+        raise error
+
+
+def _write_page(evidence: StrategyEvidence, page: Path | None) -> str | None:
+    if page is None:
+        return None
+    from genesis.system.strategy_evidence_page import write_evidence_page
+
+    return str(write_evidence_page(evidence, page))
 
 
 @app.command("explain")

@@ -1,6 +1,7 @@
 """The story of a fill, an order or a plan: why, what, how, outcome.
 
-Read from journal and ledger by index alone; of the events only the one that the flow began with.
+Read from journal and ledger by index alone; of the events only the one that the flow began with,
+and the one that added the strategy.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ from typing import Any
 import msgspec
 
 from genesis.costs.execution import signed_slippage
+from genesis.domain.canonical import content_hash
 from genesis.domain.errors import InputError
-from genesis.trading.payloads import CandlesReady, NewsReceived, ScheduleDue
+from genesis.trading.events import EventType
+from genesis.trading.payloads import CandlesReady, DeploymentAdded, NewsReceived, ScheduleDue
 from genesis.trading.store.reader import EventReader
 
 Record = Mapping[str, Any]
@@ -47,6 +50,9 @@ class Story(msgspec.Struct, frozen=True):
         ``fills`` and the ``trade`` (None while it is open).
     entries : list of dict
         Journal entries of the plan, in order.
+    strategy : dict or None
+        Whose decision it was: ``strategy_id``, ``family`` and the key of its ``genome`` (empty for
+        rules that were not bred), as the run's log has them. None where nobody here decided it.
     """
 
     id: str
@@ -56,6 +62,7 @@ class Story(msgspec.Struct, frozen=True):
     how: list[dict[str, Any]]
     outcome: dict[str, Any]
     entries: list[dict[str, Any]]
+    strategy: dict[str, Any] | None = None
 
 
 def resolve(reader: EventReader, text: str) -> tuple[str, str]:
@@ -127,7 +134,27 @@ def tell(reader: EventReader, text: str) -> Story:
         how=_how(reader, groups, orders, focus=name),
         outcome=_outcome(fills, trades, focus=name),
         entries=entries,
+        strategy=_strategy(reader, [*plans, *orders, *fills]),
     )
+
+
+def _strategy(reader: EventReader, rows: Sequence[Record]) -> dict[str, Any] | None:
+    """The strategy of the first row that a deployment owns, from the event that added it."""
+    name = next((row["deployment"] for row in rows if row["deployment"]), "")
+    if not name:
+        return None
+    added = reader.events(types=(EventType.DEPLOYMENT_ADDED,), aggregate=name, limit=1)
+    event = next(added, None)
+    if event is None:
+        return None
+    data = event.data
+    assert isinstance(data, DeploymentAdded)
+    genome = data.strategy.get("genome")
+    return {
+        "strategy_id": data.strategy_id,
+        "family": data.strategy.get("family", ""),
+        "genome": content_hash(genome) if genome is not None else "",
+    }
 
 
 def _without_plan(
