@@ -91,11 +91,11 @@ class DeadMan:
         self._turn = asyncio.Lock()
         self._woken = asyncio.Event()
         self._filled = True  # nothing is known of positions before the first look
-        self._read_ms = self._quiet_ms = self._settled_ms = self._off_again_ms = 0
+        self._read_ms = self._quiet_ms = self._settled_ms = self._off_again_ms = self._fired_ms = 0
         self._said: set[str] = set()
         self.until_ms = 0
         if self._marker.exists():  # an earlier process did not live to turn it off
-            self.until_ms = waits.now_ms() + int(LONGEST_S * 1000.0)
+            self.until_ms = self._fired_ms = waits.now_ms() + int(LONGEST_S * 1000.0)
 
     @property
     def idle(self) -> bool:
@@ -125,10 +125,8 @@ class DeadMan:
             If the account cannot be read; then nothing was armed.
         """
         now = self._waits.now_ms()
-        if self.until_ms and now > self.until_ms + _SKEW_MS:
-            self._off()
-            text = f"'{self._bound.name}': it was not moved on in time, resting orders are gone"
-            self._teller.alert("warning", "the dead man's switch fired", text)
+        if self.until_ms and now >= self.until_ms:
+            self._fired(now)
         if self.until_ms and (self._filled or not self._entries()):
             await self.turn_off()
         if not self._entries() or now < self._quiet_ms or not self._alive():
@@ -241,6 +239,15 @@ class DeadMan:
                 self._off_again_ms = self._settled_ms + 1  # a late request may arm it once more
             elif reply.verdict is Verdict.DONE or reply.reason == "volume":
                 self._off()
+
+    def _fired(self, now: int) -> None:
+        """Nobody moved it on: say so once, and count with it as long as clocks may differ."""
+        if self._fired_ms != self.until_ms:
+            self._fired_ms = self.until_ms
+            text = f"'{self._bound.name}': it was not moved on in time, resting orders are gone"
+            self._teller.alert("warning", "the dead man's switch fired", text)
+        if now > self.until_ms + _SKEW_MS:
+            self._off()
 
     def _off(self) -> None:
         self.until_ms = 0
