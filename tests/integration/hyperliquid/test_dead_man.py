@@ -124,6 +124,8 @@ def test_a_stop_never_rests_while_it_is_armed(tmp_path: Path) -> None:
         desk.entry("99.995")
         desk.entry("94")
         until(lambda: desk.armed_at > 0)
+        slow = {"path": "exchange", "type": "scheduleCancel"}
+        desk.rig.fault("delay_before", where=slow, delay_ms=300)
         _sold(desk.rig)
         until(lambda: len(of(desk.events, OrderFilled)) == 1)
         desk.stop()  # as the loop does at the fill
