@@ -37,9 +37,10 @@ def simulator(one: Any, scenarios: list[Any], genomes: list[Any]) -> tuple[float
     """Seconds for every genome on every scenario, and how many that are."""
     import numpy as np
 
+    from genesis.evolution.risk.fills import terms_of
     from genesis.evolution.risk.ledger import ACCOUNT
     from genesis.evolution.risk.measures import COLUMNS, measure
-    from genesis.evolution.risk.simulate import run_account, terms_of
+    from genesis.evolution.risk.simulate import run_account
 
     terms = terms_of(one.settings, len(one.panel.symbols))
     bars = one.settings.bars
@@ -66,7 +67,8 @@ def reference(one: Any, path: Any, genome: Any, number: int) -> tuple[float, boo
     import numpy as np
 
     from genesis.evolution.risk import ledger
-    from genesis.evolution.risk.simulate import run_account, terms_of
+    from genesis.evolution.risk.fills import terms_of
+    from genesis.evolution.risk.simulate import run_account
     from tests.oracle.risk_reference import ReferenceAccount
 
     chosen = {f.id: f.strategy for f in one.strategies}

@@ -16,6 +16,7 @@ import pytest
 
 from genesis.domain.instrument import Instrument
 from genesis.domain.jit import kernel
+from genesis.evolution.risk.fills import terms_of
 from genesis.evolution.risk.ledger import ACCOUNT
 from genesis.evolution.risk.levels import optimum_of
 from genesis.evolution.risk.measures import COLUMNS, GROWTH, measure
@@ -37,7 +38,7 @@ from genesis.evolution.risk.scenario import (
     Tape,
 )
 from genesis.evolution.risk.search import cma_es
-from genesis.evolution.risk.simulate import run_account, terms_of
+from genesis.evolution.risk.simulate import run_account
 from genesis.risk.formulas import stop_price, target_price
 from genesis.risk.genome import GENES, NAMES, RiskGenes, RiskGenome
 from genesis.strategy.policy import PolicyNumbers, policy_numbers

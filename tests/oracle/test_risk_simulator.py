@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from genesis.evolution.risk import ledger
+from genesis.evolution.risk.fills import terms_of
 from genesis.evolution.risk.paths import KINDS, PATTERN, PathKey
-from genesis.evolution.risk.simulate import run_account, terms_of
+from genesis.evolution.risk.simulate import run_account
 from genesis.risk.genome import GENES, RiskGenes, RiskGenome
 from tests.oracle.risk_reference import ReferenceAccount
 from tests.unit.evolution.risk.small_market import small_market

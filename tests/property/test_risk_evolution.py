@@ -7,10 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genesis.evolution.risk import ledger
+from genesis.evolution.risk.fills import terms_of
 from genesis.evolution.risk.measures import CDAR, COLUMNS, UNDER_WATER, WORST, measure
 from genesis.evolution.risk.paths import ROLES, PathKey
 from genesis.evolution.risk.scenario import CLOSE, HIGH, LOW, OPEN, PathScenarios
-from genesis.evolution.risk.simulate import run_account, terms_of
+from genesis.evolution.risk.simulate import run_account
 from genesis.evolution.risk.source import CELLS
 from genesis.risk.genome import GENES, RiskGenome
 from tests.unit.evolution.risk.small_market import small_market

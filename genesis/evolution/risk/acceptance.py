@@ -57,6 +57,11 @@ class Comparison:
         """Whether the genome beats the baseline."""
         return not self.reasons
 
+    @property
+    def losing(self) -> bool:
+        """Whether the book loses money under both, so that nothing can be told."""
+        return not (self.base.growth > 0.0 or self.genome.growth > 0.0)
+
     def to_plain(self) -> dict[str, Any]:
         """JSON form."""
         return {**asdict(self), "better": self.better}
@@ -90,10 +95,10 @@ def compare(
     p = p_values(genome, base, books, rules, rng)
     adjusted = holm(np.array(p))
     reasons = []
-    if not theirs.growth > 0.0:
+    if not (theirs.growth > 0.0 or ours.growth > 0.0):
         reasons.append(
-            f"the book loses under the baseline ({theirs.growth:.2%} a path): doing less would"
-            " win, which is no evidence of better risk management"
+            f"the book loses under both ({theirs.growth:.2%} and {ours.growth:.2%} a path): doing"
+            " less would win, which is no evidence of better risk management"
         )
     if cdar_gain < rules.cdar_gain:
         reasons.append(f"CDaR improves by {cdar_gain:.1%}, {rules.cdar_gain:.0%} are needed")

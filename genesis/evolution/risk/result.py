@@ -32,7 +32,7 @@ class RiskResult:
         The winner; the defaults where nothing was worth moving.
     verdict : str
         ``accepted``; ``lost`` (it does not beat the baselines); ``undecided`` (the books lose
-        money whatever the manager does, so that nothing can be told).
+        money under it and under a baseline, so that nothing can be told).
     unfit : tuple of str
         Why nobody may trade with it, whatever the verdict; empty for a full campaign.
     facts : mapping
@@ -57,7 +57,7 @@ class RiskResult:
             word = "accepted" if not self.unfit else "would be accepted, but it is unfit for use"
             return f"{word}: it beats both baselines on unseen paths of unseen strategies"
         if self.verdict == UNDECIDED:
-            return "undecided: the books lose money under the baselines; the defaults stay"
+            return "undecided: the books lose money whatever the manager does; the defaults stay"
         if self.genome == RiskGenome():
             return "inert: no gene was worth moving; the defaults stay"
         return "lost: it does not beat both baselines; the defaults stay"

@@ -236,9 +236,10 @@ def _result(
 
 def verdict_of(comparisons: tuple[Comparison, ...]) -> str:
     """``accepted`` only if every baseline is beaten; see `RiskResult`."""
-    if all(one.better for one in comparisons):
+    unbeaten = [one for one in comparisons if not one.better]
+    if not unbeaten:
         return ACCEPTED
-    return UNDECIDED if any(not one.base.growth > 0.0 for one in comparisons) else LOST
+    return UNDECIDED if all(one.losing for one in unbeaten) else LOST
 
 
 def _plain(one: Comparison, per_year: float) -> dict[str, Any]:

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from genesis.backtest.result import METRICS, BlockResult
 from genesis.domain.canonical import array_hash
+from genesis.evolution.risk.fills import terms_of
 from genesis.evolution.risk.law import MarketLaw
 from genesis.evolution.risk.ledger import ACCOUNT
 from genesis.evolution.risk.ledger import FORCED as A_FORCED
@@ -26,7 +27,7 @@ from genesis.evolution.risk.ledger import TRADES as A_TRADES
 from genesis.evolution.risk.measures import COLUMNS, FORCED, GROSS, TRADES, measure
 from genesis.evolution.risk.paths import KINDS, PATTERN, ROLES, PathKey
 from genesis.evolution.risk.scenario import AccountSettings, PathScenarios, ScenarioMaker
-from genesis.evolution.risk.simulate import run_account, terms_of
+from genesis.evolution.risk.simulate import run_account
 from genesis.evolution.risk.source import source_market
 from genesis.evolution.risk.strategies import Found
 from genesis.evolution.work import StudyJob, UnitResult, WorkUnit

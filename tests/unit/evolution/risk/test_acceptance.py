@@ -71,6 +71,19 @@ def test_a_losing_book_proves_nothing() -> None:
     assert verdict_of((found,)) == "undecided"
 
 
+def test_what_turns_a_loss_into_a_gain_is_evidence() -> None:
+    found = compare("defaults", table(0.01, 0.03, noise=8), table(-0.01, 0.05), 2, RULES, rng())
+    assert found.better
+
+
+def test_nothing_is_undecided_where_one_baseline_can_be_judged() -> None:
+    losing = compare("a", table(-0.01, 0.05, noise=8), table(-0.02, 0.05), 2, RULES, rng())
+    judged = compare("b", table(-0.01, 0.05, noise=8), table(0.02, 0.05), 2, RULES, rng())
+    won = compare("b", table(0.02, 0.03, noise=8), table(0.02, 0.05), 2, RULES, rng())
+    assert verdict_of((losing, judged)) == "lost"
+    assert verdict_of((losing, won)) == "undecided"
+
+
 def test_p_values_are_those_of_a_paired_test() -> None:
     # With one book a path, the bootstrap of means is close to the paired t test.
     base, rows = table(0.02, 0.05), table(0.02, 0.05, noise=8)
