@@ -20,7 +20,7 @@ def doctor(
     """Check the machine, the installation and the workspace.
 
     Exit code 1 if something keeps studies or trading from running; warnings do not count. A kill
-    latch that is set is a warning, and a failure with --live.
+    latch that is set and a clock that was set back are warnings, and failures with --live.
 
     Examples:
 

@@ -33,7 +33,7 @@ def examine(workspace: Workspace, *, live: bool = False) -> Iterator[Check]:
     ----------
     workspace : Workspace
     live : bool
-        Judge as `genesis live run` does: a set kill latch is a failure and not a warning.
+        Judge as `genesis live run` does: what stops trading alone is a failure, not a warning.
     """
     checks: tuple[Callable[[Workspace], Check], ...] = (
         _python,

@@ -152,7 +152,7 @@ def test_permits_that_cannot_be_given(
 def test_an_account_has_to_be_named_where_there_are_several(tmp_path: Path) -> None:
     trader = Trader(tmp_path, LOOSE, count=2)
     trader.run(until=LOOK_EVERY)
-    words = ("risk", "permit", "nig", "--reason", "x")
+    words = ("risk", "permit", "nig", "--for", "24h", "--reason", "x")
     refused(trader.call(*words), 2, "which account", "--account")
     first, second = fold_run(trader.folder).accounts
     answer = trader.call(*words, "--account", second.removeprefix("paper/"))

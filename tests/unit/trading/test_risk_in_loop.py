@@ -178,6 +178,34 @@ def test_new_risk_at_level_high_needs_a_person_for_a_while() -> None:
     assert exchange.submitted[0].size < 5, "at this level the size is cut all the same"
 
 
+@pytest.mark.parametrize(
+    ("asked", "lasts"),
+    [(3_600_000, 3_600_000), (10**15, 86_400_000), ("1h", 0), (None, 0), (1e9, 0), (-5, -5)],
+)
+def test_a_permit_ends_after_a_day_at_the_latest(asked: Any, lasts: int) -> None:
+    """Whoever wrote the command: its file may come from another hand."""
+    rig = Rig(SMALL, risk=manager(), exchange=Script())
+    rig.bar()
+    command(rig, "permit", account=ACCOUNT, for_ms=asked)
+    permit = rig.core.guard.book.permits[ACCOUNT]
+    assert permit.until_ms == rig.clock.now_ms() + lasts
+    assert permit.holds(rig.clock.now_ms()) is (lasts > 0)
+
+
+def test_an_observed_order_says_what_would_have_cut_it() -> None:
+    for profile in RiskProfile:
+        rig = warmed(manager(profile, max_position=0.02), Script())
+        rig.bar(100.0, wish="long")
+        (assessed,) = rig.all(RiskAssessed)
+        assert assessed.would_rule == "max_position"
+        rig = warmed(manager(profile, max_trades_per_hour=1.0), Script(), bars=20)
+        rig.bar(100.0, wish="long")
+        assert lasts(rig, RiskAssessed).would_rule == "regime"
+        rig = warmed(manager(profile), Script())
+        rig.bar(100.0, wish="long")
+        assert lasts(rig, RiskAssessed).would_rule == ""
+
+
 def test_what_risk_remembers_is_part_of_the_state() -> None:
     exchange = Script()
     rig = warmed(manager(daily_drawdown=0.005), exchange)
