@@ -12,11 +12,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from genesis.decision.deployments import Deployment
-from genesis.decision.operations import read_operations
 from genesis.decision.stages import Target
 from genesis.domain.errors import GenesisError, InputError, RefusedError
 from genesis.risk.limits import HardLimits
 from genesis.system.limits import LimitsChoice, ended_by_limits, take_limits
+from genesis.system.live_changes import DeploymentChanges, assignments
 from genesis.system.live_paper import MOST_HISTORY, LiveRun, resume_live, start_live
 from genesis.system.live_reviews import DailyReviews
 from genesis.system.paper import RESULT, new_run_id, runs_folder
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from genesis.exchange.hyperliquid.keys import AgentKey
-    from genesis.paper.settings import Assignment, PaperSettings, RiskSettings
+    from genesis.paper.settings import PaperSettings, RiskSettings
     from genesis.system.live_paper import LiveWay
 
 LEASES = "leases"
@@ -138,8 +138,9 @@ def run_live(
     ):
         limits = None if killed else _limits(workspace, address, way, choice or LimitsChoice())
         while True:
-            done = _sitting(workspace, address, key, replace(way, leases=(lease,)), url, limits)
-            if not done.run.outcome.finished or way.stopped():
+            own = replace(way, leases=(lease,))
+            done, changed = _sitting(workspace, address, key, own, url, limits)
+            if not (done.run.outcome.finished and changed) or way.stopped():
                 return done
             way.told(f"run {done.run.run_id} is over; looking at what is deployed now")
 
@@ -159,10 +160,11 @@ def _sitting(
     way: LiveWay,
     url: str,
     limits: HardLimits | None,
-) -> LiveRun:
+) -> tuple[LiveRun, str]:
     """Take up the account's run that is not finished, or begin one; its alerts are delivered.
 
-    Without ``limits`` the account is being emptied, and those of the run do not matter.
+    Without ``limits`` the account is being emptied, and those of the run do not matter. The text
+    beside the run says what ended it, empty where that was its time or a person.
     """
     from genesis.monitoring.alerts.feed import AlertFeed
     from genesis.system.alerts import alerting
@@ -171,15 +173,17 @@ def _sitting(
     if unfinished is not None:
         folder, settings = unfinished
         why = "" if limits is None else ended_by_limits(settings, limits)
-        over = _Changes(workspace, address, settings.assignments, why)
+        over = DeploymentChanges(workspace, address, settings.assignments, why)
         with alerting(workspace.home, feeds=[AlertFeed(folder)]):
-            return resume_live(workspace, folder.name, key, replace(way, over=over))
+            done = resume_live(workspace, folder.name, key, replace(way, over=over))
+        return done, over.said
     deployments = deployments_of(workspace, address)
     settings = live_run_settings(workspace, deployments, way.clock.now_ms(), url, limits)
-    over = _Changes(workspace, address, settings.assignments)
+    over = DeploymentChanges(workspace, address, settings.assignments)
     run_id = new_run_id(workspace, "live", None)
     with alerting(workspace.home, feeds=[AlertFeed(runs_folder(workspace) / run_id)]):
-        return start_live(workspace, settings, run_id, key, replace(way, over=over))
+        done = start_live(workspace, settings, run_id, key, replace(way, over=over))
+    return done, over.said
 
 
 def unfinished_run(workspace: Workspace, address: str) -> tuple[Path, PaperSettings] | None:
@@ -200,63 +204,6 @@ def unfinished_run(workspace: Workspace, address: str) -> tuple[Path, PaperSetti
         if address in (at.lower() for at in LiveFacts.of(settings).accounts.values()):
             return folder, settings
     return None
-
-
-class _Changes:
-    """Says why a run is to end: what is deployed is not what it trades any more, or ``why``.
-
-    The log of operations is read only when it has grown.
-    """
-
-    def __init__(
-        self, workspace: Workspace, address: str, traded: Sequence[Assignment], why: str = ""
-    ) -> None:
-        self._why = why
-        self._workspace = workspace
-        self._address = address
-        self._traded = tuple(traded)
-        self._seq = -1
-
-    def __call__(self) -> str:
-        if self._why:
-            return self._why
-        seq = read_operations(self._workspace.home).seq
-        if seq == self._seq:
-            return ""
-        self._seq = seq
-        try:
-            now = assignments(live_deployments(self._workspace.home, self._address))
-        except RefusedError as error:
-            return f"its evidence does not stand any more: {error.what}"
-        if now == self._traded:
-            return ""
-        before = {one.deployment: one for one in self._traded}
-        after = {one.deployment: one for one in now}
-        lines = []
-        for name in sorted(before.keys() | after.keys()):
-            old, new = before.get(name), after.get(name)
-            if old != new:
-                was = f"{old.stage} with {old.capital:,.2f}" if old else "not traded"
-                becomes = f"{new.stage} with {new.capital:,.2f}" if new else "not traded"
-                lines.append(f"{name}: {was}, now {becomes}")
-        return "; ".join(lines)
-
-
-def assignments(deployments: Sequence[Deployment]) -> tuple[Assignment, ...]:
-    """Deployments as a run's settings hold them."""
-    from genesis.paper.settings import Assignment
-
-    return tuple(
-        Assignment(
-            deployment=one.id,
-            strategy=one.strategy,
-            symbols=one.symbols,
-            capital=float(one.capital),
-            stage=one.stage,
-            dossier_hash=one.dossier_hash,
-        )
-        for one in deployments
-    )
 
 
 def live_run_settings(
