@@ -14,7 +14,7 @@ from genesis.paper.matching import PaperFill
 from genesis.paper.outcomes import OrderOutcome
 from genesis.paper.performance import performance_of
 from genesis.paper.report import PaperReport, Rejected, StrategyEntry, paper_report
-from genesis.paper.report_risk import RiskImpact
+from genesis.paper.report_risk import BreakerRow, LevelChange, Multiplier, RiskImpact
 from genesis.strategy.explain import sentence
 from tests.unit.paper.paper_runs import (
     HOUR,
@@ -28,6 +28,7 @@ from tests.unit.paper.paper_runs import (
 EVIL = "</script><script>window.broken=1</script>"
 CAPITAL = 100_000.0
 BARS = 3000
+STAMP = 1_600_000_000_000
 
 
 def _orders(rng: np.random.Generator, count: int) -> list[OrderOutcome]:
@@ -85,7 +86,23 @@ def sample_report() -> PaperReport:
         ),
         [_entry(3, faulty=True), _entry(1, faulty=False), _entry(5, faulty=False, shadowed=False)],
         [Rejected("risk", f"max_position {EVIL}", 12), Rejected("size", "below_min_notional", 33)],
-        RiskImpact(500, {"rate": 2, "daily_loss": 11, "max_gross": 30}),
+        RiskImpact(
+            500,
+            {"rate": 2, "daily_loss": 11, "max_gross": 30},
+            genome="risk_0123456789ab",
+            would_refuse={"daily_loss": 11, "max_gross": 30, "rate": 2, "regime": 7},
+            would_cut={"size": 40, "max_position": 3},
+            kept=0.8125,
+            multipliers={"bear": Multiplier(40, 0.7)},
+            breakers=(
+                BreakerRow(f"paper/{EVIL}", "rapid_loss", 3, STAMP, STAMP + 5_000, 0.031, 0.01),
+            ),
+            levels=(
+                LevelChange(STAMP, "paper/a", "LOW", "CRITICAL", f"rapid loss {EVIL}"),
+            ),
+            level_changes=120,
+            highest="CRITICAL",
+        ),
         {"capital": CAPITAL, "note": EVIL},
         [f"No funding series for BBBUSDT {EVIL}"],
     )  # fmt: skip

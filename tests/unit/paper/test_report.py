@@ -81,6 +81,22 @@ def test_a_page_has_every_part(page: str, report: PaperReport) -> None:
     assert seen.rects > 20
 
 
+def test_the_page_tells_what_risk_did(page: str, report: PaperReport) -> None:
+    for text in (
+        "500 orders assessed, 43 refused; enforced it had refused 50 and cut 43, 81% of the size",
+        "3 breakers tripped (rapid_loss); highest level CRITICAL",
+        "Profile observe, genome risk_0123456789ab",
+        '<th scope="row">max_position</th><td>0</td><td>0</td><td>3</td>',
+        '<th scope="row">bear</th><td>40</td><td data-value="0.7">70.0%</td>',
+        "the latest 1 of 120 changes",
+        '<td class="text">LOW</td><td class="text">CRITICAL</td>',
+    ):
+        assert text in page, text
+    plain = report.to_plain()["risk_impact"]
+    assert plain["would_cut"] == {"size": 40, "max_position": 3}
+    assert plain["breakers"][0]["trips"] == 3
+
+
 def test_strategies_stand_in_order_of_their_rank(page: str, report: PaperReport) -> None:
     assert [one.rank for one in report.strategies] == [1, 2, 3]
     places = [page.index(f'id="s{k}"') for k in range(3)]
