@@ -314,6 +314,26 @@ def test_a_folded_run_is_the_run(
     json.dumps(told, allow_nan=False)
 
 
+def test_a_run_that_goes_on_is_folded_from_its_snapshot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trader = Trader(tmp_path, RiskGenome())
+    stopped = trader.run(until=3 * 250)
+    seen = []
+
+    def look() -> None:
+        seen.append(fold_run(trader.folder))
+        with monkeypatch.context() as patch:
+            patch.setattr(EventReader, "latest_snapshot", lambda *_: None)
+            seen.append(fold_run(trader.folder))
+
+    trader.run({90: look}, until=90)
+    behind, whole = seen
+    assert behind.seq > stopped.events + 150, "since the snapshot that the stop left"
+    assert (behind.seq, behind.differs) == (whole.seq, False)
+    assert behind.core.state_hash == whole.core.state_hash
+
+
 def test_looking_leaves_no_trace(tmp_path: Path) -> None:
     trader = Trader(tmp_path, RiskGenome())
     trader.run(until=3 * 300)
