@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from genesis.decision.rows import EVERYTHING
+from genesis.monitoring.alerts.outbox import FOLDER as ALERTS
 from genesis.system.strategy_evidence_operations import Operations
 from genesis.system.strategy_evidence_parts import Problem, Section, Source
 from genesis.system.strategy_evidence_runs import EvidenceRun
@@ -22,7 +23,6 @@ from genesis.trading.payloads import (
 from genesis.trading.store import EventReader, verify
 from genesis.trading.store.schema import FILE
 
-ALERTS: Final = "alerts"
 SHOWN_ALERTS: Final = 50
 
 

@@ -105,7 +105,7 @@ def _nothing(deployments: Sequence[Deployment]) -> str:
 
 
 def _baseline_source(one: Deployment) -> Source:
-    made = next(step for step in reversed(one.history) if step.grounds.baseline is not None)
+    made = next(step for step in one.history if step.grounds.baseline == one.baseline)
     return Source(
         "expectation and bounds, as the promotion measured them",
         "operations/events.db",

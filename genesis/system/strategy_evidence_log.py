@@ -302,9 +302,11 @@ class _Fold:
             case OrderUnknown(what="submit") if order.state == SENT:
                 order.state, order.why = UNKNOWN, data.why
             case OrderStatus() if order.state in (SENT, UNKNOWN, OPEN):
-                order.state = _TOLD.get(data.status, order.state)
-                if order.state == OPEN:
+                told = _TOLD.get(data.status, order.state)
+                if told == OPEN:
                     self._accepted(order, event)
+                else:
+                    order.state = told
 
     def _accepted(self, order: OrderFacts, event: Event) -> None:
         if order.state in (SENT, UNKNOWN):

@@ -69,6 +69,8 @@ class Search:
     ledger : TrialLedger or None
         None where it is not here.
     folder : Path or None
+    row : Registration or None
+        What the register, a chain too, says of the study.
     problem : Problem or None
         Why it cannot be believed.
     """
@@ -76,6 +78,7 @@ class Search:
     def __init__(self, home: Path, record: StoredStrategy) -> None:
         self.ledger: TrialLedger | None = None
         self.folder: Path | None = None
+        self.row: Registration | None = None
         self.problem: Problem | None = None
         try:
             self._find(home, record)
@@ -92,6 +95,7 @@ class Search:
         for row, ledger in here:
             if holds_search(ledger, record):
                 self.ledger, self.folder = ledger, study_folder(home, row)
+                self.row = row
                 return
         if here:
             raise RefusedError(
@@ -215,16 +219,23 @@ def study_section(record: StoredStrategy, search: Search, trials: Mapping[str, A
         facts["ledger_head_now"] = search.ledger.head
         sources.append(_ledger_source("every trial of the search, chained", search, record))
         try:
-            facts |= _study_facts(search.folder, record)
+            facts |= _study_facts(search, record)
         except (RefusedError, StorageError, ConfigError) as error:
             problems.append(Problem.of("study", error))
     return Section("study", title, facts, tuple(sources), missing, tuple(problems))
 
 
-def _study_facts(folder: Path, record: StoredStrategy) -> dict[str, Any]:
-    """Facts beside the ledger; they must have the hashes that the record has."""
+def _study_facts(search: Search, record: StoredStrategy) -> dict[str, Any]:
+    """What configuration and register say, which have the hashes that the record has.
+
+    Of the facts of the study, which are no part of any hash, nothing is told; that they name the
+    same hashes is looked at.
+    """
     from genesis.evolution.run import CONFIG, STUDY, Run
 
+    assert search.folder is not None
+    assert search.row is not None
+    folder, row = search.folder, search.row
     run = Run(folder)
     for name in ("study_hash", "config_hash", "dataset_hash", "code_hash"):
         known, here = getattr(record, name), str(run.study.get(name, ""))
@@ -234,14 +245,17 @@ def _study_facts(folder: Path, record: StoredStrategy) -> dict[str, Any]:
                 why=f"its {name.replace('_', ' ')} is {here[:12]}, the strategy's {known[:12]}",
                 fix="restore the run's folder from a copy",
             )
-    if (folder / CONFIG).exists() and run.config.config_hash != record.config_hash:
+    told = {"created_ms": row.created_ms, "searched_ms": list(row.searched_ms)}
+    if not (folder / CONFIG).exists():
+        return told
+    if run.config.config_hash != record.config_hash:
         raise RefusedError(
             f"{CONFIG} of {folder.name} was changed after the study",
             why=f"its hash is {run.config.config_hash[:12]}, was {record.config_hash[:12]}",
             fix="restore the run's folder from a copy",
         )
-    names = ("seed", "generations", "created_ms", "searched_ms", "sealed_ms", "versions")
-    return {name: run.study.get(name) for name in names}
+    evolution = run.config.evolution
+    return {**told, "seed": evolution.seed, "generations": evolution.generations}
 
 
 def _ledger_source(what: str, search: Search, record: StoredStrategy) -> Source:

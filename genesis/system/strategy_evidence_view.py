@@ -102,6 +102,9 @@ def _study(facts: Facts) -> tuple[Rows, list[Table]]:
     pairs = [("run", facts["run"]), ("dataset", facts["dataset"])]
     pairs += [(name, facts[f"{key}_hash"] or NONE) for name, key in _HASHES]
     pairs += [("seed", str(facts["seed"]) if facts.get("seed") is not None else NONE)]
+    if facts.get("searched_ms"):
+        start, end = facts["searched_ms"]
+        pairs += [("searched bars", f"{instant(start)} to {instant(end)}")]
     pairs += [("trials of the search", f"{facts['trials_of_the_search']:,}")]
     if trials.get("total") is not None:
         worth = trials.get("effective")

@@ -9,6 +9,7 @@ from genesis.system.strategy_evidence_words import (
     Facts,
     Rows,
     Table,
+    amount,
     bp,
     counted,
     figure,
@@ -103,16 +104,16 @@ def _order_table(orders: Sequence[Facts], title: str) -> Table:
         (
             str(one["seq"]),
             one["order_id"],
-            f"{one['purpose']}: {one['side']} {one['kind']} {one['size']}"
-            + (f" at {one['price']}" if one["price"] else ""),
+            f"{one['purpose']}: {one['side']} {one['kind']} {amount(one['size'])}"
+            + (f" at {amount(one['price'])}" if one["price"] else ""),
             f"{one['state']} {one['why']}".strip(),
             figure(one["average"], 8),
             bp(one["slippage_bp"]),
-            one["fees"],
+            amount(one["fees"]),
         )
         for one in orders
     )
-    columns = ("#Event", "Order", "Asked", "~Became", "#Average", "#Slippage", "#Fees")
+    columns = ("#Event", "Order", "Asked", "Became", "#Average", "#Slippage", "#Fees")
     return Table(title, columns, rows)
 
 
@@ -122,10 +123,10 @@ def _fill_table(fills: Sequence[Facts], title: str) -> Table:
             str(one["seq"]),
             instant(one["ts_ms"]),
             one["fill_id"] or NONE,
-            f"{one['purpose']}: {one['side']} {one['size']} {one['symbol']}",
-            one["price"],
+            f"{one['purpose']}: {one['side']} {amount(one['size'])} {one['symbol']}",
+            amount(one["price"]),
             "maker" if one["maker"] else "taker",
-            one["fee"],
+            amount(one["fee"]),
             bp(one["slippage_bp"]),
             bp(one["intent_slippage_bp"]),
             one["run"],

@@ -41,6 +41,11 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
 
+    @property
+    def stacks(self) -> bool:
+        """Whether its rows become blocks on a telephone: it has long texts."""
+        return any(name.startswith("~") for name in self.columns)
+
 
 def instant(ts_ms: int | None) -> str:
     """An instant, a dash for none."""
@@ -62,6 +67,11 @@ def figure(value: Any, digits: int = 4) -> str:
     return f"{number:.{digits}g}"
 
 
+def amount(text: str | None) -> str:
+    """A size or price from its text, to eight significant digits; ``--json`` has all of them."""
+    return NONE if text is None else f"{float(text):.8g}"
+
+
 def signed(text: str | None) -> str:
     """Money from its text, with sign and cents."""
     return NONE if text is None else f"{float(text):+,.2f}"
@@ -74,7 +84,9 @@ def bp(value: float | None) -> str:
 
 def share(value: float | None, digits: int = 2) -> str:
     """A fraction as percent."""
-    return NONE if value is None else f"{value:.{digits}%}"
+    if value is None:
+        return NONE
+    return f"{value if round(value, digits + 2) else 0.0:.{digits}%}"
 
 
 def counted(values: Mapping[str, int]) -> str:
@@ -99,7 +111,7 @@ def gate_table(title: str, gates: Sequence[Facts]) -> Table:
             one["needs"],
             _distance(one["distance"]),
             MARKS[one["verdict"]],
-            f"{one['what']}. {one['note']}".strip().removesuffix(". "),
+            f"{one['what']}; {one['note']}" if one["note"] else one["what"],
         )
         for one in gates
     )

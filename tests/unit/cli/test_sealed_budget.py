@@ -76,7 +76,8 @@ def test_a_record_that_cannot_be_read_hides_no_strategy(small: Small) -> None:
     one = sorted((small.home / "strategies").glob("*.json"))[0].stem
     (small.home / "register.jsonl").write_text("{torn\n")
     answer = small.run("strategies", "show", one)
-    assert answer.code == 0, answer.err
+    assert answer.code == 3, answer.err
+    assert "register" in answer.err
     assert "nobody can say what is left" in answer.out
 
 

@@ -45,7 +45,10 @@ def test_feedback_that_was_changed_is_named_and_the_strategy_shown(tmp_path: Pat
     path = tmp_path / "strategies" / "feedback" / f"{name}.jsonl"
     path.write_text(path.read_text().replace("0.5", "0.9"))
     answer = call(tmp_path, "strategies", "show", name)
-    assert answer.code == 0
+    assert answer.code == 3
     assert f"the feedback on {name} was changed or cut" in answer.out
-    said = call(tmp_path, "strategies", "show", name, "--json").json["feedback"]
-    assert "was changed or cut" in said["problem"]
+    assert f"the feedback on {name} was changed or cut" in answer.err
+    said = call(tmp_path, "strategies", "show", name, "--json").json
+    assert "was changed or cut" in said["feedback"]["problem"]
+    assert "was changed or cut" in said["error"]["what"]
+    assert said["strategy"]["id"] == name
