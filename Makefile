@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 # Every worker imports the same packages: compiled files save each of them seconds.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help demo test test-slow lint format bench lock clean setup setup-demo
+.PHONY: help demo chain test test-slow lint format bench lock clean setup setup-demo
 
 PYTHON ?= $(shell for p in python3.11 python3 python; do \
 	if command -v $$p >/dev/null 2>&1 && \
@@ -54,6 +54,9 @@ setup-demo: $(RESEARCH) ## Install what research needs into .venv, without test 
 
 demo: $(RESEARCH) ## Breed strategies on a synthetic market, in under a minute.
 	$(BIN)/genesis demo
+
+chain: $(RESEARCH) ## From a market to a killed live run on a local exchange (under 10 minutes).
+	$(BIN)/python experiments/chain/chain.py
 
 test: $(DEV) ## Fast tests (under 15 minutes on two cores).
 	$(BIN)/python -m pytest -q -ra
