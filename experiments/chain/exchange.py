@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-import urllib.request
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from shell import Running, Shell
 
@@ -49,21 +50,21 @@ class Exchange:
 
     def control(self, what: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         """Make a control call."""
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(
-            f"{self.url}/control/{what}", data, {"Content-Type": "application/json"}
-        )
-        with urllib.request.urlopen(request, timeout=60.0) as answer:
-            return dict(json.load(answer))
+        return dict(self._ask(f"/control/{what}", body))
 
     def info(self, kind: str, **more: Any) -> Any:
         """Ask as any client may."""
-        body = json.dumps({"type": kind, "user": ACCOUNT, **more}).encode()
-        request = urllib.request.Request(
-            f"{self.url}/info", body, {"Content-Type": "application/json"}
-        )
-        with urllib.request.urlopen(request, timeout=60.0) as answer:
-            return json.load(answer)
+        return self._ask("/info", {"type": kind, "user": ACCOUNT, **more})
+
+    def _ask(self, path: str, body: dict[str, Any] | None) -> Any:
+        connection = HTTPConnection(urlsplit(self.url).netloc, timeout=60.0)
+        try:
+            data = None if body is None else json.dumps(body)
+            kind = {"Content-Type": "application/json"}
+            connection.request("GET" if data is None else "POST", path, data, kind)
+            return json.load(connection.getresponse())
+        finally:
+            connection.close()
 
     def approve(self, agent: str) -> None:
         """Let a key sign for the account, for the ninety days that the exchange allows."""
