@@ -107,7 +107,8 @@ def test_nothing_is_wider_than_a_telephone(
     outer.write_text(OUTSIDE, encoding="utf-8")
     document, _ = browse(outer, tmp_path / "profile", proxy[0])
     found = dict(re.findall(r'data-(inner|wide|out)="([^"]*)"', document))
-    assert found == {"inner": "375", "wide": "375", "out": ""}
+    assert (found["inner"], found["out"]) == ("375", "")
+    assert int(found["wide"]) <= 375
 
 
 # ---- colours ---------------------------------------------------------------------------------
