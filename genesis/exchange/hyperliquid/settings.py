@@ -122,7 +122,8 @@ class HyperliquidSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
     expiry_ms : int
         Longest time within which the exchange may accept a request.
     weight_limit, cancel_reserve, order_reserve : int
-        Weight a minute; what only cancels and reductions may use; what reads leave to orders.
+        Weight a minute; what only cancels and reductions may use (a kill reads an account at 22 to
+        42 a time); what reads leave to orders.
     address_reserve : int
         Requests of an account's budget that only cancels and reductions may use.
     max_skew_ms : int
@@ -154,7 +155,7 @@ class HyperliquidSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
     min_notional: Decimal = Decimal(10)
     expiry_ms: int = 10_000
     weight_limit: int = 1_200
-    cancel_reserve: int = 100
+    cancel_reserve: int = 200
     order_reserve: int = 200
     address_reserve: int = 500
     max_skew_ms: int = 2_500
