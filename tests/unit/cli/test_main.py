@@ -120,7 +120,7 @@ def test_errors_reach_the_user(
 def test_errors_as_json(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise RefusedError("sealed", why="a seal", fix="other data")
 
     monkeypatch.setattr("genesis.system.doctor.examine", broken)
@@ -143,7 +143,7 @@ def test_home_comes_from_option_or_environment(
 ) -> None:
     seen: list[Path] = []
 
-    def record(workspace: object) -> list[object]:
+    def record(workspace: object, **_: object) -> list[object]:
         seen.append(workspace.home)  # type: ignore[attr-defined]
         return []
 
