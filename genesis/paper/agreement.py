@@ -1,4 +1,8 @@
-"""How far trading and its shadow backtest agree, day by day, pooled over the runs of a strategy."""
+"""How far trading and its shadow backtest agree, day by day, pooled over the runs of a strategy.
+
+The shadow is made under the risk decisions of the run: execution is measured, and what risk changed
+is told apart, as the difference between the shadows without and with the risk manager.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ import numpy.typing as npt
 
 from genesis.backtest.frame import day_stops
 from genesis.backtest.metrics import ratio
-from genesis.backtest.portfolio import backtest_strategy
+from genesis.backtest.portfolio import PortfolioBacktest
 from genesis.backtest.setup import EvaluationSetup
 from genesis.costs.model import CostModel
 from genesis.domain.errors import StrategyError
@@ -20,12 +24,14 @@ from genesis.domain.timeline import DAY_MS
 from genesis.paper.fidelity import POSITION_TOLERANCE
 from genesis.paper.logged import LoggedRun, panel_of, traded_symbols
 from genesis.paper.matching import PaperSymbol, match_fills, paired
+from genesis.paper.risk_effect import RiskEffect, impact_of, shadows, tally
 from genesis.validation.equivalence import tost
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-_ARRAYS = ("day_ms", "returns", "shadow")
+_ENTRIES = ("asked", "refused", "cut", "held_back")
+_DAILY = ("returns", "shadow", "unmanaged", "managed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +58,11 @@ class Agreement:
         cost model, basis points.
     takers : int
         Number of these orders.
+    unmanaged, managed : float64, shape (D,)
+        Daily net profit of the shadow without the risk manager, and with its decisions enforced;
+        NaN where the first is impossible.
+    asked, refused, cut, held_back, would_refuse, would_cut : int
+        Entries, see `RiskEffect`.
     """
 
     span_ms: tuple[int, int]
@@ -67,6 +78,29 @@ class Agreement:
     slippage_bp: float
     model_bp: float
     takers: int
+    unmanaged: Floats
+    managed: Floats
+    asked: int = 0
+    refused: int = 0
+    cut: int = 0
+    held_back: int = 0
+    would_refuse: int = 0
+    would_cut: int = 0
+
+    @property
+    def risk(self) -> RiskEffect:
+        """What risk made of the entries."""
+        impact, in_sd = impact_of(self.unmanaged, self.managed)
+        return RiskEffect(
+            asked=self.asked,
+            refused=self.refused,
+            cut=self.cut,
+            held_back=self.held_back,
+            would_refuse=self.would_refuse,
+            would_cut=self.would_cut,
+            impact=impact,
+            impact_sd=in_sd,
+        )
 
     @property
     def position_match(self) -> float | None:
@@ -92,10 +126,17 @@ class Agreement:
             Of the equivalence test, in standard deviations of the shadow's daily profit.
         """
         spread = float(np.std(self.shadow, ddof=1)) if self.shadow.size > 1 else 0.0
+        risk = self.risk
         found: dict[str, Any] = {
+            **{f"entries_{name}": float(getattr(self, name)) for name in _ENTRIES},
+            "risk_impact": (risk.impact, risk.sentence()),
             "days": math.floor(self.days + 1e-9),
             "trades": float(self.trades),
-            "position_match": (self.position_match, f"of {self.bars} bars times symbols"),
+            "position_match": (
+                self.position_match,
+                f"of {self.bars} bars times symbols, under the run's risk decisions: "
+                f"{risk.sentence()}",
+            ),
             "held_match": self.same_held / self.held if self.held else None,
             "slippage": (self.slippage, f"over {self.takers} orders"),
             "equivalence": None,
@@ -135,19 +176,29 @@ def agreement(
     """
     panel = panel_of(run)
     try:
-        shadow = backtest_strategy(panel, run.strategy, shadow_setup(run, costs, leverage))
+        made = shadows(panel, run.strategy, shadow_setup(run, costs, leverage), run.entries)
     except StrategyError:
         return None
-    pairs = paired(traded_symbols(run, panel), shadow)
+    pairs = paired(traded_symbols(run, panel), made.sent)
     ends = panel.ts_ms + panel.interval_ms
     earliest = int(np.searchsorted(ends, max(since_ms, run.trade_from_ms), side="right"))
     start = first_flat(pairs, earliest)
     if start is None:
         return None
     same, held, same_held, bars = _positions(pairs, start)
-    day_ms, mine, theirs = _daily(pairs, panel.ts_ms, start, run.capital)
+    day_ms, mine, *theirs = _daily(
+        [
+            [paper.equity if start else np.nan_to_num(paper.equity) for paper, _ in pairs],
+            *(_marks(one, panel.bars) for one in (made.sent, made.unmanaged, made.managed)),
+        ],
+        panel.ts_ms,
+        start,
+        run.capital,
+    )
     slippage, model, takers = _slippage(pairs, start, costs)
     begins = int(panel.ts_ms[start])
+    # What was decided at the close before is sent in the first bar.
+    entries = [one for one in run.entries if one.open_ms + panel.interval_ms >= begins]
     return Agreement(
         span_ms=(begins, int(ends[-1])),
         days=(panel.bars - start) * panel.interval_ms / DAY_MS,
@@ -158,10 +209,13 @@ def agreement(
         same_held=same_held,
         day_ms=day_ms,
         returns=mine,
-        shadow=theirs,
+        shadow=theirs[0],
         slippage_bp=slippage,
         model_bp=model,
         takers=takers,
+        unmanaged=theirs[1],
+        managed=theirs[2],
+        **tally(entries),
     )
 
 
@@ -175,12 +229,12 @@ def pooled(parts: Sequence[Agreement]) -> Agreement | None:
     values: dict[str, Any] = {
         one.name: sum(getattr(part, one.name) for part in parts)
         for one in fields(Agreement)
-        if one.name not in (*_ARRAYS, "span_ms")
+        if one.name not in (*_DAILY, "day_ms", "span_ms")
     }
     values["span_ms"] = (min(p.span_ms[0] for p in parts), max(p.span_ms[1] for p in parts))
     stamps = np.concatenate([part.day_ms for part in parts])
     values["day_ms"], places = np.unique(stamps, return_inverse=True)
-    for name in ("returns", "shadow"):
+    for name in _DAILY:
         total = np.zeros(values["day_ms"].size)
         np.add.at(total, places, np.concatenate([getattr(part, name) for part in parts]))
         values[name] = total
@@ -212,21 +266,27 @@ def _positions(pairs: Sequence[tuple[PaperSymbol, Any]], start: int) -> tuple[in
     return same, held, same_held, bars
 
 
+def _marks(backtest: PortfolioBacktest | None, bars: int) -> list[Floats]:
+    """Net profit on each symbol after each bar, quote units."""
+    if backtest is None:
+        return [np.full(bars, np.nan)]
+    return [symbol.equity * symbol.capital for symbol in backtest.symbols]
+
+
 def _daily(
-    pairs: Sequence[tuple[PaperSymbol, Any]],
-    ts_ms: Ints,
-    start: int,
-    capital: float,
-) -> tuple[Ints, Floats, Floats]:
+    sides: Sequence[Sequence[Floats]], ts_ms: Ints, start: int, capital: float
+) -> tuple[Any, ...]:
+    """Midnights of the days from ``start`` on, then of each side its daily net profit."""
     ends = day_stops(ts_ms) - 1
     ends = ends[ends >= start]
-    mine, theirs = np.zeros(ends.size), np.zeros(ends.size)
-    for paper, symbol in pairs:
-        for total, marks in ((mine, paper.equity), (theirs, symbol.equity * symbol.capital)):
-            carried = np.nan_to_num(marks) if start == 0 else marks
-            begin = float(carried[start - 1]) if start else 0.0
-            total += np.diff(carried[ends], prepend=begin) / capital
-    return ts_ms[ends] // DAY_MS * DAY_MS, mine, theirs
+    found = []
+    for side in sides:
+        total = np.zeros(ends.size)
+        for marks in side:
+            begin = float(marks[start - 1]) if start else 0.0
+            total += np.diff(marks[ends], prepend=begin) / capital
+        found.append(total)
+    return (ts_ms[ends] // DAY_MS * DAY_MS, *found)
 
 
 def _slippage(

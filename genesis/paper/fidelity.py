@@ -1,7 +1,8 @@
 """How faithful a paper run is to the backtest of the same strategy on the same bars.
 
 It measures agreement where random slippage, latency and rejected orders let the two differ;
-`genesis.paper.parity` demands equality where it is owed.
+`genesis.paper.parity` demands equality where it is owed. The backtest is to be made under the risk
+decisions of the run (`genesis.paper.risk_effect`): what risk changed is told apart.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from genesis.paper.matching import (
     match_fills,
     paired,
 )
+from genesis.paper.risk_effect import RiskEffect
 
 Floats = npt.NDArray[np.float64]
 
@@ -70,6 +72,8 @@ class Fidelity:
         Divergences by cause.
     first : tuple of Divergence
         The earliest ones.
+    risk : RiskEffect or None
+        What risk made of the entries; no part of the verdict.
     """
 
     verdict: str
@@ -83,6 +87,7 @@ class Fidelity:
     fills_matched: int
     causes: Mapping[str, int] = field(default_factory=dict)
     first: tuple[Divergence, ...] = ()
+    risk: RiskEffect | None = None
 
     def to_plain(self) -> dict[str, Any]:
         """JSON form."""
@@ -94,6 +99,7 @@ def fidelity(
     backtest: PortfolioBacktest,
     price_tol: float = PRICE_TOLERANCE,
     shown: int = SHOWN_DIVERGENCES,
+    risk: RiskEffect | None = None,
 ) -> Fidelity:
     """Compare a paper run with the backtest of the same strategy on the same bars.
 
@@ -106,6 +112,8 @@ def fidelity(
         Up to which prices and sizes count as equal in the list of divergences.
     shown : int
         Divergences kept, the earliest ones.
+    risk : RiskEffect, optional
+        What the backtest was made under.
 
     Raises
     ------
@@ -137,6 +145,7 @@ def fidelity(
         fills_matched=sum(len(m.pairs) for m in matched),
         causes=dict(Counter(one.cause for one in found)),
         first=earliest(found, shown),
+        risk=risk,
     )
 
 

@@ -20,6 +20,7 @@ from genesis.backtest.frame import last_known
 from genesis.domain.errors import RefusedError
 from genesis.domain.instrument import Instrument
 from genesis.market.panel import Panel, SymbolSeries
+from genesis.paper.entries import ENTRY_TYPES, Entry, EntryFold
 from genesis.paper.matching import PaperFill, PaperSymbol, positions_of
 from genesis.strategy.strategy import Strategy
 from genesis.strategy.text import load_strategy
@@ -46,6 +47,7 @@ _TYPES = (
     EventType.FUNDING_PAID,
     EventType.ORDER_FILLED,
     EventType.TRADE_CLOSED,
+    *ENTRY_TYPES,
 )
 
 
@@ -67,6 +69,8 @@ class LoggedRun:
     fills : list of VenueFill
     funding : list of (ts_ms, FundingPaid)
     trades : list of TradeClosed
+    entries : list of Entry
+        That it asked for, in order.
     """
 
     run: str
@@ -79,6 +83,7 @@ class LoggedRun:
     fills: list[VenueFill] = field(default_factory=list)
     funding: list[tuple[int, FundingPaid]] = field(default_factory=list)
     trades: list[TradeClosed] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
 
     @property
     def strategy(self) -> Strategy:
@@ -161,7 +166,9 @@ def _collected(
     fills: list[VenueFill] = []
     funding: list[tuple[int, FundingPaid]] = []
     trades: list[TradeClosed] = []
+    asked = EntryFold()
     for event in events:
+        asked.take(event)
         data = event.data
         if isinstance(data, RunStarted):
             started = started or data
@@ -193,6 +200,7 @@ def _collected(
         fills=[one for one in fills if (one.account, one.symbol) in pairs],
         funding=[(ts, one) for ts, one in funding if (one.account, one.symbol) in pairs],
         trades=[one for one in trades if one.deployment in names],
+        entries=[entry for one, entry in asked.entries() if one.deployment in names],
     )
 
 

@@ -1,9 +1,9 @@
 """The shadow backtest of a live run, on the bars that the run itself recorded.
 
 Its bars are those that the strategy was shown, warm-up included, so that the values of all rules
-are the same from the first bar on; as in the run, nothing is decided before it began. Bars of a
-pause were shown to the run afterwards and opened nothing: what the backtest opened in them is
-missing in the run.
+are the same from the first bar on; as in the run, nothing is decided before it began. What risk
+refused or cut in the run, and what was held back, as in bars of a pause that were shown to the run
+afterwards, is refused and cut in the backtest too.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from genesis.backtest.detail import SymbolBacktest
-from genesis.backtest.portfolio import PortfolioBacktest, backtest_strategy
+from genesis.backtest.portfolio import PortfolioBacktest
 from genesis.backtest.setup import EvaluationSetup
 from genesis.costs.model import CostModel
 from genesis.domain.errors import StrategyError
 from genesis.paper.fidelity import Fidelity, fidelity
 from genesis.paper.logged import LoggedRun, panel_of, traded_symbols
 from genesis.paper.matching import PaperSymbol
+from genesis.paper.risk_effect import shadows
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -78,15 +79,16 @@ def shadow_of(run: LoggedRun, costs: CostModel, leverage: float) -> Shadow | str
     if start == panel.bars:
         return NO_BAR
     try:
-        backtest = backtest_strategy(panel, run.strategy, setup, decide_from=start)
+        made = shadows(panel, run.strategy, setup, run.entries, decide_from=start)
     except StrategyError:
         return NO_BACKTEST
     paper = traded_symbols(run, panel)
-    theirs = _from(backtest, start)
+    theirs = _from(made.sent, start)
+    traded = [_traded_from(one, start) for one in paper]
     return Shadow(
         ts_ms=theirs.ts_ms,
         equity=theirs.equity,
-        fidelity=fidelity([_traded_from(one, start) for one in paper], theirs),
+        fidelity=fidelity(traded, theirs, risk=made.effect(run.entries)),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +13,12 @@ from genesis.system.clock import SystemClock
 from genesis.system.workspace import Workspace
 
 if TYPE_CHECKING:
-    from genesis.backtest.portfolio import PortfolioBacktest
     from genesis.market.panel import Panel
     from genesis.paper.books import Grid
+    from genesis.paper.entries import Entry
     from genesis.paper.feedback import Provenance
     from genesis.paper.report import PaperReport, StrategyEntry
+    from genesis.paper.risk_effect import Shadows
     from genesis.paper.settings import PaperSettings
     from genesis.paper.shadow import Shadow
     from genesis.strategy.strategy import Strategy
@@ -36,6 +38,7 @@ def build_report(
     Feedback is written beside each strategy that is in the store, once a run and outcome.
     """
     from genesis.paper.books import rejected_opportunities
+    from genesis.paper.entries import read_entries
     from genesis.paper.report import paper_report
     from genesis.paper.report_risk import risk_impact
     from genesis.strategy.text import load_strategy
@@ -46,9 +49,13 @@ def build_report(
     with EventReader(folder) as reader:
         grid = _grid(panel, reader, market)
         provenance = _provenance(folder, settings, grid, result)
-        shadows = [_shadow(folder, panel, strategy, settings) for strategy in strategies]
+        asked = read_entries(reader)
+        shadows = [
+            _shadow(folder, panel, strategy, settings, asked.get(strategy.id, []))
+            for strategy in strategies
+        ]
         entries = [
-            _entry(reader, strategy, settings, market, shadow, grid)
+            _entry(reader, strategy, settings, market, shadow, grid, asked.get(strategy.id, []))
             for strategy, shadow in zip(strategies, shadows, strict=True)
         ]
         rejected = rejected_opportunities(reader)
@@ -61,8 +68,6 @@ def build_report(
     ]
     if panel is None and settings.mode != "testnet":
         warnings.append("a simulated market has no shadow backtest: fidelity was not measured")
-    if risk.enforced and sum(risk.would_cut.values()) + risk.total:
-        warnings.append("risk was enforced: what it cut or refused differs from the backtest")
     plain = {"mode": settings.mode.value, **settings.market, "leverage": settings.leverage}
     plain |= {"capital": settings.capital, "costs": settings.costs}
     return paper_report(provenance, entries, rejected, risk, plain, warnings)
@@ -137,14 +142,15 @@ def _entry(
     strategy: Strategy,
     settings: PaperSettings,
     market: TradedMarket,
-    shadow: PortfolioBacktest | Shadow | str | None,
+    shadow: Shadows | Shadow | str | None,
     grid: Grid,
+    asked: Sequence[Entry],
 ) -> StrategyEntry:
-    from genesis.backtest.portfolio import PortfolioBacktest
     from genesis.paper.books import order_outcomes, paper_symbols, round_trips
     from genesis.paper.fidelity import fidelity
     from genesis.paper.performance import performance_of
     from genesis.paper.report import StrategyEntry
+    from genesis.paper.risk_effect import Shadows
     from genesis.paper.shadow import Shadow
     from genesis.strategy.explain import sentence
 
@@ -162,8 +168,9 @@ def _entry(
         zip(ends.tolist(), equity.tolist(), strict=True),
     )
     curve = faithful = None
-    if isinstance(shadow, PortfolioBacktest):
-        curve, faithful = shadow.equity, fidelity(paper, shadow)
+    if isinstance(shadow, Shadows):
+        curve = shadow.sent.equity
+        faithful = fidelity(paper, shadow.sent, risk=shadow.effect(asked))
     elif isinstance(shadow, Shadow):
         curve, faithful = shadow.at(grid.ts_ms), shadow.fidelity
     return StrategyEntry(
@@ -179,14 +186,20 @@ def _entry(
 
 
 def _shadow(
-    folder: Path, panel: Panel | None, strategy: Strategy, settings: PaperSettings
-) -> PortfolioBacktest | Shadow | str | None:
-    """Backtest of the same strategy on the same bars; why not, or None, where there is none.
+    folder: Path,
+    panel: Panel | None,
+    strategy: Strategy,
+    settings: PaperSettings,
+    asked: Sequence[Entry],
+) -> Shadows | Shadow | str | None:
+    """Backtest of the same strategy on the same bars, under the risk decisions of the run.
+
+    Why not, or None, where there is none.
 
     The bars of a live run are those of its log: no dataset holds what it was shown.
     """
     if panel is not None:
-        return _backtest(panel, strategy, settings)
+        return _backtest(panel, strategy, settings, asked)
     if settings.mode != "testnet":
         return None
     from genesis.paper.logged import read_logged
@@ -199,17 +212,17 @@ def _shadow(
 
 
 def _backtest(
-    panel: Panel, strategy: Strategy, settings: PaperSettings
-) -> PortfolioBacktest | None:
-    from genesis.backtest.portfolio import backtest_strategy
+    panel: Panel, strategy: Strategy, settings: PaperSettings, asked: Sequence[Entry]
+) -> Shadows | None:
     from genesis.backtest.setup import EvaluationSetup
     from genesis.domain.errors import StrategyError
+    from genesis.paper.risk_effect import shadows
 
     setup = EvaluationSetup(
         costs=settings.cost_model(), capital=settings.capital, leverage=settings.leverage
     )
     try:
-        return backtest_strategy(panel, strategy, setup)
+        return shadows(panel, strategy, setup, asked)
     except StrategyError:
         return None
 

@@ -10,7 +10,8 @@ The rules, in the order in which they act on each bar:
    nothing is opened.
 4. Against the bar's range: the nearer of stop and liquidation price, then the target.
 5. At the close: trailing, break-even, and after every n bars held a quarter of the stop's first
-   distance less; then the decision for the next bar.
+   distance less; then the decision for the next bar. Where somebody left a share of entries, what
+   is to be opened becomes that share of it, down to the lot, or nothing below the least notional.
 """
 
 from __future__ import annotations
@@ -140,6 +141,7 @@ class Backtest:
         atr: Sequence[Decimal | None],
         vol: Sequence[Decimal | None],
         rates: Sequence[Decimal],
+        shares: Sequence[Decimal] = (),
     ) -> Book:
         """``signals``: long, short, exit long, exit short per bar; 1 fires, 0 and -1 do not."""
         waiting = Decimal(0)
@@ -153,6 +155,8 @@ class Backtest:
                     self.fill(t, -self.position.quantity, bar.close, "delisted")
                 elif not self.book.liquidated:
                     self.at_close(t, bar.close, signals[t], atr[t], vol[t])
+                    if shares:
+                        self.leave(shares[t], bar.close)
             if bar is not None:
                 previous = bar.close
                 waiting = Decimal(0)
@@ -295,6 +299,18 @@ class Backtest:
             self.wish = Wish("exit signal")
         elif self.plan.time_stop and bars_held >= self.plan.time_stop:
             self.wish = Wish("time stop")
+
+    def leave(self, share: Decimal, close: Decimal) -> None:
+        """Of what was decided to be opened, leave a share."""
+        wanted, terms = self.wish.open_quantity, self.terms
+        if share == ONE:
+            return
+        left = abs(wanted) * share
+        if terms.lot:
+            left = (left / terms.lot).to_integral_value(rounding=ROUND_FLOOR) * terms.lot
+        if left * close < terms.min_notional:
+            left = Decimal(0)
+        self.wish.open_quantity = left if wanted > 0 else -left
 
     def tighten(self, t: int, close: Decimal) -> None:
         p, plan, tick = self.position, self.plan, self.terms.tick

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from decimal import Decimal
 
 import numpy as np
@@ -36,7 +37,9 @@ def exact(values: npt.NDArray[np.float64]) -> list[Decimal | None]:
     return [None if math.isnan(v) else Decimal(float(v)) for v in values]
 
 
-def oracle(panel: Panel, strategy: Strategy, setup: EvaluationSetup) -> Book:
+def oracle(
+    panel: Panel, strategy: Strategy, setup: EvaluationSetup, shares: Sequence[Decimal] = ()
+) -> Book:
     """Run the Decimal backtest on the same signals and ranges."""
     s, policy, costs = panel.symbols[0], strategy.policy, setup.costs
     values = SeriesEvaluator(panel, 0, NodeCache(1 << 24))
@@ -53,7 +56,7 @@ def oracle(panel: Panel, strategy: Strategy, setup: EvaluationSetup) -> Book:
     ]
     rates = [Decimal(float(r)) for r in s.funding_due]
     run = Backtest(plan(policy), terms(panel, setup, costs))
-    return run.run(bars, [tuple(row) for row in signals], atr, vol, rates)
+    return run.run(bars, [tuple(row) for row in signals], atr, vol, rates, shares)
 
 
 def plan(policy: PolicyParams) -> Plan:
@@ -231,3 +234,30 @@ def test_tightening_strategies_agree_with_decimal_oracle() -> None:
         seen.update(trade.exit_class for trade in detail.trades)
     for kind in (ExitClass.STOP_LOSS, ExitClass.TRAILING_STOP, ExitClass.BREAKEVEN):
         assert seen[kind] > 20, seen
+
+
+def test_strategies_whose_entries_were_cut_agree_with_decimal_oracle() -> None:
+    """120 strategies, each entry refused, cut to some hundredths or left as asked, by chance."""
+    seen: Counter[str] = Counter()
+    for seed in range(120):
+        rng = np.random.default_rng(seed)
+        panel = wild_panel(seed, 400, **MARKETS[seed % len(MARKETS)])
+        setup = EvaluationSetup(orders_per_bar=3.0)
+        strategy = wild_strategy(rng)
+        hundredths = rng.choice([0, 0, 1, 3, 37, 50, 81, 99, 100, 100], 400).tolist()
+        shares = [Decimal(n) / 100 for n in hundredths]
+        scales = {panel.symbols[0].symbol: np.array([n / 100 for n in hundredths])}
+        evaluator = Evaluator(panel, setup, entry_scales=scales)
+        book, detail = oracle(panel, strategy, setup, shares), evaluator.detail(0, strategy)
+        check_orders(detail, book)
+        check_equity(detail, book, setup)
+        check_metrics(evaluator, strategy, book)
+        asked = Evaluator(panel, setup).detail(0, strategy)
+        entries = {order.bar for order in detail.orders if order.reason == "entry"}
+        for order in detail.orders:
+            if order.reason == "reversal":
+                again = order.bar in entries
+                seen["reversal that enters" if again else "reversal that only closes"] += 1
+        seen["fewer entries"] += len(detail.orders) < len(asked.orders)
+    for case in ("reversal that enters", "reversal that only closes", "fewer entries"):
+        assert seen[case] > 10, seen

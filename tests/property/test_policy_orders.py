@@ -36,6 +36,33 @@ def test_orders_do_not_depend_on_later_bars(seed: int, cut: int) -> None:
 
 @light
 @given(seeds)
+def test_entries_that_nobody_cut_are_those_of_no_scales_to_the_bit(seed: int) -> None:
+    panel = wild_panel(seed, 300, missing=0.1, lot=0.01, tick=0.05, min_notional=20.0)
+    strategy, name = wild_strategy(np.random.default_rng(seed)), panel.symbols[0].symbol
+    plain = Evaluator(panel, SETUP).orders(0, strategy)
+    ones = Evaluator(panel, SETUP, entry_scales={name: np.ones(300)}).orders(0, strategy)
+    assert (ones.status, ones.reason) == (plain.status, plain.reason)
+    assert ones.book.tobytes() == plain.book.tobytes()
+    assert ones.tags.tobytes() == plain.tags.tobytes()
+
+
+@light
+@given(seeds, st.integers(0, 299))
+def test_scales_act_on_later_orders_alone(seed: int, cut: int) -> None:
+    panel = wild_panel(seed, 300, missing=0.1, lot=0.01, min_notional=20.0)
+    strategy, name = wild_strategy(np.random.default_rng(seed)), panel.symbols[0].symbol
+    scales = np.ones(300)
+    scales[cut:] = np.random.default_rng(seed).choice([0.0, 0.3, 1.0], 300 - cut)
+    plain = Evaluator(panel, SETUP).orders(0, strategy)
+    scaled = Evaluator(panel, SETUP, entry_scales={name: scales}).orders(0, strategy)
+    before = plain.tags[:, 0] <= cut
+    np.testing.assert_array_equal(scaled.book[scaled.tags[:, 0] <= cut], plain.book[before])
+    scaled = Evaluator(panel, SETUP, entry_scales={name: np.zeros(300)}).orders(0, strategy)
+    assert len(scaled.book) == 0
+
+
+@light
+@given(seeds)
 def test_orders_fall_on_valid_bars_within_their_range(seed: int) -> None:
     panel = wild_panel(seed, 300, missing=0.3)
     s = panel.symbols[0]

@@ -135,8 +135,12 @@ def test_runs_are_pooled_by_day(faithful: tuple[LoggedRun, Panel, Strategy]) -> 
         whole,
         span_ms=(whole.span_ms[0], late.span_ms[0]),
         day_ms=whole.day_ms[: cut + 1],
-        returns=np.append(whole.returns[:cut], whole.returns[cut] - late.returns[0]),
-        shadow=np.append(whole.shadow[:cut], whole.shadow[cut] - late.shadow[0]),
+        **{
+            name: np.append(
+                getattr(whole, name)[:cut], getattr(whole, name)[cut] - getattr(late, name)[0]
+            )
+            for name in ("returns", "shadow", "unmanaged", "managed")
+        },
     )
     found = pooled([late, early])
     assert found is not None
