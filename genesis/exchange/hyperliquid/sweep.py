@@ -33,6 +33,8 @@ _CANCELS_AT_ONCE = 40
 """Orders of one cancel request: one more unit of weight begins with the next."""
 _UNHEARD = ("rate_limited", "unreachable", "expired")
 """Refusals that come before the exchange: the same request may pass a moment later."""
+_FOR_ONE = ("refused", "malformed")
+"""Refusals of a request that one of its orders may have brought about."""
 _GONE = ("not_open", "reduce_only")
 """Answers that say that it was over before."""
 _MOST_LINES = 5
@@ -141,6 +143,7 @@ class Sweep:
         self._slippage = slippage
         self._round = 0
         self._again: dict[str, _Found] = {}
+        self._gone: set[int] = set()
 
     async def once(self, bound: BoundAccount, *, flatten: bool) -> Remains:
         """Look, and send what is needed; what it returns is what was seen before.
@@ -240,15 +243,19 @@ class Sweep:
         """Cancel orders; a batch that is refused as a whole is sent in halves."""
         action = {"type": "cancel", "cancels": list(cancels)}
         reply = await self._sender.send(action, bound, Priority.CANCEL)
-        whole = reply.verdict is Verdict.REFUSED and reply.reason == "refused"
+        whole = reply.verdict is Verdict.REFUSED and reply.reason in _FOR_ONE
         if whole and len(cancels) > 1:
             half = len(cancels) // 2
             for part in (cancels[:half], cancels[half:]):
                 await self._cancel(bound, part, answers)
             return
-        for one in answers.take("cancel", reply, len(cancels)):
-            if one.kind == "error" and one.reason not in _GONE:
-                answers.lines.append(f"an order cannot be cancelled: {one.text}")
+        told = answers.take("cancel", reply, len(cancels))
+        for one, row in zip(told, cancels, strict=bool(told)):
+            gone = one.kind != "error" or one.reason in _GONE
+            if not gone or row["o"] in self._gone:
+                answers.lines.append(f"order {row['o']} rests all the same: {one.text or one.kind}")
+            if gone:
+                self._gone.add(row["o"])
 
     async def _end_twap(
         self, bound: BoundAccount, asset: int, number: int, answers: _Answers
