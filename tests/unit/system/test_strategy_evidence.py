@@ -204,16 +204,17 @@ def test_profit_against_expectation_by_hand(traded: PromotionHome) -> None:
     worth = float(flows) + sum(float(size) * closes[name] for name, size in held.items())
     assert one["live"][-1] == pytest.approx(worth / 100_000.0, rel=1e-6)
     daily = np.diff([0.0, *one["live"]])
-    peak, deepest, total = 0.0, 0.0, 0.0
-    for change in daily:
+    base = traded.manager().book().deployments[one["deployment"]].baseline
+    peak, deepest, total, floor = 0.0, 0.0, 0.0, []
+    for day, change in enumerate(daily, start=1):
         total += change
         peak = max(peak, total)
         deepest = max(deepest, peak - total)
+        floor.append(peak - base.drawdown_bound(day, 0.99))
     assert one["drawdown"] == pytest.approx(deepest)
-    base = traded.manager().book().deployments[one["deployment"]].baseline
+    np.testing.assert_allclose(one["floor_99"], floor, atol=1e-12)
     assert one["drawdown_bound_99"] == base.drawdown_99[base.horizons.index(180)]
     assert one["days"] == 200
-    assert one["floor_99"][-1] == pytest.approx(peak - one["drawdown_bound_99"])
     step = base.haircut_sharpe / np.sqrt(365.0)
     assert one["expected"][9] == pytest.approx(10 * step * base.daily_sd)
     level = 0.0
