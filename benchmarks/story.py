@@ -24,6 +24,11 @@ from pathlib import Path
 from typing import Any
 
 from genesis.domain.ids import Ids, client_order_id
+from genesis.risk.decision import Clearance
+from genesis.risk.limits import OrderFacts, RiskView
+from genesis.risk.manager import GeneticRiskManager, RiskProfile
+from genesis.risk.regime import MarketState
+from genesis.risk.state import RiskState
 from genesis.trading import journal as journal_module
 from genesis.trading.events import Event, Payload
 from genesis.trading.gateway import OrderKind, OrderRequest, Side, VenueFill
@@ -55,6 +60,21 @@ from genesis.trading.tables import Row
 ALL_TABLES = (*TABLES, *journal_module.TABLES)
 HOUR = 3_600_000
 MOST_MS = 50.0
+
+
+def cleared(order: OrderRequest) -> Clearance:
+    """Clearance of an order by a manager that finds nothing wrong with it."""
+    price, plenty = order.price or Decimal(1), Decimal("1e30")
+    size = order.size if order.side is Side.BUY else -order.size
+    zero = Decimal(0)
+    facts = OrderFacts(
+        order.account, order.symbol, size, price, price, order.reduce_only, 1, trigger=True
+    )
+    view = RiskView(plenty, zero, zero, zero, zero, plenty, zero, 0)
+    manager = GeneticRiskManager(profile=RiskProfile.OBSERVE)
+    decision = manager.evaluate_trade_risk(facts, view, RiskState(), MarketState(60_000))
+    assert decision.clearance is not None
+    return decision.clearance
 
 
 class Flows:
@@ -207,6 +227,7 @@ class Flows:
             self.ledger.on_intent(data, event, rows)
             self.journal.on_intent(data, event, rows)
         elif isinstance(data, OrderSubmit):
+            self.orders.intend(data, event, cleared(data.order))
             order = self.orders.submit(data, event).order
             self.ledger.record_order(order, event, rows)
             self.journal.on_order(order, event, rows)
