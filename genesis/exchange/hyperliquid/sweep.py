@@ -292,6 +292,8 @@ class Sweep:
         for one in answers.take(f"closing {position.coin}", reply):
             if one.kind == "error" and one.reason not in _GONE:
                 answers.lines.append(f"{position.coin} {position.size} stays open: {one.text}")
+            if one.reason == "no_match":
+                answers.heard -= 1  # nobody is there to trade with: the same again, and soon
 
 
 def _each(rows: Any, read: Callable[[Json], T], trouble: list[str]) -> list[T]:

@@ -244,3 +244,36 @@ def test_an_exchange_that_is_away_is_said(tmp_path: Path) -> None:
         assert not found.seen
         assert not found.heard
         assert "502" in found.trouble
+
+
+def test_a_book_with_too_little_in_it_is_asked_again_without_reading_the_account(
+    tmp_path: Path,
+) -> None:
+    """Filled in parts, as others come to trade; in between hardly any weight is spent."""
+    with desk_on(tmp_path, VenueProfile(step_ms=0, agents=False)) as desk:
+        desk.rig.act("fund", desk.rig.sub, "100000")
+
+        def other(buy: bool, size: str, price: str) -> None:
+            row = {"a": SOL, "b": buy, "p": price, "s": size, "r": False}
+            row["t"] = {"limit": {"tif": "Gtc"}}
+            action = {"type": "order", "orders": [row], "grouping": "na"}
+            desk.rig.submit(desk.rig.sub, action)
+
+        other(False, "10", "100")
+        desk.hand(SOL, True, "10", "100")
+        assert desk.rig.position() == 10
+        budget = desk.gateway.parts.transport.budget
+        before = budget.spent()
+        for _ in range(20):
+            found = desk.gateway.sweep(ACCOUNT, flatten=True)
+            assert not found.heard
+        assert "SOL 10" in found.trouble
+        assert budget.spent() - before < 100
+        other(True, "4", "97")
+        other(True, "3", "93")
+        desk.gateway.sweep(ACCOUNT, flatten=True)
+        assert desk.rig.position() == 3
+        other(True, "5", "95")
+        assert desk.swept().seen
+        assert desk.rig.position() == 0
+        assert desk.rig.position(user=desk.rig.sub) == 0
