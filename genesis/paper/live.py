@@ -221,7 +221,7 @@ class LivePaperEngine:
 
     def _watch(self) -> Watchdog:
         def alive() -> bool:
-            return not self._ready or self._thread.is_alive()
+            return not self._ready or self._left.is_set() or self._thread.is_alive()
 
         loop = self.session.loop
         stages = [*loop_stages(self._bus, loop, alive=alive), inbox_stage(self._inbox)]
@@ -267,6 +267,8 @@ class LivePaperEngine:
             with suppress(GenesisError):
                 if self.killed is None and self._killed():  # it needs no loop
                     self._failure = None
+        if self._failure is None:
+            self._left.set()  # that nobody works here any more is no alarm
 
     def _trade(self) -> None:
         desk, driver = self.core.desk, self._driver
