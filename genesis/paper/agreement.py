@@ -175,12 +175,15 @@ def agreement(
         None where the backtest is impossible (too few bars), or nothing is left to compare.
     """
     panel = panel_of(run)
+    ends = panel.ts_ms + panel.interval_ms
+    # The run was flat when it began: a shadow that traded its warm-up would still hold something.
+    begun = int(np.searchsorted(ends, run.trade_from_ms, side="left"))
+    setup = shadow_setup(run, costs, leverage)
     try:
-        made = shadows(panel, run.strategy, shadow_setup(run, costs, leverage), run.entries)
+        made = shadows(panel, run.strategy, setup, run.entries, decide_from=begun)
     except StrategyError:
         return None
     pairs = paired(traded_symbols(run, panel), made.sent)
-    ends = panel.ts_ms + panel.interval_ms
     earliest = int(np.searchsorted(ends, max(since_ms, run.trade_from_ms), side="right"))
     start = first_flat(pairs, earliest)
     if start is None:
