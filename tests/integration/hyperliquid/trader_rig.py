@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Callable
 from decimal import Decimal
 
+from msgspec.structs import replace
+
 from genesis.exchange.hyperliquid.gateway import HyperliquidGateway
 from genesis.trading.events import Event, Payload
 from genesis.trading.gateway import OrderRequest
@@ -95,8 +97,11 @@ class Trader:
 
     def modify(self, order: Order, price: str, size: str) -> None:
         event = self._number(Event(OrderModify("DEP", "test", order.request), self.now))
+        wanted = replace(order.request, price=Decimal(price), size=Decimal(size))
         self._follow(
-            self.orders.request_modify(order.order_id, Decimal(price), Decimal(size), "test", event)
+            self.orders.request_modify(
+                order.order_id, wanted.price, wanted.size, "test", event, cleared(wanted)
+            )
         )
 
     # ---- the loop --------------------------------------------------------------------------
