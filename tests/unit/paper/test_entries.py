@@ -18,6 +18,7 @@ from genesis.trading.payloads import (
     OperatorCommand,
     OrderSubmit,
     OrderUnknown,
+    RiskAssessed,
     RunResumed,
     RunStarted,
     TradeIntent,
@@ -280,16 +281,19 @@ def test_the_entry_of_a_reversal_that_a_person_calls_off_was_held_back() -> None
     assert fates(rig) == [Fate.MADE, Fate.HELD_BACK]
 
 
-def test_an_emergency_calls_a_reversal_off_and_refuses_what_follows() -> None:
+def test_an_emergency_calls_a_reversal_off_and_its_halt_refuses_what_follows() -> None:
     exchange = Script()
     rig = warmed(manager(total_drawdown=0.01, daily_drawdown=0.1, rapid_loss=0.1), exchange)
     rig.bar(100.0, wish="long")
     rig.fill(exchange.submitted[0])
     rig.bar(100.0, wish="short")
-    rig.quote(70.0)
-    rig.fill(exchange.submitted[-1], 70.0)
+    close = exchange.submitted[-1]
+    rig.bar(100.0, 70.0)
+    assert rig.deployment.waiting is None
+    rig.fill(close, 70.0)
     assert rig.position == 0
     rig.bar(70.0, wish="long")
+    assert rig.all(RiskAssessed)[-1].rule == "halted"
     long, reversal, after = told(rig, enforced())
     assert (long.fate, reversal.fate, after.fate) == (Fate.MADE, Fate.REFUSED, Fate.REFUSED)
     assert reversal.scale == after.scale == 0.0
