@@ -79,7 +79,7 @@ class VenueClient:
 
     def now_ms(self) -> int:
         """Time there."""
-        return int(self.control("time")["now_ms"])
+        return int(self.control("time", advance_ms=0)["now_ms"])
 
 
 class Venue(Served):
