@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -79,12 +80,11 @@ class Desk:
         return request
 
     def passes(self, ms: int) -> None:
-        """Let the venue's time pass in steps in which the switch can be moved on."""
+        """Let the venue's time pass, in steps after each of which the switch is looked after."""
         for _ in range(ms // 1_000):
             self.rig.advance(1_000)
-            time.sleep(0.03)
-            self.gateway.parts.dead_men["live/one"]._woken.set()
-            time.sleep(0.03)
+            look = asyncio.run_coroutine_threadsafe(self.switch.look(), self.gateway._loop)
+            look.result(20.0)
 
     def alerts(self, title: str) -> list[AlertRaised]:
         return [one for one in of(self.events, AlertRaised) if title in one.title]
