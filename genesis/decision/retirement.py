@@ -76,8 +76,9 @@ def health(
     """Judge a live deployment by its layers: fidelity, drawdown, CUSUM.
 
     A broken fidelity (after ``break_days``: the first bars are a share of nothing) or a drawdown
-    beyond the bootstrapped 99 % bound of as many days is red at once. The CUSUM is red at the bound whose false alarms are ``cusum_red_years`` apart, amber at
-    that of ``cusum_amber_years``.
+    beyond the bootstrapped 99 % bound of as many days is red at once. The CUSUM is red at the
+    bound whose false alarms are ``cusum_red_years`` apart, amber at that of
+    ``cusum_amber_years``.
 
     Parameters
     ----------
