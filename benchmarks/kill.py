@@ -55,6 +55,7 @@ def main() -> int:
         "held": sum(one.held for one in found),
         "longest_total_s": round(max(one.total_s for one in found), 3),
         "longest_until_told_s": round(max(one.told_s for one in found), 3),
+        "longest_until_ended_s": round(max(one.ended_s for one in found), 3),
         "by_fault_s": {
             kind or "none": round(max(o.after_s for o in found if o.case.fault == kind), 3)
             for kind in FAULTS

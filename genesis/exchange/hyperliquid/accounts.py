@@ -103,7 +103,9 @@ class AccountReader:
 
     # ---- the whole account -----------------------------------------------------------------
 
-    async def state(self, bound: BoundAccount, since_ms: int) -> AccountState:
+    async def state(
+        self, bound: BoundAccount, since_ms: int, priority: Priority = Priority.READ
+    ) -> AccountState:
         """Positions, open orders, fills and funding at one instant.
 
         The parts are separate answers: they are read again until the fills lead to the positions.
@@ -117,14 +119,14 @@ class AccountReader:
             for reading in range(_READINGS):
                 if reading:
                     await self._waits.sleep(_AGAIN_S * reading)
-                state = await self.ask("clearinghouseState", bound)
+                state = await self.ask("clearinghouseState", bound, priority)
                 at_ms = int(state["time"])
-                rows = await self.fills(bound, since_ms)
+                rows = await self.fills(bound, since_ms, priority)
                 rows = [row for row in rows if int(row["time"]) <= at_ms]
-                orders = await self.ask("frontendOpenOrders", bound)
+                orders = await self.ask("frontendOpenOrders", bound, priority)
                 if _agree(state, rows):
                     break
-            paid = await self.fundings(bound, since_ms)
+            paid = await self.fundings(bound, since_ms, priority)
             return AccountState(
                 account=bound.name,
                 positions=shapes.positions(state, bound.name),
@@ -189,14 +191,16 @@ class AccountReader:
         rows = await self._pages("userFillsByTime", bound, since_ms, FILLS_A_PAGE, priority)
         return sorted(rows, key=lambda row: int(row["time"]))  # numbers of fills have no order
 
-    async def fundings(self, bound: BoundAccount, since_ms: int) -> list[Json]:
+    async def fundings(
+        self, bound: BoundAccount, since_ms: int, priority: Priority = Priority.READ
+    ) -> list[Json]:
         """Every funding payment since an instant, oldest first.
 
         Raises
         ------
         InfrastructureError
         """
-        rows = await self._pages("userFunding", bound, since_ms, FUNDINGS_A_PAGE, Priority.READ)
+        rows = await self._pages("userFunding", bound, since_ms, FUNDINGS_A_PAGE, priority)
         return sorted(rows, key=lambda row: int(row["time"]))
 
     async def _pages(

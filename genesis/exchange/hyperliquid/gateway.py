@@ -18,6 +18,7 @@ from genesis.exchange.hyperliquid.accounts import BoundAccount, Funds
 from genesis.exchange.hyperliquid.checks import AccountReport
 from genesis.exchange.hyperliquid.delivery import Delivery
 from genesis.exchange.hyperliquid.keys import AgentKey
+from genesis.exchange.hyperliquid.limits import Priority
 from genesis.exchange.hyperliquid.listener import AccountListener, subscriptions
 from genesis.exchange.hyperliquid.market_feed import MarketFeed
 from genesis.exchange.hyperliquid.parts import Parts
@@ -135,7 +136,10 @@ class HyperliquidGateway:
         ConfigError
             If the account is not bound.
         """
-        return self._await(self.parts.reader.state(self._bound(account), since_ms), _PATIENCE_S)
+        # Of an account that is being emptied nothing else is left to be asked for.
+        priority = Priority.CANCEL if self.parts.desk.shut else Priority.READ
+        work = self.parts.reader.state(self._bound(account), since_ms, priority)
+        return self._await(work, _PATIENCE_S)
 
     def funds(self, account: str) -> Funds:
         """Money of an account; blocks.

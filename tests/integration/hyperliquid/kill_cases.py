@@ -79,6 +79,8 @@ class Outcome:
         From the latch, and from the end of the fault where that is later, until nothing was left.
     told_s : float
         From the later of both until the trader said so.
+    ended_s : float
+        And until it had ended, with its books in order.
     complaints : list of str
     """
 
@@ -87,6 +89,7 @@ class Outcome:
     total_s: float = 0.0
     after_s: float = 0.0
     told_s: float = 0.0
+    ended_s: float = 0.0
     complaints: list[str] = field(default_factory=list)
 
 
@@ -214,11 +217,10 @@ def _here(case: Case, folder: Path) -> Outcome:
                 set_latch(desk.workspace, "case", "ann", SystemClock())
             healed = _heal(rig, latched, lasts)
             told = _await(lambda: _done(desk.workspace.home))
+            ended = _await(lambda: not sitting.alive)
             most = budget.most
-            budget._sum = 0  # what follows in its own time: the books
-            budget._spent.clear()
-            _await(lambda: not sitting.alive)
             _judge(out, truth, latched, healed, told)
+            out.ended_s = max(ended - max(latched, healed), 0.0)
             if not isinstance(sitting.error, RefusedError) or "killed" not in str(sitting.error):
                 out.complaints.append(f"the run ended with {sitting.error!r}")
         if most > 1_200:
@@ -330,8 +332,9 @@ def _outside(case: Case, folder: Path) -> Outcome:
                 latched = _await(KillLatch(home).path.exists)
             healed = _heal(rig, latched, lasts)
             told = _await(lambda: _done(home))
-            _await(lambda: process.poll() is not None)
+            ended = _await(lambda: process.poll() is not None)
             _judge(out, truth, latched, healed, told)
+            out.ended_s = max(ended - max(latched, healed), 0.0)
         if process.returncode != 3:
             out.complaints.append(f"the trader ended with {process.returncode}")
         if answer is not None:
