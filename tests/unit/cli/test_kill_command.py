@@ -9,6 +9,7 @@ import pytest
 
 from genesis.cli.main import dispatch
 from genesis.decision.operations import read_operations
+from genesis.paper.settings import PaperMode, PaperSettings, write_settings
 from genesis.trading.kill_latch import KillLatch
 
 
@@ -70,3 +71,30 @@ def test_a_workspace_that_is_not_there_is_named(
 ) -> None:
     assert dispatch(["--home", str(tmp_path / "nowhere"), "kill"]) == 2
     assert "nowhere" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("mode", "command"),
+    [
+        (PaperMode.TESTNET, "paper run --resume net --key-file FILE"),
+        (PaperMode.LIVE, "live run --account 0xa1 --key-file FILE"),
+    ],
+)
+def test_a_run_that_nobody_trades_is_named_with_the_command_that_empties_it(
+    home: Path, capsys: pytest.CaptureFixture[str], mode: PaperMode, command: str
+) -> None:
+    market = {
+        "venue": "hyperliquid",
+        "network": "local",
+        "url": "",
+        "symbols": ["SOL"],
+        "interval": "1m",
+        "accounts": {"one": "0xa1"},
+        "anchor_ms": 0,
+        "trade_from_ms": 0,
+    }
+    folder = home / "trading" / "net"
+    folder.mkdir(parents=True)
+    write_settings(folder, PaperSettings(mode=mode, strategies=(), market=market), {})
+    assert dispatch(["--home", str(home), "kill", "--reason", "drill"]) == 1
+    assert command in " ".join(capsys.readouterr().out.split())
