@@ -44,7 +44,9 @@ def run(
     algorithm: Annotated[
         str, typer.Option(help="single, twap or iceberg: how entries and exits are executed.")
     ] = "single",
-    slices: Annotated[int, typer.Option(help="Parts of a TWAP or iceberg order.")] = 1,
+    slices: Annotated[
+        int, typer.Option(help="Parts of a TWAP or iceberg order.", min=1, max=100)
+    ] = 1,
     stops: Annotated[
         str, typer.Option(help="venue: stops rest on the exchange; loop: the loop watches quotes.")
     ] = "venue",
@@ -54,7 +56,9 @@ def run(
         str, typer.Option(help="Simulation: names of its symbols; testnet: coins to trade.")
     ] = "SYN1,SYN2",
     interval: Annotated[str, typer.Option(help="Simulation and testnet: length of a bar.")] = "1h",
-    bars: Annotated[int, typer.Option(help="Simulation: bars of the market.", min=10)] = 8_760,
+    bars: Annotated[
+        int, typer.Option(help="Simulation: bars of the market.", min=10, max=2_000_000)
+    ] = 8_760,
     seed: Annotated[int, typer.Option(help="Simulation, slippage and latency.", min=0)] = 1,
     open_sealed: Annotated[
         bool, typer.Option("--open-sealed", help="Use sealed bars too; it is recorded.")

@@ -41,7 +41,7 @@ def check_execution(mode: str, algorithm: str, slices: int, capital: float) -> N
         raise InputError(
             f"--algorithm {algorithm} with {slices} part is one order", fix="add --slices 3, say"
         )
-    if algorithm == "single" and 1 < slices <= 100:
+    if algorithm == "single" and slices > 1:
         raise InputError("--slices goes with --algorithm twap or iceberg", fix="add one of them")
     if mode == "backtest-validation" and algorithm != "single":
         raise InputError(
