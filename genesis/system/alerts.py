@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TextIO
@@ -21,7 +21,7 @@ from genesis.monitoring.alerts.levels import AlertLevel
 from genesis.monitoring.alerts.message import Message
 from genesis.monitoring.alerts.outbox import Outbox
 from genesis.monitoring.alerts.settings import FILE, AlertSettings, load_settings
-from genesis.monitoring.alerts.sink import OPERATIONS, AlertSink
+from genesis.monitoring.alerts.sink import OPERATIONS
 from genesis.system.clock import SystemClock
 
 CONFIG_VARIABLE: Final = "GENESIS_ALERTS"
@@ -140,26 +140,6 @@ def raise_alert(
         return dispatcher.close(wait_s)
     except Exception:  # who tells of a trouble must not get into another
         return False
-
-
-class RunAlertSink:
-    """The watch over a run tells it, and it tells the workspace; see `trading.watchdog.AlertSink`.
-
-    Parameters
-    ----------
-    sink : AlertSink
-    run : str
-    """
-
-    def __init__(self, sink: AlertSink, run: str) -> None:
-        self._sink = sink
-        self._run = run
-
-    def alert(self, level: str, title: str, text: str, ts_ms: int) -> None:
-        """Tell; returns at once."""
-        del ts_ms  # it is now
-        with suppress(Exception):
-            self._sink.raise_alert(level, "watch", title, text, source=self._run)
 
 
 @dataclass(frozen=True, slots=True)

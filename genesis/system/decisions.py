@@ -151,19 +151,6 @@ def resolve_review(
     return resolved, tuple(carry_out(workspace, kind, resolved.value, why, clock))
 
 
-def settle_reviews(workspace: Workspace, clock: Clock) -> list[ReviewResolved]:
-    """End the reviews whose deadline has passed, and do what the rules say of them.
-
-    Raises
-    ------
-    RefusedError, StorageError
-        As `genesis.decision.operations.OperationsLog.open`.
-    """
-    with _sitting(workspace, clock) as (_, expired):
-        pass
-    return expired
-
-
 @contextmanager
 def _sitting(
     workspace: Workspace, clock: Clock
