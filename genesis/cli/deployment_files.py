@@ -9,7 +9,8 @@ import typer
 
 from genesis.cli import render
 from genesis.cli.options import Json, home_of
-from genesis.cli.promote import plain_deployment, whoami
+from genesis.cli.person import whoami
+from genesis.cli.promote import plain_deployment
 
 if TYPE_CHECKING:
     from genesis.decision.strategy_files import ConfigStrategyLoader, StrategyFile

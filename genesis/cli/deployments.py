@@ -8,6 +8,7 @@ import typer
 
 from genesis.cli import render
 from genesis.cli.options import Json, home_of, not_empty
+from genesis.cli.person import whoami
 from genesis.cli.promote import (
     Account,
     Scripted,
@@ -15,7 +16,6 @@ from genesis.cli.promote import (
     clock_at,
     plain_deployment,
     require_local,
-    whoami,
     wish_of,
 )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +10,7 @@ import typer
 from genesis.cli import render
 from genesis.cli.commands import whole
 from genesis.cli.options import Json, home_of
+from genesis.cli.person import whoami
 
 if TYPE_CHECKING:
     from genesis.system.kill import RunKill
@@ -53,7 +53,7 @@ def kill(
 
     workspace, clock = Workspace(home_of(ctx)), SystemClock()
     order, trouble = set_latch(
-        workspace, reason or "no reason given", getpass.getuser(), clock, flatten=not keep_positions
+        workspace, reason or "no reason given", whoami(), clock, flatten=not keep_positions
     )
     err = render.console(stderr=True)
     if not as_json:
@@ -122,7 +122,7 @@ def rearm(
                 why="nobody can be asked here" if not word else f"{word!r} was given",
                 fix="add --confirm REARM",
             )
-    order = lift(workspace, reason, getpass.getuser(), SystemClock())
+    order = lift(workspace, reason, whoami(), SystemClock())
     if as_json:
         render.emit({"rearmed": True, "was": order.text, "reason": reason})
         return

@@ -112,8 +112,7 @@ def chosen_limits(
     ConfigError, StorageError, RefusedError
         As `genesis.system.limits.limits_change`.
     """
-    import getpass
-
+    from genesis.cli.person import whoami
     from genesis.system.limits import LimitsChoice, limits_change
     from genesis.trading.kill_latch import KillLatch
 
@@ -124,4 +123,4 @@ def chosen_limits(
             typer.echo(f"Hard limits of {account} get looser: {change.text}.", err=True)
             typer.echo("A run that is not finished closes its positions first.", err=True)
             confirm = str(typer.prompt(f"Type {change.phrase}", err=True))
-    return LimitsChoice(file, confirm, getpass.getuser(), reason)
+    return LimitsChoice(file, confirm, whoami(), reason)

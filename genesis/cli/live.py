@@ -103,7 +103,7 @@ def run(
         way = way_of(options, progress)
         if scripted:
             way = paced_way(way, url or LOCAL_URL)
-        done = run_live(workspace, account, key, way, url=url, choice=choice)
+        done = run_live(workspace, account, key, way, url=url, choice=choice, live=live)
     _tell(done, as_json=as_json)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import signal
 import time
 from collections.abc import Iterator, Sequence
@@ -17,6 +16,7 @@ from rich.console import Console
 
 from genesis.cli.commands import whole
 from genesis.cli.paper_progress import PaperProgress
+from genesis.cli.person import whoami
 
 if TYPE_CHECKING:
     from genesis.cli.paper_line import Judged
@@ -185,15 +185,14 @@ def resume(workspace: Workspace, name: str, options: Options, out: Console) -> L
 @contextmanager
 def kill_by_signal(workspace: Workspace) -> Iterator[None]:
     """SIGUSR1 sets the kill latch; where it cannot be written, an empty file does."""
-    from genesis.domain.errors import StorageError
     from genesis.system.clock import SystemClock
     from genesis.trading.kill_latch import KillLatch, KillOrder
 
     def latch(_: int, __: FrameType | None) -> None:
         kill = KillLatch(workspace.home)
         try:
-            kill.set(KillOrder("signal SIGUSR1", getpass.getuser(), SystemClock().now_ms()))
-        except StorageError:
+            kill.set(KillOrder("signal SIGUSR1", whoami(), SystemClock().now_ms()))
+        except Exception:  # whatever it is, the latch must be set
             kill.path.touch()
 
     before = signal.signal(signal.SIGUSR1, latch)

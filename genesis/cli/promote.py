@@ -10,6 +10,7 @@ import typer
 
 from genesis.cli import render
 from genesis.cli.options import Json, home_of, not_empty
+from genesis.cli.person import whoami
 from genesis.cli.strategies import complete_strategy
 
 if TYPE_CHECKING:
@@ -231,16 +232,6 @@ def require_local(wish: Wish, scripted: str) -> None:
             why="days that a script lets pass are evidence on a local exchange alone",
             fix="leave --scripted out",
         )
-
-
-def whoami() -> str:
-    """Name of the person at the keyboard, as the system has it."""
-    import getpass
-
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return "unknown"
 
 
 def wish_of(

@@ -234,6 +234,9 @@ def _require_size(
     if grounds.scale not in (HALF, Decimal(1)):
         raise RefusedError(f"a scale of {grounds.scale} is not possible")
     whole = stage_capital(grounds.cap, data.to_stage, grounds.scale)
+    real = old is not None and old.is_real and data.to_stage in REAL
+    if old is not None and real and step.move in (Move.HALVE, Move.DEMOTE):
+        whole = min(whole, old.capital)  # what was allocated less does not grow by a step down
     if data.capital != whole:
         raise RefusedError(
             f"{data.deployment} would trade {data.capital} USD as {data.to_stage}",

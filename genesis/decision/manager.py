@@ -364,6 +364,9 @@ class StrategyDeploymentManager:
         grounds = Grounds(
             target=deployment.target.value, cap=deployment.cap, scale=scale, mark=deployment.mark
         )
+        capital = stage_capital(deployment.cap, to, scale)
+        if deployment.is_real and to in REAL:  # it may trade less than its stage allows
+            capital = min(capital, deployment.capital)
         data = DeploymentChanged(
             deployment=deployment.id,
             strategy=deployment.strategy,
@@ -371,7 +374,7 @@ class StrategyDeploymentManager:
             symbols=deployment.symbols,
             from_stage=deployment.stage,
             to_stage=to,
-            capital=stage_capital(deployment.cap, to, scale),
+            capital=capital,
             dossier_hash=deployment.dossier_hash,
             approval="",
             who=who,

@@ -286,6 +286,9 @@ class LivePaperEngine:
             self._adopt_kept()
         self.story = self._tell()
         self._ready = True
+        if why := self._over():  # before a bar can open what is not deployed any more
+            self._finish(why)
+            return
         looked = self._clock.monotonic()
         while not self._wanted.is_set():
             if self._duration_ms and self._clock.now_ms() >= began + self._duration_ms:

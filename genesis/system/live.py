@@ -99,6 +99,7 @@ def run_live(
     *,
     url: str = "",
     choice: LimitsChoice | None = None,
+    live: bool = False,
 ) -> LiveRun:
     """Trade the deployments of an account until somebody stops it.
 
@@ -116,6 +117,8 @@ def run_live(
         Of a local exchange; empty for the one of the target.
     choice : LimitsChoice, optional
         Hard limits; those of the workspace, with nothing confirmed, where it is left out.
+    live : bool
+        Whether a person agreed to real money.
 
     Raises
     ------
@@ -139,7 +142,7 @@ def run_live(
         limits = None if killed else _limits(workspace, address, way, choice or LimitsChoice())
         while True:
             own = replace(way, leases=(lease,))
-            done, changed = _sitting(workspace, address, key, own, url, limits)
+            done, changed = _sitting(workspace, address, key, own, url, limits, live=live)
             if not (done.run.outcome.finished and changed) or way.stopped():
                 return done
             way.told(f"run {done.run.run_id} is over; looking at what is deployed now")
@@ -160,6 +163,8 @@ def _sitting(
     way: LiveWay,
     url: str,
     limits: HardLimits | None,
+    *,
+    live: bool,
 ) -> tuple[LiveRun, str]:
     """Take up the account's run that is not finished, or begin one; its alerts are delivered.
 
@@ -172,6 +177,7 @@ def _sitting(
     unfinished = unfinished_run(workspace, address)
     if unfinished is not None:
         folder, settings = unfinished
+        _require_allowed(settings, way, live=live or limits is None)
         why = "" if limits is None else ended_by_limits(settings, limits)
         over = DeploymentChanges(workspace, address, settings.assignments, why)
         with alerting(workspace.home, feeds=[AlertFeed(folder)]):
@@ -179,11 +185,30 @@ def _sitting(
         return done, over.said
     deployments = deployments_of(workspace, address)
     settings = live_run_settings(workspace, deployments, way.clock.now_ms(), url, limits)
+    _require_allowed(settings, way, live=live or limits is None)
     over = DeploymentChanges(workspace, address, settings.assignments)
     run_id = new_run_id(workspace, "live", None)
     with alerting(workspace.home, feeds=[AlertFeed(runs_folder(workspace) / run_id)]):
         done = start_live(workspace, settings, run_id, key, replace(way, over=over))
     return done, over.said
+
+
+def _require_allowed(settings: PaperSettings, way: LiveWay, *, live: bool) -> None:
+    from genesis.paper.live_facts import LiveFacts
+    from genesis.system.promotion_runs import NETWORKS
+
+    network = LiveFacts.of(settings).network
+    if way.paced is not None and network != NETWORKS[Target.LOOPBACK]:
+        raise RefusedError(
+            f"--scripted moves the time of an exchange, and this account trades on {network}",
+            fix="leave --scripted out",
+        )
+    if network == NETWORKS[Target.MAINNET] and not live:
+        raise RefusedError(
+            "this is real money",
+            why=f"the account trades on {network}",
+            fix="add --live",
+        )
 
 
 def unfinished_run(workspace: Workspace, address: str) -> tuple[Path, PaperSettings] | None:

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 
 from genesis.decision.deployments import Deployment
 from genesis.decision.operations import FOLDER
-from genesis.domain.errors import RefusedError
+from genesis.domain.errors import GenesisError, StorageError
 from genesis.system.promotion import live_deployments
 from genesis.system.workspace import Workspace
 
 if TYPE_CHECKING:
     from genesis.paper.settings import Assignment
+
+_PATIENCE = 30
+"""Looks, about a second apart, after which a log that cannot be read ends a run."""
 
 
 class DeploymentChanges:
@@ -42,6 +45,7 @@ class DeploymentChanges:
         self._address = address
         self._traded = tuple(traded)
         self._stamp: tuple[object, ...] = ()
+        self._unread = 0
         self.said = why
 
     def __call__(self) -> str:
@@ -65,8 +69,14 @@ class DeploymentChanges:
     def _compared(self) -> str:
         try:
             now = assignments(live_deployments(self._workspace.home, self._address))
-        except RefusedError as error:
+        except StorageError as error:
+            self._stamp, self._unread = (), self._unread + 1  # looked at again the next time
+            if self._unread < _PATIENCE:
+                return ""
+            return f"what is deployed cannot be read: {error.what}"
+        except GenesisError as error:  # a file that is gone is no evidence either
             return f"its evidence does not stand any more: {error.what}"
+        self._unread = 0
         before = {one.deployment: one for one in self._traded}
         after = {one.deployment: one for one in now}
         lines = []

@@ -43,7 +43,7 @@ class DailyReviews:
         self._clock = clock
         self._told = told
         self._over = threading.Event()
-        self._day = clock.now_ms() // DAY_MS
+        self._day = -1  # a run that is never alive at midnight is judged as well
         self._thread = threading.Thread(target=self._run, name="daily-reviews", daemon=True)
 
     def __enter__(self) -> DailyReviews:
@@ -67,7 +67,7 @@ class DailyReviews:
 
         try:
             lines = self._judge()
-        except GenesisError as error:
+        except Exception as error:  # a thread that ends would never judge again
             lines = [f"the deployments of {self._account} cannot be judged: {error}"]
         for line in lines:
             self._told(line)
@@ -82,7 +82,11 @@ class DailyReviews:
         lines = []
         for one in live_deployments(self._workspace.home, self._account):
             wish = Wish(one.strategy, one.account, one.target)
-            after, health = manager.review(wish)
+            try:
+                after, health = manager.review(wish)
+            except Exception as error:  # the others are judged all the same
+                lines.append(f"{one.id} cannot be judged: {error}")
+                continue
             if health.reasons:
                 reasons = "; ".join(health.reasons)
                 lines.append(f"{one.id}: {health.alarm.value}, now {after.stage}: {reasons}")

@@ -114,8 +114,12 @@ def test_the_signal_leaves_a_latch_where_the_file_cannot_be_written(
     def full(*_: Any) -> None:
         raise StorageError("no space is left")
 
+    def nobody() -> str:
+        raise KeyError("getpwuid(): uid not found")
+
     before = signal.getsignal(signal.SIGUSR1)
     latch = KillLatch(tmp_path)
+    monkeypatch.setattr("getpass.getuser", nobody)  # a container without an entry for its user
     with kill_by_signal(Workspace(tmp_path)):
         os.kill(os.getpid(), signal.SIGUSR1)
         until(lambda: bool(latch.closed()))

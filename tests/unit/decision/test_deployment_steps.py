@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from genesis.decision.operations import OperationsLog
 from genesis.decision.ports import Consent
 from genesis.decision.rows import STAGES
 from genesis.decision.stages import SHARES, TABLE, Move, Target, stage_capital, step_of
 from genesis.domain.errors import InputError, RefusedError
 from genesis.evidence.measures import PromotionSettings
+from genesis.trading.payloads import CapitalAllocated
 from tests.unit.decision.deployment_desk import (
     DAY,
     GOOD,
@@ -262,6 +264,21 @@ def test_red_sends_to_paper_and_amber_halves_once(desk: Desk) -> None:
     done, _ = desk.manager.review(desk.wish())
     assert (done.stage, done.scale) == ("paper", Decimal(1))
     assert desk.changes()[-1].who == "genesis"
+
+
+@pytest.mark.parametrize("how", ["amber", "demote"])
+def test_a_step_down_does_not_raise_what_was_allocated_less(desk: Desk, how: str) -> None:
+    desk.up_to("live_100")
+    with OperationsLog.open(desk.home, desk.clock) as log:
+        row = CapitalAllocated({desk.wish().id: Decimal(100)}, "hrp", "ann", "its share")
+        log.append(row, aggregate=desk.wish().id)
+    if how == "amber":
+        desk.evidence.verdict = amber()
+        done, _ = desk.manager.review(desk.wish())
+        assert done.scale == Decimal("0.5")
+    else:
+        done = desk.manager.demote(desk.wish(), "live_50", "ann", "too large")
+    assert done.capital == Decimal(100)
 
 
 def test_half_a_size_comes_back_with_green_and_an_approval_alone(desk: Desk) -> None:

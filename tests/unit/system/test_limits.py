@@ -13,6 +13,7 @@ import pytest
 
 from genesis.decision.operations import FOLDER, read_event, read_operations
 from genesis.domain.errors import ConfigError, RefusedError
+from genesis.paper.live_facts import LiveFacts
 from genesis.paper.settings import PaperMode, PaperSettings
 from genesis.risk.limits import HardLimits
 from genesis.system import live
@@ -193,7 +194,12 @@ def test_other_rows_of_the_log_are_no_limits(tmp_path: Path) -> None:
 
 
 def settings(**limits: float) -> PaperSettings:
-    return PaperSettings(PaperMode.LIVE, (), {}, limits=HardLimits(**limits).plain())
+    return PaperSettings(PaperMode.LIVE, (), facts_on("local"), limits=HardLimits(**limits).plain())
+
+
+def facts_on(network: str) -> dict[str, Any]:
+    facts = LiveFacts("hyperliquid", network, "", ("SOL",), "1h", {"live": ACCOUNT}, 0, 0)
+    return dict(msgspec.to_builtins(facts))
 
 
 def test_a_run_with_other_limits_is_to_end() -> None:
@@ -236,21 +242,59 @@ class Desk:
         monkeypatch.setattr(live, "require_healthy", lambda *_, **__: None)
         monkeypatch.setattr(live, "DailyReviews", lambda *_: _Nothing())
 
-    def run(self, home: Path, **choice: Any) -> None:
+    def run(self, home: Path, *, live_: bool = False, paced: Any = None, **choice: Any) -> None:
         way = LiveWay(
+            paced=paced,
             stopped=lambda: bool(self.begun),
             told=self.told.append,
             found=lambda _, text: self.told.append(text),
             clock=CLOCK,
         )
         key: Any = None
-        live.run_live(Workspace(home), ACCOUNT, key, way, choice=LimitsChoice(**choice))
+        live.run_live(Workspace(home), ACCOUNT, key, way, choice=LimitsChoice(**choice), live=live_)
 
 
 class _Nothing:
     def __enter__(self) -> None: ...
 
     def __exit__(self, *_: object) -> None: ...
+
+
+@pytest.mark.parametrize("going_on", [False, True])
+def test_real_money_needs_the_word_live_also_where_a_run_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, going_on: bool
+) -> None:
+    real = PaperSettings(PaperMode.LIVE, (), facts_on("mainnet"), limits=HardLimits().plain())
+    desk = Desk(monkeypatch, real if going_on else None)
+    monkeypatch.setattr(live, "live_run_settings", lambda *_: real)
+    tmp_path.mkdir(exist_ok=True)
+    with pytest.raises(RefusedError, match="real money"):
+        desk.run(tmp_path)
+    assert desk.ended == []
+    desk.going_on = None
+    desk.begun.append(HardLimits())  # it stops after one run
+    desk.run(tmp_path, live_=True)
+
+
+def test_a_run_that_ends_goes_on_with_real_money_only_if_somebody_agreed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = PaperSettings(PaperMode.LIVE, (), facts_on("mainnet"), limits=HardLimits().plain())
+    desk = Desk(monkeypatch, settings(max_gross=5.0))  # on the local exchange, and to end
+    monkeypatch.setattr(live, "live_run_settings", lambda *_: real)
+    with pytest.raises(RefusedError, match="real money"):
+        desk.run(tmp_path)
+    assert len(desk.ended) == 1
+
+
+def test_time_is_moved_on_a_local_exchange_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    test = PaperSettings(PaperMode.LIVE, (), facts_on("testnet"), limits=HardLimits().plain())
+    desk = Desk(monkeypatch, test)
+    with pytest.raises(RefusedError, match="--scripted"):
+        desk.run(tmp_path, paced=object())
+    assert desk.ended == []
 
 
 def test_a_live_run_begins_with_the_limits_of_the_workspace(
