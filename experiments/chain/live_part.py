@@ -93,7 +93,7 @@ class Desk:
 
     def promote(self, stage: str) -> None:
         """Approve one step and use the approval up; a second use is refused."""
-        paper = self.shell.folder / f"approval-{stage}.json"
+        paper = self.shell.folder / f"approval-{self.shell.home.name}-{stage}.json"
         scripted = ("--scripted", self.exchange.url, *self._gates)
         step = ("promote", self.strategy, "--to", stage, "--approval", str(paper), *scripted)
         self.shell.run(
