@@ -205,7 +205,9 @@ def read_approval(path: Path) -> Approval:
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
-        raise InputError(f"there is no approval {path}", fix="genesis approve STRATEGY") from None
+        raise InputError(
+            f"there is no approval {path}", fix="genesis approve STRATEGY --stage STAGE"
+        ) from None
     except OSError as error:
         raise RefusedError(
             f"the approval {path} cannot be read", why=error.strerror or str(error)
@@ -257,7 +259,7 @@ def require_bound(approval: Approval, wanted: Mapping[str, Any]) -> None:
                 f"the approval is for {name.replace('_', ' ')} {_short(allowed)}, not"
                 f" {_short(value)}",
                 why="an approval is bound to what the person looked at",
-                fix="write one for this step: genesis approve STRATEGY",
+                fix="write one for this step: genesis approve STRATEGY --stage STAGE",
             )
 
 
@@ -283,7 +285,7 @@ def require_in_time(approval: Approval, now_ms: int, uptime: Uptime) -> None:
     if over or (same_boot and (uptime.seconds - approval.uptime_s) * 1000.0 > life):
         raise RefusedError(
             f"the approval expired at {format_ts(approval.expires_ms)}",
-            fix="write a new one: genesis approve STRATEGY",
+            fix="write a new one: genesis approve STRATEGY --stage STAGE",
         )
 
 

@@ -101,13 +101,13 @@ def _require_granted(
         raise RefusedError(
             "nobody granted this approval as it is",
             why="its content fits no row of the log of operations: it was edited or invented",
-            fix="write a new one: genesis approve STRATEGY",
+            fix="write a new one: genesis approve STRATEGY --stage STAGE",
         )
     if row.used_by:
         raise RefusedError(
             f"the approval {file.approval} was used already, by {row.used_by}",
             why="an approval is used once",
-            fix="write a new one: genesis approve STRATEGY",
+            fix="write a new one: genesis approve STRATEGY --stage STAGE",
         )
     assert one.standing is not None
     wanted = {

@@ -52,7 +52,9 @@ def used(state: OperationsState, event: Event, data: ApprovalUsed) -> None:
     """A deployment takes an approval for its step."""
     row = state.approvals.get(data.approval)
     if row is None:
-        raise RefusedError(f"there is no approval {data.approval}", fix="genesis approve STRATEGY")
+        raise RefusedError(
+            f"there is no approval {data.approval}", fix="genesis approve STRATEGY --stage STAGE"
+        )
     if row.used_by:
         raise RefusedError(f"the approval {data.approval} was used by {row.used_by}")
     if row.granted.expires_ms < event.ts_ms:
@@ -142,7 +144,7 @@ def _approval_of(state: OperationsState, data: DeploymentChanged) -> ApprovalRow
         raise RefusedError(
             f"the step of {data.deployment} to {data.to_stage} has no approval of its own",
             why="each step towards more orders on an exchange needs one, used once",
-            fix="genesis approve STRATEGY",
+            fix="genesis approve STRATEGY --stage STAGE",
         )
     granted = row.granted
     for name in ("strategy", "account", "symbols", "from_stage", "to_stage", "dossier_hash"):

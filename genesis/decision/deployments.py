@@ -178,7 +178,7 @@ class DeploymentBook:
             raise RefusedError(
                 f"the step of {data.deployment} to {data.to_stage} has no approval",
                 why="each step that can send more orders to an exchange needs one of its own",
-                fix="genesis approve STRATEGY",
+                fix="genesis approve STRATEGY --stage STAGE",
             )
         if data.approval in self._spent:
             raise RefusedError(f"the approval {data.approval} served another step already")
