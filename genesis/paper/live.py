@@ -59,10 +59,16 @@ LOOK_S = 1.0
 """Time between two looks into the inbox."""
 ANSWER_S = 5.0
 """How long answers are waited for before an account is read."""
+LOOKS = 5
+"""After so many tenths of a second a kill that the loop has not begun is carried out beside it."""
 PATIENCE_S = 1.0
 """How long a scripted exchange is given to come to rest before time goes on a little."""
 CATCH_UP = "catch-up"
 _CHUNK = 256
+
+
+def _nobody(*_: object) -> None:
+    """Take a command where there is no loop."""
 
 
 class LivePaperEngine:
@@ -153,6 +159,10 @@ class LivePaperEngine:
         self._kill = KillSequence(
             self._driver, gate, gateway, tuple(self._facts.accounts), self._publish, folder, clock
         )
+        self._beside = KillSequence(
+            None, gate, gateway, tuple(self._facts.accounts), _nobody, folder, clock
+        )
+        self._unheeded = 0
         self.killed: KillReport | None = None
         self._inbox = Inbox(folder)
         self._wanted, self._left = threading.Event(), threading.Event()
@@ -195,6 +205,7 @@ class LivePaperEngine:
                 told(self.story)
                 if stopped():
                     self._wanted.set()
+                self._kill_beside()
             if self._failure is not None:
                 raise self._failure
             state = FINISHED if self._finished else STOPPED
@@ -218,6 +229,20 @@ class LivePaperEngine:
             recovered=self.session.recovered,
             state_hash=self.core.state_hash,
         )
+
+    def _kill_beside(self) -> None:
+        """Empty the accounts where the loop is too busy, or hangs: a kill asks nobody.
+
+        The loop finds them empty when it gets to it.
+        """
+        order = self._latch.read() if self._latch is not None else None
+        if order is None or self._kill.begun or self._beside.begun:
+            self._unheeded = 0
+            return
+        self._unheeded += 1
+        if self._unheeded >= LOOKS:
+            with suppress(GenesisError):
+                self._beside.run(order, lambda: self._kill.begun or not self._thread.is_alive())
 
     def _watch(self) -> Watchdog:
         def alive() -> bool:

@@ -8,6 +8,7 @@ follow at the next start, or when they are compared by hand.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -63,6 +64,8 @@ class KillSequence:
     ----------
     failure : BaseException or None
         Why the loop is left alone, if it is.
+    begun : bool
+        Whether somebody is at it, or was.
     """
 
     def __init__(
@@ -83,6 +86,7 @@ class KillSequence:
         self._folder = folder
         self._clock = clock
         self.failure: BaseException | None = None
+        self.begun = False
 
     def run(self, order: KillOrder, given_up: Callable[[], bool]) -> KillReport:
         """Go on until the exchange says that nothing is left, or somebody gives up.
@@ -98,6 +102,7 @@ class KillSequence:
         StorageError
             If the last report cannot be written; what was sent was sent.
         """
+        self.begun = True
         self._gate.shut()
         self._turn(lambda: self._command("halt", order))
         self._turn(lambda: self._command("flatten" if order.flatten else "cancel_entries", order))
@@ -125,15 +130,15 @@ class KillSequence:
             self.failure = error
 
     def _pause(self, given_up: Callable[[], bool], seconds: float) -> None:
-        driver, ends = self._driver, self._clock.monotonic() + seconds
+        driver = self._driver
         if driver is not None:
             self._turn(lambda: driver.until(given_up, seconds))
-        never = threading.Event()
-        while (driver is None or self.failure is not None) and not given_up():
-            left = ends - self._clock.monotonic()
-            if left <= 0.0:
-                return
-            never.wait(min(left, _SLEEP_S))
+        if driver is None or self.failure is not None:  # nobody else lets time pass
+            never = threading.Event()
+            for _ in range(math.ceil(seconds / _SLEEP_S)):
+                if given_up():
+                    return
+                never.wait(_SLEEP_S)
 
     def _look(self, order: KillOrder) -> tuple[KillReport, bool]:
         """What is left, and whether the exchange hears what it is asked."""
