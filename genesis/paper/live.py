@@ -344,11 +344,11 @@ class LivePaperEngine:
         A person who stops the run gives that up too; one who had stopped it before does not.
         """
         order = self._latch.read() if self._latch is not None else None
-        if order is None:
+        if order is None or self._latch is None:
             return False
         self._ready = True
         self.story = f"{order.text}; emptying the accounts"
-        self.killed = self._kill.run(order, (given_up or self._wanted).is_set)
+        self.killed = self._kill.run(order, (given_up or self._wanted).is_set, self._latch.read)
         self.note = f"{order.text}; {self.killed.text}"
         if self._kill.failure is not None:
             self.note += f"; the loop failed, and its books do not follow: {self._kill.failure}"
@@ -357,7 +357,7 @@ class LivePaperEngine:
         if self.killed.verified:
             with suppress(InfrastructureError):  # the books follow at the next start else
                 self._compare_all()
-        if order.flatten and self.killed.done and not self._end.positions():
+        if self.killed.flatten and self.killed.done and not self._end.positions():
             self._bus.publish(Event(RunFinished(order.text), self._clock.now_ms()))
             self._driver.settle()
             self._finished = True  # what is traded after a kill begins anew

@@ -12,12 +12,13 @@ import math
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from secrets import token_hex
 from typing import Protocol
 
 from genesis.domain.clock import Clock
-from genesis.domain.errors import GenesisError, StorageError
+from genesis.domain.errors import StorageError
 from genesis.exchange.hyperliquid.sweep import Remains
 from genesis.trading.kill_latch import KillOrder
 from genesis.trading.kill_report import KillReport, write_kill_report
@@ -88,7 +89,12 @@ class KillSequence:
         self.failure: BaseException | None = None
         self.begun = False
 
-    def run(self, order: KillOrder, given_up: Callable[[], bool]) -> KillReport:
+    def run(
+        self,
+        order: KillOrder,
+        given_up: Callable[[], bool],
+        latest: Callable[[], KillOrder | None] = lambda: None,
+    ) -> KillReport:
         """Go on until the exchange says that nothing is left, or somebody gives up.
 
         Parameters
@@ -96,6 +102,9 @@ class KillSequence:
         order : KillOrder
         given_up : callable
             Asked between looks.
+        latest : callable
+            The order that holds by now, asked before each look: one that asks for more takes the
+            place of the first. None where there is none any more; then this one is carried out.
 
         Raises
         ------
@@ -109,6 +118,10 @@ class KillSequence:
         self._pause(given_up, FIRST_S)
         pause = AGAIN_S
         while True:
+            newer = latest()
+            if newer is not None and newer.flatten and not order.flatten:
+                order = newer
+                self._turn(partial(self._command, "flatten", newer))
             report, heard = self._look(order)
             if report.done or given_up():
                 write_kill_report(self._folder, report)
@@ -148,7 +161,7 @@ class KillSequence:
         for account in self._accounts:
             try:
                 seen = self._exchange.sweep(account, flatten=order.flatten)
-            except GenesisError as error:
+            except Exception as error:  # whatever it is, the next look may succeed
                 verified = heard = False
                 trouble.append(str(error))
                 continue

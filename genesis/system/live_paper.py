@@ -340,13 +340,14 @@ def _empty(
     from genesis.paper.live_kill import KillSequence
     from genesis.trading.kill_latch import KillLatch
 
-    order = KillLatch(workspace.home).read()
+    latch = KillLatch(workspace.home)
+    order = latch.read()
     if order is None:
         return
     gateway.connect(lambda _: None)
     accounts = tuple(LiveFacts.of(settings).accounts)
     kill = KillSequence(None, gate, gateway, accounts, lambda *_: None, folder, way.clock)
-    report = kill.run(order, way.stopped)
+    report = kill.run(order, way.stopped, latch.read)
     raise RefusedError(
         f"the run {folder.name} was killed: {report.text}",
         why=f"it was done without its log, which cannot be opened: {error.what}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -177,3 +178,30 @@ def _told(sitting: Any) -> list[SentimentUpdated]:
     with EventReader(sitting.engine.session.store.folder) as reader:
         kinds = (SentimentUpdated.type,)
         return [event.data for event in reader.events(types=kinds)]  # type: ignore[misc]
+
+
+def test_a_loop_that_hangs_or_is_busy_keeps_no_account_from_being_emptied(
+    desk: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As while rules are compiled at the beginning, or on a disk that does not answer."""
+    sitting = holding(desk)
+    loop, held, inside = sitting.engine.session.loop, threading.Event(), threading.Event()
+    step = loop.step
+
+    def hang() -> int:
+        inside.set()
+        held.wait(60.0)
+        return step()
+
+    monkeypatch.setattr(loop, "step", hang)
+    assert inside.wait(20.0)
+    _kill(desk)
+    until(lambda: empty(desk.rig))
+    until(
+        lambda: look(desk.workspace, KillLatch(desk.workspace.home).read() or KillOrder())[0].done
+    )
+    assert sitting.alive, "the loop still hangs"
+    held.set()
+    killed(sitting)
+    assert empty(desk.rig)
+    assert sitting.position("SOL") == 0, "the books follow"

@@ -103,6 +103,27 @@ def test_the_loop_is_told_first_and_the_exchange_asked_until_nothing_is_left(
     assert read_kill_report(tmp_path) == report
 
 
+def test_an_order_that_asks_for_more_takes_the_place_of_one_at_work(tmp_path: Path) -> None:
+    exchange, driver = Exchange(LEFT, LEFT, NOTHING), Driver()
+    said: list[str] = []
+    orders = [KillOrder("keep", "ann", 5, flatten=False), KillOrder("all", "bob", 9)]
+    sequence = KillSequence(
+        driver,
+        Gate(),
+        exchange,
+        ("a",),
+        lambda command, _: said.append(command.command),
+        tmp_path,
+        Clock(),  # type: ignore[arg-type]
+    )
+    report = sequence.run(
+        orders[0], lambda: False, lambda: orders[0] if exchange.asked < 1 else orders[1]
+    )
+    assert said == ["halt", "cancel_entries", "flatten"]
+    assert report.done
+    assert (report.flatten, report.latched_ms) == (True, 9)
+
+
 @pytest.mark.parametrize("driver", [Driver(fails=True), None])
 def test_a_loop_that_fails_or_is_not_there_stops_nothing(
     tmp_path: Path, driver: Driver | None
