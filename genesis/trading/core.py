@@ -145,6 +145,7 @@ class TradingCore:
             kind.ORDER_STATUS: self._on_reply,
             kind.ORDER_FILLED: fills.on_filled,
             kind.FUNDING_PAID: fills.on_funding,
+            kind.TRADE_CLOSED: safety.on_trade_closed,
             kind.ACCOUNT_SNAPSHOT: self._on_snapshot,
             kind.CONNECTION_CHANGED: safety.on_connection,
             kind.RUN_RESUMED: self._on_resumed,

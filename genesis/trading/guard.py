@@ -120,15 +120,16 @@ class RiskGuard:
     def look(self, account: str) -> RiskMetrics | None:
         """Mark an account and see how it stands.
 
-        None where nobody trades it, and where it is flat with nothing at work: it is seen to
-        when it asks for an order.
+        None where nobody trades it, and where it is flat with nothing at work and its equity is
+        that of the last look: it is seen to when it asks for an order.
         """
         found = self._desk.by_account.get(account)
         if not found:
             return None
         equity = self.equity(account)
         entering = any(deployment.plan_id for deployment in found)
-        if not entering and not self._desk.ledger.positions(account):
+        same = self.book.accounts[account].equity == float(equity)
+        if same and not entering and not self._desk.ledger.positions(account):
             self.book.mark(account, equity)
             return None
         return self.book.assess(account, equity, self._view(found[0]))

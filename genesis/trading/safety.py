@@ -20,6 +20,7 @@ from genesis.trading.payloads import (
     StopLossTriggered,
     SymbolEnded,
     TakeProfitTriggered,
+    TradeClosed,
     TradingHalted,
     TradingResumed,
 )
@@ -98,6 +99,14 @@ class Safety:
         """Mark every account, and do what tripped breakers and its level ask for."""
         for account in self._desk.by_account:
             self._look(event, account)
+
+    def on_trade_closed(self, event: Event) -> None:
+        """See how an account stands after a trade: what it lost may be all it had at risk."""
+        data = event.data
+        assert isinstance(data, TradeClosed)
+        deployment = self._desk.deployments.get(data.deployment)
+        if deployment is not None:
+            self._look(event, deployment.account)
 
     def _look(self, event: Event, account: str) -> None:
         metrics = self._guard.look(account)

@@ -98,6 +98,19 @@ def test_a_market_that_is_not_known_yet_is_not_traded() -> None:
     assert len(exchange.submitted) == 1
 
 
+def test_a_loss_that_leaves_an_account_flat_between_two_bars_trips_at_once() -> None:
+    exchange = Script()
+    rig = warmed(manager(rapid_loss=0.005), exchange)
+    rig.bar(100.0, wish="long")
+    rig.fill(exchange.submitted[0])
+    rig.bar(100.0, wish="exit_long")
+    assert "rapid_loss" not in {one.breaker for one in rig.all(BreakerTripped)}
+    rig.fill(exchange.submitted[-1], 85.0)  # five units lose 75 of 10,000, and nothing is left
+    (tripped,) = [one for one in rig.all(BreakerTripped) if one.breaker == "rapid_loss"]
+    assert tripped.value == pytest.approx(0.0075, rel=0.01)
+    assert any("rapid_loss" in alert.title for alert in rig.all(AlertRaised))
+
+
 def test_a_daily_loss_stops_new_risk_until_the_next_day() -> None:
     exchange = Script()
     morning = WARM + 8
