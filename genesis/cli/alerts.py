@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,6 +12,7 @@ from genesis.cli import render
 from genesis.cli.commands import whole
 from genesis.cli.events import Run
 from genesis.cli.options import Json, home_of
+from genesis.cli.person import whoami
 
 if TYPE_CHECKING:
     from genesis.monitoring.alerts.dispatcher import AlertDispatcher
@@ -144,7 +144,7 @@ def ack(
     from genesis.monitoring.alerts.queries import acknowledge, find_alert, open_like
 
     outbox = _outbox(ctx)
-    done = acknowledge(outbox, alert_ids, _user(), reason, same=same)
+    done = acknowledge(outbox, alert_ids, whoami(), reason, same=same)
     left = sum(open_like(outbox, find_alert(outbox, one)[0]) for one in alert_ids)
     if as_json:
         render.emit({"acknowledged": [row.alert_id for row in done], "open_like_them": left})
@@ -273,13 +273,6 @@ def _outbox(ctx: typer.Context) -> Outbox:
 
     home: Path = home_of(ctx)
     return Outbox(home, SystemClock())
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return "unknown"
 
 
 def _plain(row: AlertRow) -> dict[str, Any]:

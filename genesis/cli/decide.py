@@ -212,7 +212,7 @@ def show_decision(decision: Decision, name: str) -> None:
     due = "" if decision.deadline_ms is None else f", due {format_ts(decision.deadline_ms)}"
     out.print(f"review     {REVIEWS[decision.review]} ({decision.urgency}{due})", markup=False)
     if decision.holds:
-        out.print(f"on hold    {', '.join(decision.holds)}: no new risk until it", markup=False)
+        out.print(f"on hold    {', '.join(decision.holds)}: no step up until it", markup=False)
     for one in decision.missing:
         out.print(f"missing    {one}", markup=False)
     for reason in _telling(decision):

@@ -11,6 +11,7 @@ import typer
 from genesis.cli import render
 from genesis.cli.commands import whole
 from genesis.cli.options import Json, home_of
+from genesis.cli.person import whoami
 
 if TYPE_CHECKING:
     from genesis.system.quarantines import Halt
@@ -38,8 +39,6 @@ def quarantine(
 
         genesis events quarantine replay-20250131-120000 15203 --reason "see ticket 12" --yes
     """
-    import getpass
-
     from genesis.domain.errors import InputError
     from genesis.system.clock import SystemClock
     from genesis.system.quarantines import find_halt, take_out
@@ -56,7 +55,7 @@ def quarantine(
         _show(folder, halt)
     if not yes:
         _confirm(folder.name, seq)
-    take_out(folder, seq, reason, getpass.getuser(), SystemClock().now_ms())
+    take_out(folder, seq, reason, whoami(), SystemClock().now_ms())
     resume = whole(f"genesis paper run --resume {folder.name}")
     if as_json:
         event = plain_event(halt.event)

@@ -60,7 +60,7 @@ def kill(
         err.print(f"latched: {workspace.home / 'kill'}; {order.text}", markup=False)
     if trouble:
         err.print(f"note: it is not in the log of operations: {trouble}", markup=False)
-    found = await_empty(workspace, order, clock, wait, time.sleep, lambda _: None)
+    found = await_empty(workspace, order, clock, wait, time.sleep)
     left = [one for one in found if not one.done]
     _show(found, as_json=as_json, reason=order.reason)
     if left:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import time
 from typing import Annotated
 
@@ -10,6 +9,7 @@ import typer
 
 from genesis.cli import render
 from genesis.cli.options import Json, home_of
+from genesis.cli.person import whoami
 from genesis.cli.risk_control import NamedRun, Reason, Wait, show_sent
 
 Scope = Annotated[
@@ -81,7 +81,7 @@ def _carry_out(
         command,
         {"scope": scope},
         reason=reason,
-        who=getpass.getuser(),
+        who=whoami(),
         clock=SystemClock(),
         wait_s=wait,
         pause=time.sleep,

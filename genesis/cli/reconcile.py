@@ -12,6 +12,7 @@ import typer
 from genesis.cli import render
 from genesis.cli.events import Run
 from genesis.cli.options import Json, home_of
+from genesis.cli.person import whoami
 
 if TYPE_CHECKING:
     from genesis.trading.store.reader import EventReader
@@ -131,7 +132,6 @@ def _confirm(account: str, given: str) -> None:
 
 
 def _send(folder: Path, account: str, *, adopt: bool, reason: str) -> str:
-    import getpass
     import secrets
 
     from genesis.system.clock import SystemClock
@@ -141,7 +141,7 @@ def _send(folder: Path, account: str, *, adopt: bool, reason: str) -> str:
     command_id = f"CMD_{secrets.token_hex(8)}"
     text = reason or ("adopt" if adopt else "compare")
     arguments = {"account": account, "adopt": adopt}
-    command = OperatorCommand(command_id, "reconcile", text, getpass.getuser(), arguments)
+    command = OperatorCommand(command_id, "reconcile", text, whoami(), arguments)
     Inbox(folder).send(command, SystemClock().now_ms())
     return command_id
 

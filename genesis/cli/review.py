@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -10,6 +9,7 @@ import typer
 from genesis.cli import render
 from genesis.cli.commands import whole
 from genesis.cli.options import Json, home_of
+from genesis.cli.person import whoami
 
 if TYPE_CHECKING:
     from genesis.decision.rows import DecisionRow
@@ -62,7 +62,7 @@ def list_reviews(
     for row in rows:
         if row.is_open and row.holds:
             held = ", ".join(row.holds)
-            out.print(f"{row.decision} keeps from new risk: {held}", markup=False)
+            out.print(f"{row.decision} keeps from steps up: {held}", markup=False)
     out.print(whole("next       genesis review show ID"), markup=False)
 
 
@@ -147,7 +147,7 @@ def _resolve(ctx: typer.Context, name: str, reason: str, *, approve: bool, as_js
     from genesis.system.decisions import resolve_review
     from genesis.system.workspace import Workspace
 
-    who = getpass.getuser()
+    who = whoami()
     resolved, done = resolve_review(
         Workspace(home_of(ctx)),
         name,

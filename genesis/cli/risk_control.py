@@ -11,6 +11,7 @@ from genesis.cli import render
 from genesis.cli.commands import whole
 from genesis.cli.events import Run, complete_run
 from genesis.cli.options import Json, home_of
+from genesis.cli.person import whoami
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -134,7 +135,6 @@ def status(ctx: typer.Context, run: Run = "", as_json: Json = False) -> None:
 def _send(
     folder: Path, command: str, arguments: Mapping[str, Any], reason: str, wait: float
 ) -> Sent:
-    import getpass
     import time
 
     from genesis.system.clock import SystemClock
@@ -145,7 +145,7 @@ def _send(
         command,
         arguments,
         reason=reason,
-        who=getpass.getuser(),
+        who=whoami(),
         clock=SystemClock(),
         wait_s=wait,
         pause=time.sleep,

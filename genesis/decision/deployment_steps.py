@@ -45,7 +45,7 @@ def granted(state: OperationsState, event: Event, data: ApprovalGranted) -> None
     if data.expires_ms <= event.ts_ms:
         raise RefusedError(f"the approval expired at {format_ts(data.expires_ms)}")
     state.tokens.add(data.token)
-    state.approvals[data.approval] = ApprovalRow(data, event.ts_ms)
+    state.approvals[data.approval] = ApprovalRow(data)
 
 
 def used(state: OperationsState, event: Event, data: ApprovalUsed) -> None:
@@ -68,6 +68,8 @@ def moved(state: OperationsState, event: Event, data: DeploymentChanged) -> None
     _require_place(state, row, data)
     cap = row.cap if row is not None else None
     larger = data.to_stage in REAL and _rank(data.to_stage) > _rank(data.from_stage)
+    if larger or (row is not None and row.stage in REAL and data.capital > row.capital):
+        _require_free(state, data)
     if larger:
         approval = _approval_of(state, data)
         cap = approval.granted.max_usd
@@ -130,8 +132,8 @@ def _require_alone(state: OperationsState, data: DeploymentChanged) -> None:
             )
 
 
-def _approval_of(state: OperationsState, data: DeploymentChanged) -> ApprovalRow:
-    """The approval that the step used; it serves one step."""
+def _require_free(state: OperationsState, data: DeploymentChanged) -> None:
+    """Refuse more risk where an account is killed or an open decision holds the strategy."""
     kill = state.kill_of(data.account)
     if kill is not None:
         raise RefusedError(
@@ -139,6 +141,17 @@ def _approval_of(state: OperationsState, data: DeploymentChanged) -> ApprovalRow
             why=f"by {kill.who} at {format_ts(kill.latched_ms)}",
             fix="genesis rearm",
         )
+    held = state.hold_of(data.strategy)
+    if held is not None:
+        raise RefusedError(
+            f"{data.strategy} may not add risk while {held.decision} is open",
+            why=f"the decision on {held.kind} waits for a person",
+            fix=f"genesis review show {held.decision}",
+        )
+
+
+def _approval_of(state: OperationsState, data: DeploymentChanged) -> ApprovalRow:
+    """The approval that the step used; it serves one step."""
     row = state.approvals.get(data.approval)
     if row is None or row.used_by != data.deployment or row.spent:
         raise RefusedError(

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from genesis.backtest.metrics import max_drawdown
 from genesis.decision.grounds import Baseline
 from genesis.evidence.measures import PromotionSettings
 from genesis.validation.anytime import e_process, tuned, upper_bound
@@ -31,12 +32,6 @@ def shrunk_sharpe(sharpe: float, years: float, tau: float) -> float:
 def standardised(returns: Floats, baseline: Baseline, clip: float) -> Floats:
     """Daily returns over the volatility that was known before, held within ± clip."""
     return np.clip(returns / baseline.daily_sd, -clip, clip)
-
-
-def max_drawdown(returns: Floats) -> float:
-    """Greatest fall of the sum of returns from a peak, a fraction of capital; the first is 0."""
-    equity = np.concatenate(([0.0], np.cumsum(returns)))
-    return float(np.max(np.maximum.accumulate(equity) - equity))
 
 
 def drawdown_use(returns: Floats, baseline: Baseline, level: float) -> float:

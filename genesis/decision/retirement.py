@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from genesis.backtest.metrics import max_drawdown
 from genesis.decision.grounds import Baseline
-from genesis.decision.live_measures import YEAR, drawdown_use, max_drawdown, standardised
+from genesis.decision.live_measures import YEAR, drawdown_use, standardised
 from genesis.evidence.measures import PromotionSettings
 from genesis.validation.cusum import bound_for, cusum
 

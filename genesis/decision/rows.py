@@ -67,7 +67,6 @@ class ApprovalRow(msgspec.Struct, frozen=True):
     """An approval, and the deployment that used it (empty while none did)."""
 
     granted: ApprovalGranted
-    granted_ms: int
     used_by: str = ""
     spent: bool = False
 

@@ -27,7 +27,6 @@ _INLINED_SOURCES = (
     "risk/formulas.py",
     "risk/genome.py",
     "risk/measures.py",
-    "risk/formulas.py",
     "strategy/kernels",
     "strategy/learners",
     "strategy/policy.py",

@@ -39,16 +39,7 @@ from genesis.trading.store import EventReader, verify
 
 Floats = npt.NDArray[np.float64]
 
-_TYPES = (
-    EventType.RUN_STARTED,
-    EventType.DEPLOYMENT_ADDED,
-    EventType.BAR_CLOSED,
-    EventType.FUNDING_DUE,
-    EventType.FUNDING_PAID,
-    EventType.ORDER_FILLED,
-    EventType.TRADE_CLOSED,
-    *ENTRY_TYPES,
-)
+_TYPES = (EventType.BAR_CLOSED, EventType.FUNDING_DUE, EventType.FUNDING_PAID, *ENTRY_TYPES)
 
 
 @dataclass(slots=True)

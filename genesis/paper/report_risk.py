@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -175,7 +175,7 @@ class _Tally:
         self.kept = 0.0
         self.multipliers: dict[str, tuple[int, float]] = {}
         self.breakers: dict[tuple[str, str], BreakerRow] = {}
-        self.levels: list[LevelChange] = []
+        self.levels: deque[LevelChange] = deque(maxlen=SHOWN_CHANGES)
         self.highest = RiskLevel.LOW
 
     def take(self, event: Event) -> None:
@@ -189,7 +189,7 @@ class _Tally:
             self.changes += 1
             self.highest = max(self.highest, RiskLevel[data.after])
             change = LevelChange(event.recorded_ms, data.account, data.before, data.after, data.why)
-            self.levels = [*self.levels, change][-SHOWN_CHANGES:]
+            self.levels.append(change)
 
     def _assessed(self, data: RiskAssessed) -> None:
         self.assessed += 1

@@ -309,7 +309,7 @@ def load_genome(path: Path, *, even_unfit: bool = False) -> RiskGenome:
         raise ConfigError(
             f"{path} was changed after it was written",
             why="its hash does not match its content",
-            fix="write it again: genesis risk evolve",
+            fix="write it again with genesis.risk.genome.save_genome",
         )
     if body.get("unfit") and not even_unfit:
         raise RefusedError(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import fields
 
-from genesis.risk.genome import GENES, RiskGenome
 from genesis.risk.limits import HardLimits
 
 
@@ -12,12 +11,6 @@ def loosened(old: HardLimits, new: HardLimits) -> tuple[str, ...]:
     """Names of the hard limits that a change makes looser: every one of them by growing."""
     names = (spec.name for spec in fields(HardLimits))
     return tuple(name for name in names if getattr(new, name) > getattr(old, name))
-
-
-def loosened_genes(old: RiskGenome, new: RiskGenome) -> tuple[str, ...]:
-    """Names of the risk genes that a change makes looser."""
-    pairs = zip(GENES, old.genes, new.genes, strict=True)
-    return tuple(gene.name for gene, before, after in pairs if (after - before) * gene.looser > 0)
 
 
 def loosening_phrase(old: HardLimits, new: HardLimits) -> str:

@@ -160,7 +160,6 @@ def await_empty(
     clock: Clock,
     wait_s: float,
     pause: Callable[[float], None],
-    told: Callable[[list[RunKill]], None],
 ) -> list[RunKill]:
     """Wait for the processes that trade until they have emptied their accounts.
 
@@ -170,13 +169,10 @@ def await_empty(
         Longest wait, seconds.
     pause : callable
         Waits for the seconds that it is given.
-    told : callable
-        Called with every look.
     """
     ends = clock.monotonic() + wait_s
     while True:
         found = look(workspace, order)
-        told(found)
         waits = any(one.process and not one.done for one in found)
         if not waits or clock.monotonic() >= ends:
             return found

@@ -118,14 +118,12 @@ def stated_limits(home: Path, file: Path | None = None) -> StatedLimits:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    import yaml
+    from genesis.evolution.configcheck import read_yaml
 
     try:
-        plain = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        plain, _ = read_yaml(path.read_text(encoding="utf-8"), str(path))
+    except (OSError, UnicodeDecodeError, ConfigError) as error:
         raise ConfigError(f"{path} holds no limits", why=str(error), fix=_EXAMPLE) from None
-    if not isinstance(plain, Mapping):
-        raise ConfigError(f"{path} holds no limits", fix=_EXAMPLE)
     refuse_unknown_keys(str(path), plain, ("schema", "limits"))
     if plain.get("schema") != SCHEMA:
         raise ConfigError(f"{path} is of schema {plain.get('schema')!r}", fix=f"write {SCHEMA}")

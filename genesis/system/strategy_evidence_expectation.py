@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from genesis.backtest.metrics import max_drawdown
 from genesis.decision.grounds import Baseline
-from genesis.decision.live_measures import YEAR, drawdown_use, max_drawdown, standardised
+from genesis.decision.live_measures import YEAR, drawdown_use, standardised
 from genesis.decision.retirement import Fidelity, health
 from genesis.domain.errors import GenesisError
 from genesis.domain.timeline import format_ts

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from genesis.system.strategy_evidence_log import FillFacts, TradedLog, money, slippage_bp
+from genesis.system.strategy_evidence_log import FillFacts, TradedLog, slippage_bp
+from genesis.trading.ledger_tables import money
 
 
 def name_fills(log: TradedLog, rows: Iterable[Mapping[str, Any]]) -> str:

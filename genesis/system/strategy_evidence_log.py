@@ -15,6 +15,7 @@ from typing import Any, Final
 from genesis.costs.execution import signed_slippage
 from genesis.trading.events import Event, EventType
 from genesis.trading.gateway import Side, VenueFill
+from genesis.trading.ledger_tables import money
 from genesis.trading.payloads import (
     AlertRaised,
     BreakerTripped,
@@ -349,8 +350,3 @@ def slippage_bp(side: Side, reference: Decimal | None, price: Decimal | None) ->
         return None
     sign = 1.0 if side is Side.BUY else -1.0
     return 1e4 * signed_slippage(sign, float(reference), float(price))
-
-
-def money(value: Decimal | None) -> str | None:
-    """A Decimal without exponent; None for nothing."""
-    return None if value is None else format(value, "f")

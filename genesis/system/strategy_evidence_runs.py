@@ -12,8 +12,9 @@ from typing import Any
 
 from genesis.domain.errors import GenesisError, RefusedError, StorageError
 from genesis.system.strategy_evidence_fills import fill_plain, name_fills
-from genesis.system.strategy_evidence_log import TYPES, PositionFacts, TradedLog, fold_log, money
+from genesis.system.strategy_evidence_log import TYPES, PositionFacts, TradedLog, fold_log
 from genesis.system.strategy_evidence_parts import Problem, Section, Source
+from genesis.trading.ledger_tables import money
 from genesis.trading.run_folders import FOLDER, list_runs
 from genesis.trading.store import EventReader, verify
 from genesis.trading.store.chain import HASH

@@ -76,9 +76,11 @@ class RiskGuard:
             trigger=trigger,
             scaled=scaled,
         )
-        account, view = deployment.account, self._view(deployment)
+        account = deployment.account
+        equity = self.equity(account)
+        view = self._view(deployment, equity)
         if not reduce_only:  # what trips now stays so for its time, whatever is asked next
-            self.book.assess(account, self.equity(account), view)
+            self.book.assess(account, equity, view)
         state = self.book.accounts[account]
         return self._manager.evaluate_trade_risk(facts, view, state, self.book.market)
 
@@ -132,7 +134,7 @@ class RiskGuard:
         if same and not entering and not self._desk.ledger.positions(account):
             self.book.mark(account, equity)
             return None
-        return self.book.assess(account, equity, self._view(found[0]))
+        return self.book.assess(account, equity, self._view(found[0], equity))
 
     @property
     def genes(self) -> RiskGenes:
@@ -147,14 +149,14 @@ class RiskGuard:
         found = self._desk.by_account.get(account)
         if not found:
             return None
-        state, view = self.book.accounts[account], self._view(found[0])
+        state, view = self.book.accounts[account], self._view(found[0], self.equity(account))
         return self._manager.assess(state, self.book.market, view, self._desk.now_ms)
 
     def on_result(self, account: str, net: Decimal) -> None:
         """Take the result of a closed trade, costs included."""
         self.book.accounts[account].on_result(self._desk.now_ms, float(net))
 
-    def _view(self, deployment: Deployment) -> RiskView:
+    def _view(self, deployment: Deployment, equity: Decimal) -> RiskView:
         desk, account = self._desk, deployment.account
         recent = desk.recent.get(account, [])
         since = desk.now_ms - MINUTE_MS
@@ -167,7 +169,7 @@ class RiskGuard:
             selling=working.sell,
             gross=sum((_notional(one) for one in exposures), Decimal(0)),
             account_capital=desk.account_capital(account),
-            daily_pnl=self._daily_pnl(account),
+            daily_pnl=self._daily_pnl(account, equity),
             recent_orders=sum(1 for ts in recent if ts > since),
             halted=desk.halted(deployment),
             exposures=exposures,
@@ -227,9 +229,9 @@ class RiskGuard:
             if begun != day:
                 self._desk.day[account] = (day, str(self.equity(account)))
 
-    def _daily_pnl(self, account: str) -> Decimal:
+    def _daily_pnl(self, account: str, equity: Decimal) -> Decimal:
         begun = self._desk.day.get(account)
-        return self.equity(account) - Decimal(begun[1]) if begun else Decimal(0)
+        return equity - Decimal(begun[1]) if begun else Decimal(0)
 
 
 def _notional(one: Exposure) -> Decimal:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import msgspec
 
-from genesis.domain.errors import StorageError
 from genesis.market.atomic_file import write_atomic
+from genesis.trading.struct_file import read_struct
 
 FILE = "killed.json"
 SCHEMA = 1
@@ -76,12 +76,4 @@ def read_kill_report(folder: Path) -> KillReport | None:
     StorageError
         If it cannot be read.
     """
-    path = folder / FILE
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=KillReport)
-    except FileNotFoundError:
-        return None
-    except (OSError, msgspec.DecodeError) as error:
-        raise StorageError(
-            f"{path} cannot be read", why=str(error), fix="remove it and kill again"
-        ) from None
+    return read_struct(folder / FILE, KillReport, fix="remove it and kill again")

@@ -113,17 +113,6 @@ class Holder(NamedTuple):
     alive: bool
 
 
-def holder(folder: Path, account: str) -> tuple[str, int] | None:
-    """Run and process id of who holds a lease now, None if nobody does.
-
-    Raises
-    ------
-    StorageError
-    """
-    found = last_holder(folder, account)
-    return (found.run, found.process) if found is not None and found.alive else None
-
-
 def last_holder(folder: Path, account: str) -> Holder | None:
     """Who took a lease last and did not give it back, alive or not; None if nobody.
 

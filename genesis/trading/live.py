@@ -79,17 +79,21 @@ class MarketGate:
             if self._early is not None:
                 self._early.append(event)
                 return
+            passes = self._passes(event)
+        if passes:
+            self._bus.publish(event)
+
+    def _passes(self, event: Event) -> bool:
         if self._before and _happening(event) in self._before:
-            return
+            return False
         if isinstance(event.data, MARKET):
-            with self._lock:
-                if self._held is not None:
-                    self._held.append(event)
-                    return
+            if self._held is not None:
+                self._held.append(event)
+                return False
             if self._shut or self.known(event):
-                return
+                return False
             self._count(event)
-        self._bus.publish(event)
+        return True
 
     def hold(self) -> None:
         """Hold everything back, until `admit`."""
@@ -97,6 +101,8 @@ class MarketGate:
 
     def admit(self, state: Iterable[AccountState]) -> None:
         """Let through what was held, but for what accounts show of the time before a run.
+
+        What comes meanwhile waits behind it.
 
         Parameters
         ----------
@@ -113,8 +119,9 @@ class MarketGate:
         )
         with self._lock:
             held, self._early = self._early or [], None
-        for event in held:
-            self.put(event)
+            for event in held:
+                if self._passes(event):
+                    self._bus.publish(event)
 
     def remember(self, market: Market) -> None:
         """Leave out the bars that a log holds, from now on."""

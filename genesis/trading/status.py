@@ -12,10 +12,10 @@ from pathlib import Path
 
 import msgspec
 
-from genesis.domain.errors import StorageError
 from genesis.market.atomic_file import storage_error
 from genesis.trading.progress import StageReport
 from genesis.trading.store.lock import FILE as LOCK
+from genesis.trading.struct_file import read_struct
 
 FILE = "status.json"
 SCHEMA = 1
@@ -103,15 +103,7 @@ def read_status(folder: Path) -> RunStatus | None:
     StorageError
         If it cannot be read.
     """
-    path = folder / FILE
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=RunStatus)
-    except FileNotFoundError:
-        return None
-    except (OSError, msgspec.DecodeError) as error:
-        raise StorageError(
-            f"{path} cannot be read", why=str(error), fix="remove it; a running run writes it anew"
-        ) from None
+    return read_struct(folder / FILE, RunStatus, fix="remove it; a running run writes it anew")
 
 
 def writer_of(folder: Path) -> str:

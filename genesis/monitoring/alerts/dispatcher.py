@@ -69,7 +69,7 @@ class DispatcherHealth:
 
 
 class AlertDispatcher:
-    """An `AlertSink` in this process, and the thread that serves it.
+    """Takes alerts in this process, and owns the thread that delivers them.
 
     Parameters
     ----------

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from genesis.domain.clock import Clock
-from genesis.domain.errors import RefusedError, StorageError
+from genesis.domain.errors import StorageError
 from genesis.monitoring.alerts.rows import TABLES, StoredRow
 from genesis.trading.crash_points import no_probe
 from genesis.trading.events import Event, Payload
 from genesis.trading.store import EventReader, EventStore
+from genesis.trading.store.lock import WriterBusyError
 from genesis.trading.store.schema import FILE
 from genesis.trading.tables import Row
 
@@ -155,7 +156,7 @@ class Outbox:
                 return EventStore.open(
                     self.folder, run=RUN, tables=TABLES, clock=self._clock, probe=self._probe
                 )
-            except RefusedError:
+            except WriterBusyError:
                 if not left:
                     raise
                 time.sleep(_PAUSE_S)

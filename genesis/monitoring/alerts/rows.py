@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Final, Literal
+from typing import Any, ClassVar, Final
 
 import msgspec
 
@@ -14,7 +14,6 @@ SENDING: Final = "sending"
 DELIVERED: Final = "delivered"
 EXPIRED: Final = "expired"
 DROPPED: Final = "dropped"
-DeliveryState = Literal["pending", "sending", "delivered", "expired", "dropped"]
 
 
 class StoredRow(msgspec.Struct):

@@ -1,9 +1,9 @@
-"""What raises alerts knows this port alone."""
+"""An alert, as whoever saw the matter says it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 OPERATIONS: Final = "operations"
 """Source of what no trading run raised."""
@@ -38,13 +38,3 @@ class RaisedAlert:
     source: str = OPERATIONS
     happened_ms: int = 0
     source_seq: int = 0
-
-
-class AlertSink(Protocol):
-    """Takes alerts. It returns at once and raises nothing, whatever becomes of the channels."""
-
-    def raise_alert(
-        self, level: str, component: str, title: str, text: str, *, source: str = OPERATIONS
-    ) -> None:
-        """Tell a person; must neither block nor raise."""
-        ...

@@ -335,7 +335,7 @@ def test_texts_for_people(own: Home, tmp_path: Path) -> None:
     for word in ("on hold    all", "missing    drawdown", "genesis", "review show DEC_"):
         assert word in text
     text = own.call("review", "list").out
-    assert "keeps from new risk: all" in text
+    assert "keeps from steps up: all" in text
     name = read_operations(own.home).open_reviews()[0].decision
     assert "if late    shutdown" in own.call("review", "show", name).out
     assert "is rejected by" in own.call("review", "reject", name, "--reason", "known").out

@@ -6,9 +6,8 @@ from dataclasses import fields, replace
 
 import pytest
 
-from genesis.risk.genome import GENES, RiskGenome
 from genesis.risk.limits import HardLimits
-from genesis.risk.loosening import confirms, loosened, loosened_genes, loosening_phrase
+from genesis.risk.loosening import confirms, loosened, loosening_phrase
 
 
 @pytest.mark.parametrize("name", [spec.name for spec in fields(HardLimits)])
@@ -34,12 +33,3 @@ def test_tightening_needs_nothing() -> None:
     new = replace(old, max_order=0.5)
     assert loosening_phrase(old, new) == ""
     assert confirms("", old, new)
-
-
-@pytest.mark.parametrize("gene", GENES, ids=lambda gene: gene.name)
-def test_each_gene_knows_which_way_is_looser(gene: object) -> None:
-    name = gene.name  # type: ignore[attr-defined]
-    tight = RiskGenome().replace(**{name: gene.tightest})  # type: ignore[attr-defined]
-    loose = RiskGenome().replace(**{name: gene.loosest})  # type: ignore[attr-defined]
-    assert loosened_genes(tight, loose) == (name,)
-    assert loosened_genes(loose, tight) == ()

@@ -91,6 +91,7 @@ def test_the_example_holds_the_built_in_values() -> None:
         "schema: 1\nlimits: {max_gross: 0}\n",
         "schema: 1\nlimits: {max_gross: -1}\n",
         "schema: 1\nlimits: {max_gross: [2]}\n",
+        "schema: 1\nlimits: {max_gross: 1, max_gross: 9}\n",
         "schema: 1\nlimits: 5\n",
         "schema: 1\nmax_gross: 2\n",
         "schema: 2\nlimits: {}\n",

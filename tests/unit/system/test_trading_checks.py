@@ -21,7 +21,7 @@ from genesis.system.doctor import examine
 from genesis.system.live import LEASES, require_healthy
 from genesis.system.workspace import Workspace
 from genesis.trading.kill_latch import KillLatch, KillOrder
-from genesis.trading.lease import AccountLease, holder, last_holder
+from genesis.trading.lease import AccountLease, last_holder
 from tests.unit.cli.command_answers import call
 from tests.unit.decision.operation_samples import NOW, decided, sitting
 from tests.unit.trading.event_samples import HandClock
@@ -118,7 +118,6 @@ def test_leases_that_are_held_or_were_left_behind(workspace: Workspace) -> None:
     check = found(workspace, "leases")
     assert check.status == "ok"
     assert check.detail == f"left by a process that died, free: {ADDRESS}: process {died.pid}"
-    assert holder(folder, ADDRESS) is None
     left = last_holder(folder, ADDRESS)
     assert left is not None
     assert (left.run, left.process, left.alive) == ("live-2", died.pid, False)

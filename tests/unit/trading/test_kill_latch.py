@@ -14,7 +14,7 @@ from genesis.domain.errors import RefusedError, StorageError
 from genesis.trading.events import Event
 from genesis.trading.gateway import OrderKind, OrderRequest, Side
 from genesis.trading.kill_latch import KillLatch, KillOrder
-from genesis.trading.lease import AccountLease, holder
+from genesis.trading.lease import AccountLease, Holder, last_holder
 from genesis.trading.outlet import Outlet
 from genesis.trading.payloads import OrderSubmit
 from tests.unit.trading.core_rig import Script
@@ -105,15 +105,15 @@ def test_a_second_process_cannot_take_it_and_is_told_who_has_it(tmp_path: Path) 
         with pytest.raises(RefusedError) as refused:
             AccountLease(tmp_path, ACCOUNT.upper().replace("0X", "0x"), "day")
         assert f"run night, process {other.pid}" in str(refused.value.why)
-        assert holder(tmp_path, ACCOUNT) == ("night", other.pid)
+        assert last_holder(tmp_path, ACCOUNT) == Holder("night", other.pid, alive=True)
         os.kill(other.pid, signal.SIGKILL)
         other.wait()
-    assert holder(tmp_path, ACCOUNT) is None
+    assert last_holder(tmp_path, ACCOUNT) == Holder("night", other.pid, alive=False)
     with AccountLease(tmp_path, ACCOUNT, "day") as lease:
         assert lease.epoch == 2
         assert lease.closed() == ""
-        assert holder(tmp_path, ACCOUNT) == ("day", os.getpid())
-    assert holder(tmp_path, ACCOUNT) is None
+        assert last_holder(tmp_path, ACCOUNT) == Holder("day", os.getpid(), alive=True)
+    assert last_holder(tmp_path, ACCOUNT) is None
 
 
 def test_who_was_replaced_sends_nothing_more(tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_who_was_replaced_sends_nothing_more(tmp_path: Path) -> None:
         assert newer.epoch == 1
         assert lease.closed()
         lease.release()
-        assert holder(tmp_path, ACCOUNT) == ("new", os.getpid())
+        assert last_holder(tmp_path, ACCOUNT) == Holder("new", os.getpid(), alive=True)
 
 
 def test_a_lease_that_is_no_lease_is_refused(tmp_path: Path) -> None:
