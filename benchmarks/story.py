@@ -23,12 +23,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
 from genesis.domain.ids import Ids, client_order_id
-from genesis.risk.decision import Clearance
-from genesis.risk.limits import OrderFacts, RiskView
-from genesis.risk.manager import GeneticRiskManager, RiskProfile
-from genesis.risk.regime import MarketState
-from genesis.risk.state import RiskState
 from genesis.trading import journal as journal_module
 from genesis.trading.events import Event, Payload
 from genesis.trading.gateway import OrderKind, OrderRequest, Side, VenueFill
@@ -56,25 +53,11 @@ from genesis.trading.payloads import (
     TradeIntent,
 )
 from genesis.trading.tables import Row
+from tests.unit.trading.clearing import cleared
 
 ALL_TABLES = (*TABLES, *journal_module.TABLES)
 HOUR = 3_600_000
 MOST_MS = 50.0
-
-
-def cleared(order: OrderRequest) -> Clearance:
-    """Clearance of an order by a manager that finds nothing wrong with it."""
-    price, plenty = order.price or Decimal(1), Decimal("1e30")
-    size = order.size if order.side is Side.BUY else -order.size
-    zero = Decimal(0)
-    facts = OrderFacts(
-        order.account, order.symbol, size, price, price, order.reduce_only, 1, trigger=True
-    )
-    view = RiskView(plenty, zero, zero, zero, zero, plenty, zero, 0)
-    manager = GeneticRiskManager(profile=RiskProfile.OBSERVE)
-    decision = manager.evaluate_trade_risk(facts, view, RiskState(), MarketState(60_000))
-    assert decision.clearance is not None
-    return decision.clearance
 
 
 class Flows:

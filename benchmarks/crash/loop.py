@@ -70,12 +70,13 @@ def _measure(
     ends = [tally.verdicts[-1] for tally in tallies if tally.verdicts]
     lost, doubled = sum(v.lost for v in verdicts), sum(v.doubled for v in verdicts)
     complaints = sum(len(tally.complaints) for tally in tallies)
+    judged = sum(v.orders + v.fills for v in ends)
     return {
         "name": name,
         "value": lost + doubled,
         "unit": "orders and fills lost or doubled",
-        "reference": sum(v.orders + v.fills for v in ends),
-        "ratio": 0.0,
+        "reference": judged,
+        "ratio": (lost + doubled) / max(judged, 1),
         "deaths": dict(sorted(deaths.items())),
         "random_instants": kills(),
         "stops": deaths["stop"],

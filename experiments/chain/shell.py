@@ -99,9 +99,9 @@ class Shell:
             )
         return done
 
-    def json(self, *words: str, expects: int | None = 0, **more: Any) -> dict[str, Any]:
+    def json(self, *words: str, **more: Any) -> dict[str, Any]:
         """Run one command with --json and read its answer."""
-        return dict(json.loads(self.run(*words, "--json", expects=expects, **more).stdout))
+        return dict(json.loads(self.run(*words, "--json", **more).stdout))
 
     def refused(self, name: str, words: Sequence[str], naming: str) -> None:
         """Run a command that must be refused with exit code 3, naming something."""

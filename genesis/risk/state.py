@@ -20,7 +20,8 @@ from genesis.risk.track import number
 
 _BOUNDS = {gene.name: gene.high for gene in GENES}
 _WINDOW_MINUTES = int(_BOUNDS["rapid_loss_minutes"])
-_MOST_ORDERS = int(_BOUNDS["max_trades_per_hour"])
+MOST_ORDERS = int(_BOUNDS["max_trades_per_hour"])
+"""Orders of the last hour that are remembered: the most that the gene allows."""
 
 SHARPE_DAYS = 90
 """Days of the rolling Sharpe ratio."""
@@ -169,7 +170,7 @@ class RiskState:
         self._orders.append(ts_ms)
         self._orders.sort()
         since = self._orders[-1] - HOUR_MS
-        self._orders = [ts for ts in self._orders if ts > since][-_MOST_ORDERS:]
+        self._orders = [ts for ts in self._orders if ts > since][-MOST_ORDERS:]
 
     def latch(self, trips: Iterable[Trip]) -> tuple[Trip, ...]:
         """Keep tripped breakers; one that still holds keeps its first instant.

@@ -49,14 +49,13 @@ from genesis.evolution.risk.scenario import (
 )
 from genesis.risk import formulas
 from genesis.risk.genome import RiskGenes
+from genesis.risk.state import MOST_ORDERS
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
 DAY = 86_400_000.0
 _NO_LOSS_MS = 1e15
-MOST_ORDERS = 120
-"""Orders of the last hour that are remembered: the most that the gene allows."""
 
 
 @kernel

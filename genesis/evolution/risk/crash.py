@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from genesis.domain.timeline import DAY_MS
+from genesis.domain.timeline import DAY_MS, HOUR_MS
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -20,7 +20,7 @@ Bools = npt.NDArray[np.bool_]
 FALL = 0.30
 CORRELATION = 0.9
 SPREAD = 10.0
-HALT_MS = 6 * 3_600_000
+HALT_MS = 6 * HOUR_MS
 HALT_SHARE = 0.4
 """Share of the fall (in logarithms) that happens while nobody can trade."""
 AFTERMATH_DAYS = 3

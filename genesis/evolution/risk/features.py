@@ -27,7 +27,6 @@ from genesis.risk.regime import CLUSTER
 from genesis.risk.track import Windows
 
 Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 Signs = npt.NDArray[np.int8]
 

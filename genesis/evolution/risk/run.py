@@ -35,6 +35,7 @@ from genesis.evolution.risk.material import (
     resume_material,
 )
 from genesis.evolution.risk.measures import Outcome
+from genesis.evolution.risk.paths import ROLES
 from genesis.evolution.risk.result import (
     ACCEPTED,
     LOST,
@@ -45,7 +46,7 @@ from genesis.evolution.risk.result import (
     results_folder,
     save_risk_result,
 )
-from genesis.evolution.risk.strategies import CLASSES, ROLES
+from genesis.evolution.risk.strategies import CLASSES
 from genesis.evolution.stopping import terminable
 from genesis.evolution.work import Executor
 

@@ -42,7 +42,7 @@ def cma_es(
     seed: int,
     free: Sequence[int] | None = None,
 ) -> RiskGenome:
-    """Covariance matrix adaptation (Hansen) in the unit cube; return the best genome of the last.
+    """Covariance matrix adaptation (Hansen) in the unit cube; return the genome at its last mean.
 
     Parameters
     ----------

@@ -14,7 +14,6 @@ import numpy.typing as npt
 from genesis.domain.jit import kernel
 from genesis.domain.timeline import DAY_MS
 from genesis.evolution.risk.check import (
-    MOST_ORDERS,
     keep_share,
     largest_and_gross,
     level_now,
@@ -60,6 +59,7 @@ from genesis.evolution.risk.scenario import (
 from genesis.risk.formulas import EMERGENCY
 from genesis.risk.formulas import HIGH as LEVEL_HIGH
 from genesis.risk.genome import RiskGenes
+from genesis.risk.state import MOST_ORDERS
 from genesis.strategy.policy import (
     SMALLEST_QUANTITY,
     decide,

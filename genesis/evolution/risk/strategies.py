@@ -20,6 +20,7 @@ from genesis.backtest.evaluator import EvaluationSetup, Evaluator
 from genesis.backtest.result import NO_TRADES, VALID
 from genesis.domain.errors import GenesisError, InputError
 from genesis.evolution.randomness import stream_seed
+from genesis.evolution.risk.paths import ROLES
 from genesis.evolution.run import Run, list_runs
 from genesis.evolution.store import StrategyStore
 from genesis.market.panel import Panel
@@ -34,7 +35,6 @@ CLASSES = ("good", "mediocre", "decayed", "noise")
 SHARES = (0.30, 0.25, 0.20, 0.25)
 """Shares of the classes among the strategies that are bred on."""
 
-ROLES = ("train", "validation", "sealed")
 SPLIT = (3, 1, 1)
 """Of five strategies of a class, how many go to each role: 60, 20 and 20 %."""
 

@@ -61,7 +61,7 @@ class RiskWorker:
     Parameters
     ----------
     job : StudyJob
-        The searched bars; its setup is that of `genesis.evolution.risk.campaign.job_of`.
+        The searched bars; its setup is that of `genesis.evolution.risk.material.job_of`.
     worker : str
         Label that the results carry.
     """

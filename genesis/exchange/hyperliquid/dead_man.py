@@ -21,13 +21,12 @@ from genesis.exchange.hyperliquid.accounts import AccountReader, BoundAccount
 from genesis.exchange.hyperliquid.answers import Reply, Verdict
 from genesis.exchange.hyperliquid.limits import Priority
 from genesis.exchange.hyperliquid.sending import Sender
+from genesis.exchange.hyperliquid.settings import LONGEST_DEAD_MAN_S
 from genesis.exchange.hyperliquid.shapes import UNREADABLE
 from genesis.exchange.hyperliquid.teller import Teller
 from genesis.exchange.hyperliquid.tickets import Ticket, Tickets
 from genesis.exchange.hyperliquid.waits import Waits, within
 
-LONGEST_S = 300.0
-"""Latest instant, from now, for which it may be set."""
 _TICK_S = 0.5
 _ARM_MS = 3_000
 """Within so long the exchange may accept a request that arms it."""
@@ -95,7 +94,7 @@ class DeadMan:
         self._said: set[str] = set()
         self.until_ms = 0
         if self._marker.exists():  # an earlier process did not live to turn it off
-            self.until_ms = self._fired_ms = waits.now_ms() + int(LONGEST_S * 1000.0)
+            self.until_ms = self._fired_ms = waits.now_ms() + int(LONGEST_DEAD_MAN_S * 1000.0)
 
     @property
     def idle(self) -> bool:
@@ -113,7 +112,7 @@ class DeadMan:
             with suppress(GenesisError):  # without an answer nothing is armed
                 await self.look()
             with suppress(TimeoutError):
-                await within(self._waits, _TICK_S, _wait(self._woken))
+                await within(self._waits, _TICK_S, self._woken.wait())
             self._woken.clear()
 
     async def look(self) -> None:
@@ -257,7 +256,3 @@ class DeadMan:
 def _adds(ticket: Ticket) -> bool:
     """Whether an order is one of this process that may add to a position."""
     return ticket.request is not None and not ticket.request.reduce_only
-
-
-async def _wait(event: asyncio.Event) -> None:
-    await event.wait()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from genesis.domain.errors import GenesisError, RefusedError
@@ -136,11 +137,11 @@ class Sender:
         int
             Requests of which that is not certain yet.
         """
-        for nonce, (name, expires_ms) in list(self._flying.items()):
-            if self._waits.now_ms() > expires_ms + _LATE_MS:
-                self._flying.pop(nonce, None)
-            elif name == bound.name:
-                await self._use_up(nonce, bound)
+        since = self._waits.now_ms() - _LATE_MS
+        for nonce in [nonce for nonce, (_, ends_ms) in self._flying.items() if ends_ms < since]:
+            del self._flying[nonce]
+        own = [nonce for nonce, (name, _) in self._flying.items() if name == bound.name]
+        await asyncio.gather(*(self._use_up(nonce, bound) for nonce in own))
         return sum(name == bound.name for name, _ in self._flying.values())
 
     async def _use_up(self, nonce: int, bound: BoundAccount) -> None:

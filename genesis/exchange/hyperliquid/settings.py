@@ -15,6 +15,8 @@ import msgspec
 from genesis.domain.errors import ConfigError
 
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
+LONGEST_DEAD_MAN_S = 300.0
+"""Latest instant, from now, for which the dead man's switch may be set."""
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -230,7 +232,8 @@ def _check_numbers(settings: HyperliquidSettings) -> None:
     fine = {
         "slippage": 0 < settings.slippage < Decimal("0.5"),
         "stop_slippage": 0 < settings.stop_slippage < Decimal("0.5"),
-        "dead_man_s": settings.dead_man_s == 0.0 or 10.0 <= settings.dead_man_s <= 300.0,
+        "dead_man_s": settings.dead_man_s == 0.0
+        or 10.0 <= settings.dead_man_s <= LONGEST_DEAD_MAN_S,
         "expiry_ms": 1_000 <= settings.expiry_ms <= 60_000,
         "cancel_reserve": 0 < settings.cancel_reserve < settings.weight_limit,
         "order_reserve": 0

@@ -9,7 +9,7 @@ again before the account, which weighs more, is read again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -211,21 +211,29 @@ class Sweep:
         self, bound: BoundAccount, found: _Found, answers: _Answers, *, flatten: bool
     ) -> None:
         """Send everything at once: an answer that stays away keeps nothing else waiting."""
-        work: list[Coroutine[Any, Any, None]] = []
-        cancels: list[dict[str, int]] = []
-        for order in found.orders:
-            asset = await self._asset(order.coin, answers)
-            if asset is not None:
-                cancels.append({"a": asset, "o": order.number})
-        for first in range(0, len(cancels), _CANCELS_AT_ONCE):
-            work.append(self._cancel(bound, cancels[first : first + _CANCELS_AT_ONCE], answers))
-        for twap in found.twaps:
-            asset = await self._asset(twap.coin, answers)
-            if asset is not None:
-                work.append(self._end_twap(bound, asset, twap.number, answers))
+        listed = [one for one in found.orders if one.coin in self._markets.rules]
+        others = [one for one in found.orders if one.coin not in self._markets.rules]
+        work = [self._cancel_orders(bound, orders, answers) for orders in (listed, others)]
+        work += [self._end_twap(bound, twap, answers) for twap in found.twaps]
         if flatten:
             work += [self._close(bound, position, answers) for position in found.held]
         await asyncio.gather(*work)
+
+    async def _cancel_orders(
+        self, bound: BoundAccount, orders: Sequence[_Order], answers: _Answers
+    ) -> None:
+        coins = dict.fromkeys(order.coin for order in orders)
+        assets = {coin: await self._asset(coin, answers) for coin in coins}
+        cancels = [
+            {"a": asset, "o": order.number}
+            for order in orders
+            if (asset := assets[order.coin]) is not None
+        ]
+        batches = (
+            cancels[first : first + _CANCELS_AT_ONCE]
+            for first in range(0, len(cancels), _CANCELS_AT_ONCE)
+        )
+        await asyncio.gather(*(self._cancel(bound, batch, answers) for batch in batches))
 
     async def _asset(self, coin: str, answers: _Answers) -> int | None:
         try:
@@ -257,9 +265,10 @@ class Sweep:
             if gone:
                 self._gone.add(row["o"])
 
-    async def _end_twap(
-        self, bound: BoundAccount, asset: int, number: int, answers: _Answers
-    ) -> None:
+    async def _end_twap(self, bound: BoundAccount, twap: _Order, answers: _Answers) -> None:
+        asset, number = await self._asset(twap.coin, answers), twap.number
+        if asset is None:
+            return
         action = sdk.twap_cancel_action(asset, number)
         answers.take("TWAP order", await self._sender.send(action, bound, Priority.CANCEL))
 

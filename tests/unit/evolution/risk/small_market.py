@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import cache
 
 from genesis.evolution.risk.law import MarketLaw, market_law
-from genesis.evolution.risk.paths import MarketPath, PathKey, draw_path
+from genesis.evolution.risk.paths import ROLES, MarketPath, PathKey, draw_path
 from genesis.evolution.risk.scenario import AccountSettings, ScenarioMaker, path_panel
 from genesis.evolution.risk.source import SourceMarket, source_market
-from genesis.evolution.risk.strategies import ROLES, Found
+from genesis.evolution.risk.strategies import Found
 from genesis.market.panel import Panel
 from genesis.market.sources.synthetic import Plant, SynthSpec, panel_of
 from genesis.strategy.genome import random_genome, repair
