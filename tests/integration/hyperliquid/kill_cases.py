@@ -36,6 +36,8 @@ FAULTS = ("", "too_many", "server_error", "drop_after", "error_after")
 HERE, OUTSIDE = ("file", "set_latch"), ("signal", "command")
 _COINS = ("BTC", "ETH", "SOL", "ATOM")
 _AFTER_S, _PATIENCE_S, _LOOK_S = 1.0, 60.0, 0.01
+_BOOKS_S = 90.0
+"""Longest end of a run whose account is empty: its books may need the next minute's weight."""
 _DELAY_MS = 4_000
 """How long an entry that is on its way needs: the account is watched until it has come."""
 _SPENT = (0, 800, 1_000)
@@ -217,7 +219,7 @@ def _here(case: Case, folder: Path) -> Outcome:
                 set_latch(desk.workspace, "case", "ann", SystemClock())
             healed = _heal(rig, latched, lasts)
             told = _await(lambda: _done(desk.workspace.home))
-            ended = _await(lambda: not sitting.alive)
+            ended = _await(lambda: not sitting.alive, _BOOKS_S)
             most = budget.most
             _judge(out, truth, latched, healed, told)
             out.ended_s = max(ended - max(latched, healed), 0.0)
@@ -332,7 +334,7 @@ def _outside(case: Case, folder: Path) -> Outcome:
                 latched = _await(KillLatch(home).path.exists)
             healed = _heal(rig, latched, lasts)
             told = _await(lambda: _done(home))
-            ended = _await(lambda: process.poll() is not None)
+            ended = _await(lambda: process.poll() is not None, _BOOKS_S)
             _judge(out, truth, latched, healed, told)
             out.ended_s = max(ended - max(latched, healed), 0.0)
         if process.returncode != 3:
@@ -362,8 +364,8 @@ def _heal(rig: LiveRig, latched: float, lasts: float) -> float:
     return time.monotonic()
 
 
-def _await(done: Callable[[], bool]) -> float:
-    ends = time.monotonic() + _PATIENCE_S
+def _await(done: Callable[[], bool], patience_s: float = _PATIENCE_S) -> float:
+    ends = time.monotonic() + patience_s
     while not done() and time.monotonic() < ends:
         time.sleep(0.002)
     return time.monotonic()

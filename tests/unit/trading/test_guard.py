@@ -156,7 +156,7 @@ def test_a_deployment_that_joins_later_does_not_make_a_loss_undone() -> None:
     rig.instrument = replace(rig.instrument, symbol="ETH", base="ETH")
     rig.deploy(name="DEP_ETH")
     rig.instrument = replace(rig.instrument, symbol="BTC", base="BTC")
-    assert rig.core._guard._daily_pnl(ACCOUNT) == Decimal(-1_000)
+    assert rig.core._guard._daily_pnl(ACCOUNT, rig.core._guard.equity(ACCOUNT)) == Decimal(-1_000)
     rig.bar(80.0, 80.0, "long")
     (refused,) = [r for r in rig.all(RiskAssessed) if not r.approved]
     assert (refused.rule, refused.value) == ("max_daily_loss", pytest.approx(0.05))
