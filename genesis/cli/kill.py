@@ -37,7 +37,8 @@ def kill(
     nothing is left. A file named kill in the workspace does the same, and so does the signal
     SIGUSR1 to a trader. It asks nobody; genesis rearm takes the latch away again.
 
-    Exits with 0 when nothing is left, with 1 when something is, or nobody could look.
+    Exits with 0 when nothing is left, with 1 when something is, or nobody could look: a run
+    whose settings cannot be read may be trading, and is named.
 
     Examples:
 
@@ -79,7 +80,9 @@ def _show(found: list[RunKill], *, as_json: bool, reason: str) -> None:
     for one in found:
         process = f" (process {one.process})" if one.process else ""
         out.print(f"{one.run}{process}: {one.text}", markup=False)
-        if not one.done and not one.process:
+        if one.fix:
+            out.print(f"  {one.fix}", markup=False)
+        elif not one.done and not one.process:
             out.print(f"  empty it: {whole(one.again)}", markup=False)
         elif not one.done:
             out.print(f"  it is still at it; if it hangs, end process {one.process} and resume it")

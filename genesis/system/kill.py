@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +31,8 @@ class RunKill(msgspec.Struct, frozen=True):
     text : str
     again : str
         Command that takes the run up and goes on emptying its accounts.
+    fix : str
+        What makes it possible to look, where nobody can tell whether it trades.
     """
 
     run: str
@@ -38,6 +40,7 @@ class RunKill(msgspec.Struct, frozen=True):
     done: bool
     text: str
     again: str = ""
+    fix: str = ""
 
 
 def set_latch(
@@ -109,38 +112,54 @@ def rearm(workspace: Workspace, reason: str, who: str, clock: Clock) -> KillOrde
 
 
 def live_runs(workspace: Workspace) -> list[Path]:
-    """Folders of the runs that trade, or may still hold something, at an exchange."""
+    """Folders of the runs that trade, or may still hold something, at an exchange.
+
+    One whose settings cannot be read is not among them, see `look`.
+    """
+    return [folder for folder, why in _unfinished(workspace) if not why]
+
+
+def _unfinished(workspace: Workspace) -> Iterator[tuple[Path, str]]:
+    """Runs that may have something at an exchange, with why their settings cannot be read."""
     from genesis.paper.settings import read_settings
     from genesis.system.paper import RESULT, runs_folder
 
-    root, found = runs_folder(workspace), []
+    root = runs_folder(workspace)
     for folder in sorted(root.iterdir()) if root.is_dir() else ():
         if not folder.is_dir() or (folder / RESULT).is_file():
             continue
         try:
             settings, _ = read_settings(folder)
-        except GenesisError:
+        except (GenesisError, OSError, ValueError) as error:
+            if next(folder.iterdir(), None) is not None:  # an empty one never came to trade
+                yield folder, str(error).partition("\n")[0]
             continue
         if settings.mode.over_network:
-            found.append(folder)
-    return found
+            yield folder, ""
 
 
 def look(workspace: Workspace, order: KillOrder) -> list[RunKill]:
-    """How far a kill has come in each live run."""
-    return [_look(folder, order) for folder in live_runs(workspace)]
+    """How far a kill has come in each run that trades, or may trade, at an exchange."""
+    return [_look(folder, order, why) for folder, why in _unfinished(workspace)]
 
 
-def _look(folder: Path, order: KillOrder) -> RunKill:
+def _look(folder: Path, order: KillOrder, unreadable: str) -> RunKill:
     from genesis.trading.kill_report import read_kill_report
     from genesis.trading.status import writer_of
 
-    process = writer_of(folder)
-    report = read_kill_report(folder)
+    process, again, report = writer_of(folder), "", None
+    try:
+        again = "" if unreadable else _again(folder)
+        report = read_kill_report(folder)
+    except GenesisError as error:
+        unreadable = unreadable or error.what
     if report is not None and report.latched_ms == order.at_ms:
-        return RunKill(folder.name, process, report.done, report.text, _again(folder))
+        return RunKill(folder.name, process, report.done, report.text, again)
+    if unreadable:
+        text = f"it may be trading, settings unreadable: {unreadable}"
+        return RunKill(folder.name, process, False, text, again, _mend(folder, process))
     text = "its process is told" if process else "nobody trades it: its key is needed to empty it"
-    return RunKill(folder.name, process, False, text, _again(folder))
+    return RunKill(folder.name, process, False, text, again)
 
 
 def _again(folder: Path) -> str:
@@ -150,8 +169,18 @@ def _again(folder: Path) -> str:
     settings, _ = read_settings(folder)
     if settings.mode is not PaperMode.LIVE:
         return f"genesis paper run --resume {folder.name} --key-file FILE"
-    (account,) = LiveFacts.of(settings).accounts.values()
+    account = ", ".join(LiveFacts.of(settings).accounts.values())
     return f"genesis live run --account {account} --key-file FILE"
+
+
+def _mend(folder: Path, process: str) -> str:
+    from genesis.paper.settings import FILE
+
+    told = f"end process {process}, which trades it; then " if process else ""
+    return (
+        f"{told}look at the exchange and close what is there; restore {folder / FILE} from a copy"
+        " and kill again, or move the folder out of the workspace if it never traded"
+    )
 
 
 def await_empty(

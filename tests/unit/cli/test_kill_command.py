@@ -98,3 +98,59 @@ def test_a_run_that_nobody_trades_is_named_with_the_command_that_empties_it(
     write_settings(folder, PaperSettings(mode=mode, strategies=(), market=market), {})
     assert dispatch(["--home", str(home), "kill", "--reason", "drill"]) == 1
     assert command in " ".join(capsys.readouterr().out.split())
+
+
+def broken(home: Path, what: str) -> Path:
+    folder = home / "trading" / "net"
+    folder.mkdir(parents=True)
+    market = {"venue": "hyperliquid", "accounts": {"one": "0xa1"}}  # most of it is missing
+    write_settings(folder, PaperSettings(mode=PaperMode.LIVE, strategies=(), market=market), {})
+    run, status = folder / "run.json", folder / "status.json"
+    if what == "cut":
+        run.write_text(run.read_text()[:40])
+    elif what == "of another version":
+        run.write_text('{"schema": 99}')
+    elif what == "facts are none":
+        run.write_text(run.read_text().replace('"facts": {}', '"facts": "no"'))
+    elif what == "gone":
+        run.unlink()
+    status.write_text("{}")
+    return folder
+
+
+@pytest.mark.parametrize(
+    "what", ["cut", "of another version", "facts are none", "gone", "market is damaged"]
+)
+def test_a_run_whose_settings_cannot_be_read_is_named_and_nothing_is_called_done(
+    home: Path, capsys: pytest.CaptureFixture[str], what: str
+) -> None:
+    folder = broken(home, what)
+    assert dispatch(["--home", str(home), "kill", "--json"]) == 1
+    (row,) = json.loads(capsys.readouterr().out)["runs"]
+    assert row["run"] == "net"
+    assert row["done"] is False
+    assert "may be trading, settings unreadable" in row["text"]
+    assert str(folder / "run.json") in row["fix"]
+    assert KillLatch(home).closed(), "the latch does not wait for what can be read"
+    assert dispatch(["--home", str(home), "kill"]) == 1
+    out = " ".join(capsys.readouterr().out.split())
+    assert "net: it may be trading, settings unreadable" in out
+    assert "look at the exchange" in out
+
+
+def test_an_empty_folder_never_came_to_trade(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (home / "trading" / "net").mkdir(parents=True)
+    assert dispatch(["--home", str(home), "kill", "--json"]) == 0
+    assert said(capsys)["runs"] == []
+
+
+def test_a_report_that_cannot_be_read_calls_nothing_done(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = broken(home, "nothing but its market")
+    (folder / "killed.json").write_text("{")
+    assert dispatch(["--home", str(home), "kill", "--json"]) == 1
+    (row,) = json.loads(capsys.readouterr().out)["runs"]
+    assert row["done"] is False
