@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from genesis.decision.in_force import Bound
 from genesis.decision.live_measures import YEAR
 from genesis.decision.weights import clusters, correlation, covariance, equal_risk, hrp
 from genesis.domain.errors import InputError
@@ -18,6 +19,7 @@ from genesis.evidence.measures import PromotionSettings
 
 Floats = npt.NDArray[np.float64]
 LEAST_DAYS = 30
+_CENT = Decimal("0.01")
 METHODS = ("hrp", "erc")
 
 
@@ -109,12 +111,14 @@ def allocate(
     total: Decimal,
     settings: PromotionSettings,
     method: str = "hrp",
+    factor: Bound = Bound(1.0),  # noqa: B008
 ) -> Allocation:
     """Divide capital among deployments.
 
     Risk weights by HRP or equal risk; tilted in proportion to the shrunk Sharpe ratio; the whole
     at a fraction of its Kelly leverage ``mu / sigma^2``, never above 1; then the caps of strategy,
-    cluster and approval. What a cap takes away stays uninvested.
+    cluster and approval; last the factor of the decisions that hold. What a cap takes away stays
+    uninvested.
 
     Parameters
     ----------
@@ -125,6 +129,8 @@ def allocate(
         Whole capital of the account, quote units.
     settings : PromotionSettings
     method : {"hrp", "erc"}
+    factor : Bound
+        By what each capital is multiplied, 0 to 1.
 
     Raises
     ------
@@ -150,7 +156,14 @@ def allocate(
     leverage = min(settings.kelly * _kelly(tilted, edge, cov), 1.0)
     groups = clusters(correlation(cov), settings.cluster_correlation)
     shares = _capped(claims, risk, tilted, leverage, groups, total, settings)
-    return Allocation(method, leverage, shares)
+    return Allocation(method, leverage, tuple(_cut(share, factor) for share in shares))
+
+
+def _cut(share: Share, factor: Bound) -> Share:
+    if factor.value >= 1.0:
+        return share
+    capital = (share.capital * Decimal(repr(factor.value))).quantize(_CENT, rounding="ROUND_DOWN")
+    return replace(share, capital=capital, reasons=(*share.reasons, factor.text))
 
 
 def _kelly(weights: Floats, edge: Floats, cov: Floats) -> float:
@@ -186,7 +199,7 @@ def _capped(
                 f"its cluster of {int(group.sum())} would have {whole:.3f}, held at"
                 f" {settings.cluster_share:g}"
             )
-        capital = (total * Decimal(repr(weight))).quantize(Decimal("0.01"), rounding="ROUND_DOWN")
+        capital = (total * Decimal(repr(weight))).quantize(_CENT, rounding="ROUND_DOWN")
         if capital > claim.cap:
             reasons.append(f"{capital} USD held at the approved {claim.cap} USD")
             capital = claim.cap

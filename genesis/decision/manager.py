@@ -25,11 +25,13 @@ from genesis.decision.approvals import (
 from genesis.decision.consent import Prepared, Token, consented
 from genesis.decision.deployments import HALF, Deployment, DeploymentBook, read_book
 from genesis.decision.grounds import Grounds, unmet
+from genesis.decision.in_force import Bound, most_deployments
 from genesis.decision.operations import Draft, OperationsLog
 from genesis.decision.ports import Consent, EvidencePort, Standing, Wish
 from genesis.decision.retirement import Alarm, Health
 from genesis.decision.rows import CANARY, CANDIDATE, PAPER, REAL, RETIRED
 from genesis.decision.stages import Move, Step, one_back, stage_capital, step_of
+from genesis.decision.state import OperationsState
 from genesis.domain.clock import Clock
 from genesis.domain.errors import InputError, RefusedError
 from genesis.trading.events import Event
@@ -345,7 +347,7 @@ class StrategyDeploymentManager:
             for one in prepared:
                 self._require_same_evidence(one)
                 if one.to == CANARY:
-                    _require_room(book, one)
+                    _require_room(state, book, one)
                 approval = ""
                 if one.step.approval:
                     assert consent is not None
@@ -432,20 +434,21 @@ def _require_seq(name: str, now: Deployment | None, seen: int) -> None:
         )
 
 
-def _require_room(book: DeploymentBook, one: Prepared) -> None:
-    """Limits on how many deployments there are, per target."""
+def _require_room(state: OperationsState, book: DeploymentBook, one: Prepared) -> None:
+    """Limits on how many deployments there are, per target, by the gates and by decisions."""
     assert one.standing is not None
     settings, target = one.standing.settings, one.wish.target
     real = [d for d in book.real() if d.target == target]
     canaries = sum(d.stage == CANARY for d in real)
+    deployed = most_deployments(state, settings.deployed)
     for found, most, what in (
-        (canaries, settings.concurrent, "canaries"),
-        (len(real), settings.deployed, "deployments beyond paper"),
+        (canaries, Bound(settings.concurrent), "canaries"),
+        (len(real), deployed, "deployments beyond paper"),
     ):
-        if found >= most:
+        if found >= most.value:
             raise RefusedError(
                 f"there are {found} {what} at {target} already",
-                why=f"the gates allow {most}",
+                why=most.text or f"the gates allow {most.value:g}",
                 fix="promote, demote or retire one of them first: genesis deployments list",
             )
 

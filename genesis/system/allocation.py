@@ -24,7 +24,7 @@ def allocate_account(
     method: str = "hrp",
     who: str = "",
 ) -> Allocation:
-    """Divide capital among the deployments beyond paper.
+    """Divide capital among the deployments beyond paper, cut by the decisions that hold.
 
     Parameters
     ----------
@@ -47,8 +47,9 @@ def allocate_account(
     """
     from genesis.decision.allocation import Allocation, Claim, allocate
     from genesis.decision.deployments import read_book
+    from genesis.decision.in_force import size_factor
 
-    _, book = read_book(workspace.home)
+    state, book = read_book(workspace.home)
     chosen = [
         one for one in book.real() if account in ("", one.account) and target in (None, one.target)
     ]
@@ -62,7 +63,7 @@ def allocate_account(
         for one in chosen
     ]
     settings = evidence.gates(chosen[0].strategy, chosen[0].target).settings
-    found = allocate(claims, returns, total, settings, method)
+    found = allocate(claims, returns, total, settings, method, size_factor(state))
     if who:
         _write(workspace, chosen, found, who)
     return found

@@ -15,6 +15,7 @@ from skfolio.distance import PearsonDistance
 from skfolio.optimization import HierarchicalRiskParity, RiskBudgeting
 
 from genesis.decision.allocation import Claim, admission_problem, allocate
+from genesis.decision.in_force import Bound
 from genesis.decision.live_measures import shrunk_sharpe
 from genesis.decision.weights import clusters, correlation, covariance, equal_risk, hrp
 from genesis.domain.errors import InputError
@@ -111,6 +112,17 @@ def test_caps_hold_a_strategy_a_cluster_and_what_was_approved() -> None:
     held = allocate(claims(8, cap=50), x, Decimal(100_000), PromotionSettings()).shares
     assert all(one.capital <= 50 for one in held)
     assert any("approved 50 USD" in r for r in held[0].reasons)
+
+
+def test_decisions_that_hold_cut_capital_and_never_add() -> None:
+    x = np.random.default_rng(4).normal(0.0, 0.01, (400, 2))
+    whole = allocate(claims(2), x, Decimal(1000), PromotionSettings()).shares
+    half = Bound(0.5, "size_factor 0.5 by risk_adjustment, DEC_1")
+    cut = allocate(claims(2), x, Decimal(1000), PromotionSettings(), factor=half).shares
+    assert [one.capital for one in cut] == [
+        (one.capital / 2).quantize(Decimal("0.01"), rounding="ROUND_DOWN") for one in whole
+    ]
+    assert cut[0].reasons[-1] == half.text
 
 
 @settings(max_examples=60, deadline=None)

@@ -211,6 +211,19 @@ def test_the_published_limits_are_the_defaults() -> None:
     assert (PromotionSettings().concurrent, PromotionSettings().deployed) == (5, 10)
 
 
+def test_a_decision_on_the_pool_bounds_how_many_are_deployed(desk: Desk) -> None:
+    desk.up_to("canary")
+    with OperationsLog.open(desk.home, desk.clock) as log:
+        small = decided(
+            "DEC_1", kind="strategy_pool_sizing", strategy="", acts=True, review="none",
+            action="keep", deadline_ms=None, body={"value": {"strategies": 1}},
+        )  # fmt: skip
+        log.append(small, aggregate="DEC_1")
+    other = {"account": OTHER}
+    desk.up_to("paper", **other)
+    assert "strategies 1 by strategy_pool_sizing, DEC_1" in refused(desk, "canary", **other)
+
+
 # ---- down -----------------------------------------------------------------------------------
 
 

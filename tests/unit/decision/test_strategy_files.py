@@ -79,7 +79,7 @@ def test_numbers_survive_to_the_last_bit(size: float, stop: float, cents: int) -
         ('"target": "mainnet"', '"stage": "live_100"', "stage is not a key"),
         (OTHER, "0x12", "no address"),
         ('"size": 0.05', '"size": 0.06', "the strategy's id is"),
-        ("ema(", "__import__(", ""),
+        ("ema(", "__import__(", "unknown primitive '__import__'"),
     ],
 )
 def test_what_is_wrong_is_refused(tmp_path: Path, old: str, new: str, words: str) -> None:
