@@ -37,7 +37,7 @@ from genesis.trading.bus import EventBus
 from genesis.trading.events import Event
 from genesis.trading.feeds.sentiment import SentimentFeed
 from genesis.trading.inbox import Inbox
-from genesis.trading.kill_latch import KillLatch
+from genesis.trading.kill_latch import SeenLatch
 from genesis.trading.kill_report import KillReport
 from genesis.trading.live import LiveDriver, MarketGate
 from genesis.trading.outlet import Latch, Outlet
@@ -94,8 +94,8 @@ class LivePaperEngine:
         Whether positions are closed when somebody stops it.
     grace_ms : int
         How long after its end a bar is waited for.
-    latch : KillLatch, optional
-        While it is set nothing that adds risk leaves, and the run empties its accounts and ends.
+    latch : SeenLatch, optional
+        Once it was seen nothing that adds risk leaves, and the run empties its accounts and ends.
     leases : sequence of Latch
         Looked at before each order too.
     over : callable
@@ -133,7 +133,7 @@ class LivePaperEngine:
         duration_ms: int = 0,
         flatten: bool = False,
         grace_ms: int = 2_000,
-        latch: KillLatch | None = None,
+        latch: SeenLatch | None = None,
         leases: Sequence[Latch] = (),
         over: Callable[[], str] = str,
         paced: PacedTime | None = None,

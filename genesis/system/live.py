@@ -17,10 +17,12 @@ from genesis.domain.errors import GenesisError, InputError, RefusedError
 from genesis.risk.limits import HardLimits
 from genesis.system.limits import LimitsChoice, ended_by_limits, take_limits
 from genesis.system.live_changes import DeploymentChanges, assignments
+from genesis.system.live_hold import LEASES, seen_latch
 from genesis.system.live_paper import MOST_HISTORY, LiveRun, resume_live, start_live
 from genesis.system.live_reviews import DailyReviews
 from genesis.system.paper import RESULT, new_run_id, runs_folder
 from genesis.system.promotion import live_deployments
+from genesis.system.sizing import ended_by_sizing, kept_sizing, known_edges
 from genesis.system.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -30,8 +32,6 @@ if TYPE_CHECKING:
     from genesis.paper.settings import PaperSettings, RiskSettings
     from genesis.system.live_paper import LiveWay
 
-LEASES = "leases"
-"""Folder of a workspace with one lease an account that was ever traded."""
 STOP_WITHIN_MS = 5_000
 """A position without its stop at the exchange so long after its entry is closed."""
 DISASTER_STOP = 0.15
@@ -127,10 +127,11 @@ def run_live(
     GenesisError
         As `genesis.system.live_paper.start_live`.
     """
-    from genesis.trading.kill_latch import KillLatch
     from genesis.trading.lease import AccountLease
 
-    killed = KillLatch(workspace.home).closed()
+    latch, way = seen_latch(workspace, way)
+    killed = latch.closed()
+    sizing = kept_sizing(way.sizing, unfinished_run(workspace, account.lower()))
     if not killed:  # an account is emptied whatever is broken
         require_healthy(workspace, scripted=way.paced is not None)
     folder = workspace.open().home / LEASES
@@ -141,7 +142,7 @@ def run_live(
     ):
         limits = None if killed else _limits(workspace, address, way, choice or LimitsChoice())
         while True:
-            own = replace(way, leases=(lease,))
+            own = replace(way, leases=(lease,), sizing=sizing)
             done, changed = _sitting(workspace, address, key, own, url, limits, live=live)
             if not (done.run.outcome.finished and changed) or way.stopped():
                 return done
@@ -179,12 +180,14 @@ def _sitting(
         folder, settings = unfinished
         _require_allowed(settings, way, live=live or limits is None)
         why = "" if limits is None else ended_by_limits(settings, limits)
+        why = why or ended_by_sizing(settings, way.sizing)
         over = DeploymentChanges(workspace, address, settings.assignments, why)
         with alerting(workspace.home, feeds=[AlertFeed(folder)]):
             done = resume_live(workspace, folder.name, key, replace(way, over=over))
         return done, over.said
     deployments = deployments_of(workspace, address)
-    settings = live_run_settings(workspace, deployments, way.clock.now_ms(), url, limits)
+    now = way.clock.now_ms()
+    settings = live_run_settings(workspace, deployments, now, url, limits, way.sizing)
     _require_allowed(settings, way, live=live or limits is None)
     over = DeploymentChanges(workspace, address, settings.assignments)
     run_id = new_run_id(workspace, "live", None)
@@ -237,13 +240,15 @@ def live_run_settings(
     now_ms: int,
     url: str,
     limits: HardLimits | None = None,
+    sizing: str = "strategy",
 ) -> PaperSettings:
     """Settings of a new live run; the built-in hard limits where none are given.
 
     Raises
     ------
     InputError
-        If a strategy is not stored, or the strategies trade bars of several lengths.
+        If a strategy is not stored or has no backtest that its sizing needs, or the strategies
+        trade bars of several lengths.
     RefusedError
         If the address is not that of the target.
     """
@@ -287,11 +292,15 @@ def live_run_settings(
         strategies=tuple(dump_strategy(strategy) for strategy in strategies),
         market=msgspec.to_builtins(facts),
         options=DeploymentOptions(
-            trade_from_ms=now_ms, stop_within_ms=STOP_WITHIN_MS, disaster_stop=DISASTER_STOP
+            trade_from_ms=now_ms,
+            stop_within_ms=STOP_WITHIN_MS,
+            disaster_stop=DISASTER_STOP,
+            sizing=sizing,
         ),
         limits=(limits or HardLimits()).plain(),
         risk=risk_settings(workspace),
         assignments=assignments(deployments),
+        edges=known_edges(workspace, strategies, sizing),
     )
 
 

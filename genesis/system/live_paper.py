@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from genesis.domain.errors import GenesisError, InputError, RefusedError
 from genesis.system.clock import SystemClock
+from genesis.system.live_hold import leased, seen_latch
 from genesis.system.paper import RESULT, PaperRun, find_run, report_paper, runs_folder
 from genesis.system.workspace import Workspace
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from genesis.strategy.strategy import Strategy
     from genesis.trading.bus import EventBus
     from genesis.trading.feeds.sentiment import SentimentFeed
+    from genesis.trading.kill_latch import SeenLatch
     from genesis.trading.kill_report import KillReport
     from genesis.trading.live import MarketGate
     from genesis.trading.outlet import Latch
@@ -75,6 +77,10 @@ class LiveWay:
     sentiment : str
         Address of fear and greed, ``off`` for none; by default the public one, and none where the
         exchange is on this machine.
+    sizing : str
+        How a live run is to size its entries, empty for as before (docs/risk.md).
+    latch : SeenLatch, optional
+        Kept from sitting to sitting; each looks for itself where it is left out.
     """
 
     stopped: Callable[[], bool]
@@ -90,6 +96,8 @@ class LiveWay:
     leases: tuple[Latch, ...] = ()
     paced: PacedTime | None = None
     sentiment: str = ""
+    sizing: str = ""
+    latch: SeenLatch | None = None
 
 
 def paced_way(way: LiveWay, url: str) -> LiveWay:
@@ -246,18 +254,29 @@ def start_live(
 
     Raises
     ------
+    RefusedError
+        If the workspace is killed, or another process trades one of the accounts.
     GenesisError
         As the gateway and `LivePaperEngine`.
     """
-    from genesis.paper.live_checks import require_empty, require_funds, require_markets
     from genesis.paper.live_facts import LiveFacts
-    from genesis.paper.settings import write_settings
-    from genesis.trading.kill_latch import KillLatch
 
-    if why := KillLatch(workspace.home).closed():
+    latch, way = seen_latch(workspace, way)
+    if why := latch.closed():
         raise RefusedError(
             "nothing is traded in this workspace", why=why, fix="genesis rearm --reason …"
         )
+    with leased(workspace, LiveFacts.of(settings), run_id, way) as own:
+        return _begin(workspace, settings, run_id, key, own)
+
+
+def _begin(
+    workspace: Workspace, settings: PaperSettings, run_id: str, key: AgentKey, way: LiveWay
+) -> LiveRun:
+    from genesis.paper.live_checks import require_empty, require_funds, require_markets
+    from genesis.paper.live_facts import LiveFacts
+    from genesis.paper.settings import write_settings
+
     facts = LiveFacts.of(settings)
     gateway, gate, bus = _connection(workspace, settings, key, way, lambda _: False)
     folder = runs_folder(workspace) / run_id
@@ -291,6 +310,7 @@ def resume_live(workspace: Workspace, name: str, key: AgentKey, way: LiveWay) ->
     GenesisError
         As `start_live`.
     """
+    from genesis.paper.live_facts import LiveFacts
     from genesis.paper.settings import read_settings
 
     folder = find_run(workspace, name)
@@ -299,6 +319,14 @@ def resume_live(workspace: Workspace, name: str, key: AgentKey, way: LiveWay) ->
         raise InputError(
             f"the paper run {folder.name} is finished", fix=f"genesis paper report {folder.name}"
         )
+    _, way = seen_latch(workspace, way)
+    with leased(workspace, LiveFacts.of(settings), folder.name, way) as own:
+        return _go_on(workspace, folder, settings, key, own)
+
+
+def _go_on(
+    workspace: Workspace, folder: Path, settings: PaperSettings, key: AgentKey, way: LiveWay
+) -> LiveRun:
     known: list[LivePaperEngine] = []
     gateway, gate, bus = _connection(
         workspace, settings, key, way, lambda client_id: bool(known) and known[0].knows(client_id)
@@ -338,9 +366,8 @@ def _empty(
     """
     from genesis.paper.live_facts import LiveFacts
     from genesis.paper.live_kill import KillSequence
-    from genesis.trading.kill_latch import KillLatch
 
-    latch = KillLatch(workspace.home)
+    latch, _ = seen_latch(workspace, way)
     order = latch.read()
     if order is None:
         return
@@ -368,12 +395,11 @@ def _connection(
     from genesis.exchange.hyperliquid.settings import ForeignPolicy
     from genesis.exchange.hyperliquid.waits import RealWaits
     from genesis.trading.bus import EventBus
-    from genesis.trading.kill_latch import KillLatch
     from genesis.trading.live import MarketGate
 
     bus = EventBus(way.clock)
     found = gateway_settings(workspace, settings, key, way)
-    if KillLatch(workspace.home).closed():  # whoever else trades it, the account is emptied
+    if seen_latch(workspace, way)[0].closed():  # whoever else trades it, the account is emptied
         found = changed(found, foreign=ForeignPolicy.KEEP, leverage={})
     gateway = HyperliquidGateway(found, key, way.paced or RealWaits(way.clock), ours=ours)
     return gateway, MarketGate(bus), bus
@@ -390,7 +416,6 @@ def _engine(
 ) -> LivePaperEngine:
     from genesis.paper.engine import trading_build
     from genesis.paper.live import LivePaperEngine
-    from genesis.trading.kill_latch import KillLatch
 
     return LivePaperEngine(
         folder,
@@ -403,7 +428,7 @@ def _engine(
         duration_ms=way.duration_ms,
         flatten=way.flatten,
         grace_ms=way.grace_ms,
-        latch=KillLatch(workspace.home),
+        latch=seen_latch(workspace, way)[0],
         leases=way.leases,
         over=way.over,
         paced=way.paced,

@@ -90,7 +90,7 @@ def alerts(workspace: Workspace) -> Check:
 
 def leases(workspace: Workspace) -> Check:
     """Who trades which account, and what dead processes left behind."""
-    from genesis.system.live import LEASES
+    from genesis.system.live_hold import LEASES
     from genesis.trading.lease import last_holder
 
     folder = workspace.home / LEASES

@@ -129,3 +129,31 @@ class KillLatch:
         except OSError as error:
             raise storage_error(f"cannot remove {self.path}", error) from error
         return held
+
+
+class SeenLatch(KillLatch):
+    """The latch as one process sees it: what was seen once holds until the process ends.
+
+    So lifting the file lets nobody go on who began under it, with checks left out or a kill begun.
+
+    Parameters
+    ----------
+    home : Path
+        Of the workspace.
+    """
+
+    def __init__(self, home: Path) -> None:
+        super().__init__(home)
+        self._seen: KillOrder | None = None
+
+    def closed(self) -> str:
+        """Why nothing that adds risk may leave, now or since it was seen; empty if it may."""
+        why = super().closed()
+        return self._seen.text if not why and self._seen is not None else why
+
+    def read(self) -> KillOrder | None:
+        """What the latch says, or said when it was seen last; None if it never was."""
+        found = super().read()
+        if found is not None:
+            self._seen = found
+        return self._seen

@@ -152,5 +152,5 @@ def _taken(account: str, held: dict[str, Any]) -> RefusedError:
     return RefusedError(
         f"account {account} is being traded already",
         why=f"run {run}, process {process}, holds its lease; two would undo each other",
-        fix=f"stop that one first: genesis live list, or end process {process}",
+        fix=f"stop that one first: genesis live list, genesis paper list; or end process {process}",
     )

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from genesis.domain.errors import RefusedError
+from genesis.exchange.hyperliquid.gateway import HyperliquidGateway
 from genesis.paper import live
 from genesis.paper.live_end import WindDown
 from genesis.system.clock import SystemClock
-from genesis.system.kill import look, set_latch
-from genesis.trading.kill_latch import KillLatch, KillOrder
+from genesis.system.kill import look, rearm, set_latch
+from genesis.trading.kill_latch import KillLatch, KillOrder, SeenLatch
 from genesis.trading.payloads import SentimentUpdated
 from genesis.trading.store import EventReader
 from tests.integration.hyperliquid.live_paper_rig import Bench, bench
@@ -203,3 +204,59 @@ def test_a_loop_that_hangs_or_is_busy_keeps_no_account_from_being_emptied(
     killed(sitting)
     assert empty(desk.rig)
     assert sitting.position("SOL") == 0, "the books follow"
+
+
+def _rearm(desk: Bench) -> None:
+    rearm(desk.workspace, "too early", "bob", SystemClock())
+
+
+def test_what_began_under_the_latch_never_trades_whatever_is_rearmed_meanwhile(
+    desk: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It keeps what it found in the account, so that it may only empty it."""
+    sitting = holding(desk)
+    sitting.stop()
+    by_hand(desk.rig, BTC, "0.01", 0.9, "Gtc")
+    _kill(desk)
+    connect = HyperliquidGateway.connect
+
+    def slowly(gateway: HyperliquidGateway, *args: Any) -> None:
+        _rearm(desk)
+        connect(gateway, *args)
+
+    monkeypatch.setattr(HyperliquidGateway, "connect", slowly)
+    killed(desk.resume())
+    assert empty(desk.rig)
+    assert KillLatch(desk.workspace.home).read() is None
+
+
+def test_a_start_that_saw_the_latch_begins_nothing_after_it_is_lifted(desk: Bench) -> None:
+    latch = SeenLatch(desk.workspace.home)
+    _kill(desk)
+    assert latch.closed()
+    _rearm(desk)
+    with pytest.raises(RefusedError, match="nothing is traded"):
+        desk.start(latch=latch)
+    assert not (desk.workspace.home / "trading" / "net").exists()
+
+
+def test_a_kill_that_was_begun_beside_the_loop_ends_it_though_it_is_rearmed(
+    desk: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sitting = holding(desk)
+    loop, held, inside = sitting.engine.session.loop, threading.Event(), threading.Event()
+    step = loop.step
+
+    def hang() -> int:
+        inside.set()
+        held.wait(60.0)
+        return step()
+
+    monkeypatch.setattr(loop, "step", hang)
+    assert inside.wait(20.0)
+    _kill(desk)
+    until(lambda: empty(desk.rig))
+    _rearm(desk)
+    held.set()
+    killed(sitting)
+    assert empty(desk.rig)

@@ -18,7 +18,8 @@ from genesis.risk.genome import RiskGenome
 from genesis.system.check import Check
 from genesis.system.clock import SystemClock
 from genesis.system.doctor import examine
-from genesis.system.live import LEASES, require_healthy
+from genesis.system.live import require_healthy
+from genesis.system.live_hold import LEASES
 from genesis.system.workspace import Workspace
 from genesis.trading.kill_latch import KillLatch, KillOrder
 from genesis.trading.lease import AccountLease, last_holder

@@ -13,7 +13,7 @@ import pytest
 from genesis.domain.errors import RefusedError, StorageError
 from genesis.trading.events import Event
 from genesis.trading.gateway import OrderKind, OrderRequest, Side
-from genesis.trading.kill_latch import KillLatch, KillOrder
+from genesis.trading.kill_latch import KillLatch, KillOrder, SeenLatch
 from genesis.trading.lease import AccountLease, Holder, last_holder
 from genesis.trading.outlet import Outlet
 from genesis.trading.payloads import OrderSubmit
@@ -82,6 +82,19 @@ def test_a_writer_looks_at_it_before_each_order_that_adds_risk(tmp_path: Path) -
     assert outlet.act(Event(request(reduce_only=False), 1)) == "killed by ann: it loses"
     assert outlet.act(Event(request(reduce_only=True), 1)) == ""
     assert [one.reduce_only for one in exchange.submitted] == [False, True]
+
+
+def test_who_saw_it_once_never_goes_on(tmp_path: Path) -> None:
+    latch, seen = KillLatch(tmp_path), SeenLatch(tmp_path)
+    assert (seen.closed(), seen.read()) == ("", None)
+    latch.set(ORDER)
+    assert seen.closed() == "killed by ann: it loses"
+    latch.lift()
+    assert seen.closed() == "killed by ann: it loses"
+    assert seen.read() == ORDER
+    assert latch.closed() == SeenLatch(tmp_path).closed() == "", "who begins now may trade"
+    latch.path.touch()
+    assert seen.closed() == "killed", "the one that holds now"
 
 
 # ---- the lease -------------------------------------------------------------------------------
