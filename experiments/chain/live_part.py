@@ -77,6 +77,22 @@ def _paper(shell: Shell, strategy: str) -> None:
         "paper", "run", strategy, "--mode", "backtest-validation", "--run", "paper",
         "--dataset", "synth:SYN1:4h:2023-01-01..2024-01-01", "--funding", "none",
     )  # fmt: skip
+    decided(shell, strategy)
+
+
+def decided(shell: Shell, strategy: str, *gates: str) -> None:
+    """Ask the decision engine about the paper run; approve its review where it asks for one."""
+    made = shell.json(
+        "decide", "new_strategy_approval", "--strategy", strategy, "--from-run", "paper"
+    )
+    if made["review"] == "before":
+        shell.refused(
+            "a canary before the review of its decision is refused",
+            ("promote", strategy, "--to", "canary", *gates),
+            f"review approve {made['decision']}",
+        )
+        shell.run("review", "approve", str(made["decision"]), "--reason", "seen the paper run")
+    shell.check("the decision engine approves", made["action"] == "approve")
 
 
 # ---- trading -------------------------------------------------------------------------------

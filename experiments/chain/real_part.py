@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from exchange import ACCOUNT, Exchange
-from live_part import Desk
+from live_part import Desk, decided
 from shell import Shell
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -65,6 +65,7 @@ def rehearsal_part(shell: Shell, data: Path) -> None:
         "paper", "run", strategy, "--mode", "backtest-validation", "--run", "paper",
         "--dataset", FRESH, "--funding", "none",
     )  # fmt: skip
+    decided(shell, strategy, *gates)
     desk = Desk(shell, Exchange(shell, REPLAYED, "BTC"), strategy, gates)
     desk.promote("canary")
     done = desk.trade_for(DAYS)

@@ -108,6 +108,8 @@ class Grounds(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         Span of the sealed bars that the dossier opened; empty before there is a dossier.
     fresh_from_ms : int
         Bars that close before are no evidence for this deployment any more.
+    decision : str
+        Decision of the engine that lets it leave paper; empty for every other step.
     """
 
     target: str
@@ -120,6 +122,7 @@ class Grounds(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     baseline: Baseline | None = None
     sealed_ms: tuple[int, ...] = ()
     fresh_from_ms: int = 0
+    decision: str = ""
     schema: int = SCHEMA
 
     def to_plain(self) -> dict[str, Any]:

@@ -27,11 +27,12 @@ from genesis.decision.deployments import HALF, Deployment, DeploymentBook, read_
 from genesis.decision.grounds import Grounds, unmet
 from genesis.decision.in_force import Bound, most_deployments
 from genesis.decision.operations import Draft, OperationsLog
-from genesis.decision.ports import Consent, EvidencePort, Standing, Wish
+from genesis.decision.ports import Consent, EnginePort, EvidencePort, Standing, Wish
 from genesis.decision.retirement import Alarm, Health
 from genesis.decision.rows import CANARY, CANDIDATE, PAPER, REAL, RETIRED
 from genesis.decision.stages import Move, Step, one_back, stage_capital, step_of
 from genesis.decision.state import OperationsState
+from genesis.decision.strategy_approval import require_standing
 from genesis.domain.clock import Clock
 from genesis.domain.errors import InputError, RefusedError
 from genesis.trading.events import Event
@@ -50,6 +51,8 @@ class StrategyDeploymentManager:
         Workspace.
     evidence : EvidencePort
     clock : Clock
+    engine : EnginePort
+        Has to approve before a strategy leaves paper.
     nonce : callable
         Gives 64 hexadecimal digits that nobody can guess.
     uptime : Uptime
@@ -61,10 +64,12 @@ class StrategyDeploymentManager:
         evidence: EvidencePort,
         clock: Clock,
         *,
+        engine: EnginePort,
         nonce: Callable[[], str],
         uptime: Uptime = Uptime(),  # noqa: B008
     ) -> None:
         self._home = home
+        self._engine = engine
         self._evidence = evidence
         self._clock = clock
         self._token = Token(nonce, uptime, clock.now_ms)
@@ -324,6 +329,9 @@ class StrategyDeploymentManager:
             refusal = self._evidence.admission(now, others)
             if refusal:
                 raise RefusedError(f"{now.strategy} adds nothing to the book", why=refusal)
+            if step.move is Move.PROMOTE:
+                decision = self._engine.approved(now, grounds.runs)
+                grounds = msgspec.structs.replace(grounds, decision=decision)
         text = reason or f"passed {step.gate}" if step.gate else reason
         return Prepared(wish, now.seq, to, step, standing, grounds, now.symbols, text)
 
@@ -348,6 +356,8 @@ class StrategyDeploymentManager:
                 self._require_same_evidence(one)
                 if one.to == CANARY:
                     _require_room(state, book, one)
+                if one.grounds.decision:  # somebody may have rejected it meanwhile
+                    require_standing(state, one.grounds.decision, log.now_ms())
                 approval = ""
                 if one.step.approval:
                     assert consent is not None

@@ -77,6 +77,20 @@ class EvidencePort(Protocol):
         ...
 
 
+class EnginePort(Protocol):
+    """Where the decision engine's word on a strategy comes from."""
+
+    def approved(self, deployment: Deployment, runs: Sequence[RunRef]) -> str:
+        """Id of the decision on record that lets a strategy leave paper on these runs.
+
+        Raises
+        ------
+        RefusedError
+            If there is none: the engine says no, or somebody has to look first.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Wish:
     """A deployment that somebody asks for.

@@ -45,6 +45,8 @@ def decided(state: OperationsState, event: Event, data: DecisionMade) -> None:
         cautious=data.body.get("cautious", {}),
         cautious_action=data.body.get("cautious_action", ""),
         state="" if data.review == "none" else OPEN,
+        source=(data.body.get("context") or {}).get("source", ""),
+        rules_hash=data.rules_hash,
     )
     _supersede(state, data)
     if data.review != "none":

@@ -25,7 +25,8 @@ EVERYTHING: Final = "all"
 class DecisionRow(msgspec.Struct, frozen=True):
     """A decision and what became of its review; ``state`` is empty where none was asked for.
 
-    ``value`` is what it proposes, ``cautious`` what holds if nobody looks in time.
+    ``value`` is what it proposes, ``cautious`` what holds if nobody looks in time, ``source`` the
+    run or file that its facts are from.
     """
 
     seq: int
@@ -48,6 +49,8 @@ class DecisionRow(msgspec.Struct, frozen=True):
     reason: str = ""
     resolved_ms: int | None = None
     resolved_action: str = ""
+    source: str = ""
+    rules_hash: str = ""
 
     @property
     def is_open(self) -> bool:

@@ -12,6 +12,7 @@ from genesis.decision.deployments import Deployment, read_book
 from genesis.decision.manager import StrategyDeploymentManager
 from genesis.domain.errors import RefusedError
 from genesis.system.clock import SystemClock
+from genesis.system.promotion_approval import EngineApproval
 from genesis.system.promotion_runs import WorkspaceEvidence
 from genesis.system.workspace import Workspace
 
@@ -41,10 +42,12 @@ def deployment_manager(
     clock : Clock, optional
         That of the machine by default.
     """
+    clock = clock or SystemClock()
     return StrategyDeploymentManager(
         workspace.home,
         WorkspaceEvidence(workspace, gates),
-        clock or SystemClock(),
+        clock,
+        engine=EngineApproval(workspace, clock),
         nonce=lambda: secrets.token_hex(32),
         uptime=uptime(),
     )

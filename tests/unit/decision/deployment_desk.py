@@ -143,6 +143,21 @@ class Evidence:
 
 
 @dataclass
+class Engine:
+    """A decision engine that approves, unless the test says otherwise."""
+
+    refusal: RefusedError | None = None
+    decision: str = ""
+    asked: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
+
+    def approved(self, deployment: Deployment, runs: Sequence[RunRef]) -> str:
+        self.asked.append((deployment.strategy, tuple(one.run for one in runs)))
+        if self.refusal is not None:
+            raise self.refusal
+        return self.decision
+
+
+@dataclass
 class Desk:
     """Workspace, clock, evidence and manager."""
 
@@ -150,6 +165,7 @@ class Desk:
     clock: ManualClock = field(default_factory=ManualClock)
     evidence: Evidence = field(default_factory=Evidence)
     uptime: Uptime = field(default_factory=Uptime)
+    engine: Engine = field(default_factory=Engine)
 
     def __post_init__(self) -> None:
         self._count = itertools.count(1)
@@ -160,6 +176,7 @@ class Desk:
             self.home,
             self.evidence,
             self.clock,
+            engine=self.engine,
             nonce=lambda: f"{next(self._count):064x}",
             uptime=self.uptime,
         )
