@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +12,7 @@ from genesis.cli import render
 from genesis.cli.commands import whole
 from genesis.cli.limits import Confirm, LimitsFile, chosen_limits
 from genesis.cli.live_control import halt, resume
-from genesis.cli.options import Json, home_of
+from genesis.cli.options import Json, Sizing, home_of
 
 if TYPE_CHECKING:
     from genesis.system.live_paper import LiveRun
@@ -57,6 +58,7 @@ def run(
             help="Let the time of a local exchange pass (genesis venue serve --scripted).",
         ),
     ] = False,
+    sizing: Sizing = "",
     limits: LimitsFile = None,
     confirm: Confirm = "",
     reason: Annotated[str, typer.Option(help="Why limits change, for the record.")] = "",
@@ -68,8 +70,9 @@ def run(
     an approved capital and a lease that no other process holds. A run that was stopped goes on
     from its log. When a deployment changes its stage, positions are closed and the next run begins
     with the new size. Hard limits are those of WORKSPACE/limits.yaml; others than the account had
-    count from this start on, looser ones once they are confirmed. genesis kill, a file named kill
-    in the workspace and the signal SIGUSR1 empty the account at once.
+    count from this start on, looser ones once they are confirmed. Another --sizing than a run has
+    closes its positions and begins the next. genesis kill, a file named kill in the workspace and
+    the signal SIGUSR1 empty the account at once.
 
     Examples:
 
@@ -100,7 +103,7 @@ def run(
     key = read_key(options)
     err = render.console(stderr=True)
     with LiveProgress(err) as progress, kill_by_signal(workspace):
-        way = way_of(options, progress)
+        way = replace(way_of(options, progress), sizing=sizing)
         if scripted:
             way = paced_way(way, url or LOCAL_URL)
         done = run_live(workspace, account, key, way, url=url, choice=choice, live=live)

@@ -13,6 +13,16 @@ SeedPaths = Annotated[
     typer.Option("--path", help="File or folder with families of your own; may be repeated."),
 ]
 
+Sizing = Annotated[
+    str,
+    typer.Option(
+        "--sizing",
+        metavar="METHOD",
+        help="strategy: its own size; fixed, kelly, volatility_adjusted, risk_parity or evolved: "
+        "the sizer makes entries smaller.",
+    ),
+]
+
 
 def not_empty(value: str | None) -> str | None:
     """Refuse an empty name, which is the beginning of every id.

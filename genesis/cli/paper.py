@@ -10,7 +10,7 @@ import typer
 
 from genesis.cli import paper_line, render
 from genesis.cli.limits import LimitsFile
-from genesis.cli.options import Json, home_of, not_empty
+from genesis.cli.options import Json, Sizing, home_of, not_empty
 from genesis.cli.paper_show import show_outcome, show_report
 
 app = typer.Typer(no_args_is_help=True, help="Trade strategies on paper and judge the outcome.")
@@ -73,6 +73,7 @@ def run(
         ),
     ] = "",
     limits: LimitsFile = None,
+    sizing: Sizing = "strategy",
     url: Annotated[
         str, typer.Option(help="Testnet: another server, such as http://127.0.0.1:3001.")
     ] = "",
@@ -118,6 +119,8 @@ def run(
     The risk manager judges every order. With --risk observe, the default, it only puts on record
     what it would cut; the hard limits (genesis risk limits) refuse in any case. With enforce it
     acts as it does live. --risk-genome accepted is the genome that live trading takes.
+    --sizing lets the position sizer make entries smaller than the strategy asks for, never larger;
+    kelly and evolved need a stored strategy, whose backtest says what it wins.
 
     Mode testnet trades in real time on Hyperliquid's testnet, or on a local exchange. Ctrl-C takes
     back resting entries, leaves stops and targets at the exchange, and saves; --resume compares
@@ -132,6 +135,8 @@ def run(
         genesis paper run breakout.json --mode simulation --symbols SYN1,SYN2 --bars 5000
 
         genesis paper run strat_3fa9 -d synth:SYN1:4h --risk enforce --risk-genome accepted
+
+        genesis paper run strat_3fa9 -d synth:SYN1:4h --sizing volatility_adjusted
 
         genesis paper run --resume replay-20250131-120000
 
@@ -169,9 +174,11 @@ def run(
         if resume is not None:
             going = paper_testnet.resume(workspace, resume, live, out)
         else:
-            options = paper_line.execution_options(algorithm, slices, stops, interval)
             chosen = paper_line.chosen_strategies(workspace, strategies, mode)
-            judged = paper_line.chosen_risk(workspace, mode, risk, risk_genome, limits)
+            judged = paper_line.chosen_risk(
+                workspace, mode, risk, risk_genome, limits, sizing, chosen
+            )
+            options = paper_line.execution_options(algorithm, slices, stops, interval, sizing)
             going = paper_testnet.start(
                 workspace, chosen, live, symbols, interval, capital, options, judged, run_id, out
             )
@@ -184,7 +191,7 @@ def run(
     else:
         chosen = paper_line.chosen_strategies(workspace, strategies, mode)
         paper_line.check_execution(mode, algorithm, slices, capital)
-        judged = paper_line.chosen_risk(workspace, mode, risk, risk_genome, limits)
+        judged = paper_line.chosen_risk(workspace, mode, risk, risk_genome, limits, sizing, chosen)
         origins = {
             "news": paper_line.origin_file(news),
             "schedule": paper_line.origin_file(schedule),

@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Judged:
-    """What the orders of a run must meet: hard limits, and the risk manager."""
+    """What the orders of a run must meet: hard limits, the risk manager, and the sizer."""
 
     limits: HardLimits
     risk: RiskSettings
+    sizing: str
+    edges: dict[str, tuple[float, float]]
 
 
 MODES = ("replay", "simulation", "testnet", "backtest-validation")
@@ -84,20 +86,30 @@ def chosen_strategies(workspace: Workspace, names: list[str] | None, mode: str) 
 
 
 def chosen_risk(
-    workspace: Workspace, mode: str, profile: str, genome: str, limits: Path | None
+    workspace: Workspace,
+    mode: str,
+    profile: str,
+    genome: str,
+    limits: Path | None,
+    sizing: str,
+    chosen: list[Strategy],
 ) -> Judged:
-    """Hard limits and risk manager that a line names.
+    """Hard limits, risk manager and sizer that a line names.
 
     Raises
     ------
     GenesisError
-        As `genesis.system.paper_risk.paper_risk` and `genesis.system.limits.stated_limits`.
+        As `genesis.system.paper_risk.paper_risk`, `genesis.system.limits.stated_limits` and
+        `genesis.system.sizing`.
     """
     from genesis.system.limits import stated_limits
     from genesis.system.paper_risk import paper_risk
+    from genesis.system.sizing import known_edges, require_sizing
 
+    require_sizing(sizing, mode)
     risk = paper_risk(workspace.home, mode, profile, genome)
-    return Judged(stated_limits(workspace.home, limits).limits, risk)
+    held = stated_limits(workspace.home, limits).limits
+    return Judged(held, risk, sizing, known_edges(workspace, chosen, sizing))
 
 
 def refuse_live(workspace: Workspace, name: str) -> None:
@@ -236,7 +248,7 @@ def run_settings(
     if mode != "backtest-validation":
         share = capital / len(market.instruments)
         execution = ExecutionModel(seed=seed, capital=share).plain()
-    options = execution_options(algorithm, slices, stops, market.feed.interval_ms)
+    options = execution_options(algorithm, slices, stops, market.feed.interval_ms, judged.sizing)
     return PaperSettings(
         mode=PaperMode(mode),
         strategies=tuple(dump_strategy(strategy) for strategy in chosen),
@@ -248,15 +260,16 @@ def run_settings(
         capital=capital,
         leverage=leverage,
         options=options,
+        edges=judged.edges,
         news=origins["news"],
         schedule=origins["schedule"],
     )
 
 
 def execution_options(
-    algorithm: str, slices: int, stops: str, interval: int | str
+    algorithm: str, slices: int, stops: str, interval: int | str, sizing: str
 ) -> DeploymentOptions:
-    """How entries and exits are executed; slices of a TWAP are a bar apart.
+    """How entries are sized, and how all is executed; slices of a TWAP are a bar apart.
 
     Raises
     ------
@@ -269,5 +282,11 @@ def execution_options(
     length = interval if isinstance(interval, int) else interval_ms(interval)
     spacing = length if algorithm == "twap" else 0
     return read_options(
-        {"algorithm": algorithm, "slices": slices, "spacing_ms": spacing, "stops": stops}
+        {
+            "algorithm": algorithm,
+            "slices": slices,
+            "spacing_ms": spacing,
+            "stops": stops,
+            "sizing": sizing,
+        }
     )

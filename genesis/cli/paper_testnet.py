@@ -159,7 +159,9 @@ def start(
         deployment,
         SystemClock(),
     )
-    settings = msgspec.structs.replace(settings, limits=judged.limits.plain(), risk=judged.risk)
+    settings = msgspec.structs.replace(
+        settings, limits=judged.limits.plain(), risk=judged.risk, edges=judged.edges
+    )
     key = read_key(options)
     workspace.open().require_space()
     name = new_run_id(workspace, "testnet", run_id)

@@ -179,6 +179,9 @@ def _what(out: Console, what: Mapping[str, Any]) -> None:
             f"  {_when(intent['ts_ms'])}  {intent['scope']} {intent['reason']}"
             f"  {intent['intent_id']} by {intent['directive_id']}, {algorithm}",
         )
+        sizing = (intent["size"] or {}).get("sizing")
+        if sizing:
+            _line(out, "", f"    sizing: {sizing}")
 
 
 def _how(out: Console, groups: Sequence[Mapping[str, Any]]) -> None:

@@ -90,6 +90,7 @@ def deployments_added(
         name = f"{share.strategy.id}/{share.symbol}"
         if name in desk.deployments:
             continue
+        win_rate, payoff = settings.edges.get(share.strategy.id, (0.0, 0.0))
         added = deployment_added(
             name,
             share.strategy,
@@ -98,6 +99,6 @@ def deployments_added(
             capital=share.capital,
             interval_ms=interval_ms,
             anchor_ms=anchor_ms,
-            options=settings.options,
+            options=msgspec.structs.replace(settings.options, win_rate=win_rate, payoff=payoff),
         )
         yield Event(added, anchor_ms, name)

@@ -4,8 +4,9 @@ Read from the events of a run. Risk judges an entry when it is planned, that of 
 position is closed, and once more when its order is made; a cut at that last look shows as an order
 that is smaller than its part of the plan. Whatever else keeps an entry from being sent, and is no
 matter of execution, holds it back: a halt, a stop, an entry that still works, an order whose fate
-is unknown, a bar of a pause that was told afterwards. What an exchange refuses, fills late or does
-not fill, and what was sent too late, is execution: such an entry counts as made.
+is unknown, a bar of a pause that was told afterwards. What the position sizer takes is counted with
+what risk takes. What an exchange refuses, fills late or does not fill, and what was sent too late,
+is execution: such an entry counts as made.
 """
 
 from __future__ import annotations
@@ -16,8 +17,11 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
+from genesis.domain.instrument import Instrument
 from genesis.risk.levels import RiskLevel
+from genesis.trading.deployment import STRATEGY_SIZE
 from genesis.trading.events import Event, EventType, Payload
+from genesis.trading.money import exact
 from genesis.trading.order_manager import EXTERNAL, FORCED
 from genesis.trading.payloads import (
     BreakerTripped,
@@ -41,8 +45,8 @@ from genesis.trading.payloads import (
     TradeClosed,
     TradeIntent,
 )
-from genesis.trading.planners import CLOSE, NEW
-from genesis.trading.planning import NONE
+from genesis.trading.planners import CLOSE, NEW, round_size
+from genesis.trading.planning import NONE, SIZING
 from genesis.trading.store import EventReader
 from genesis.trading.worker import ENTRY, STOP, TARGET
 
@@ -145,12 +149,18 @@ class _Asked:
         execution = self.intent.execution if self.intent is not None else None
         return execution.slices if execution is not None else ()
 
+    def _asked_size(self, assessed: RiskAssessed) -> Decimal:
+        """Size that the strategy asked for: risk was asked for what the sizer left of it."""
+        if self.added.options.get("sizing", STRATEGY_SIZE) == STRATEGY_SIZE:
+            return assessed.asked.copy_abs()
+        return round_size(exact(abs(self.signal.quantity)), Instrument(**self.added.instrument))
+
     def entry(self) -> Entry:
         """What became of it, as far as it was told."""
         scale = enforced = 1.0
         fate = self.fate or Fate.MADE
         if self.assessed is not None and self.assessed.asked:
-            asked = self.assessed.asked.copy_abs()
+            asked = self._asked_size(self.assessed)
             left = self.assessed.size.copy_abs()
             if self.intent is not None and self.intent.size is not None:
                 left = self.intent.size.size - self.lost
@@ -261,7 +271,7 @@ class EntryFold:
             return
         judged = self._assessed.get(data.risk_id)
         asked.assessed = judged or asked.assessed
-        asked.fate = _refusal(judged, data.reason)
+        asked.fate = Fate.REFUSED if data.stage == SIZING else _refusal(judged, data.reason)
 
     def _refuse_part(self, data: OpportunityRejected) -> None:
         """An order was refused when it was made: of an entry, if it is the next part of one.

@@ -107,6 +107,8 @@ class PaperSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     options : DeploymentOptions
     news, schedule : str
         Files of these origins, empty for none.
+    edges : mapping of str to (float, float)
+        Win rate and payoff of strategies by their ids, for the position sizer.
     assignments : tuple of Assignment
         Deployments of a live run, which all trade one account; empty for paper trading, where
         each strategy has an account of its own and trades every symbol.
@@ -125,6 +127,7 @@ class PaperSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     news: str = ""
     schedule: str = ""
     assignments: tuple[Assignment, ...] = ()
+    edges: dict[str, tuple[float, float]] = msgspec.field(default_factory=dict)
 
     def cost_model(self) -> CostModel:
         """Fees and slippage."""

@@ -131,7 +131,6 @@ def run_live(
 
     latch, way = seen_latch(workspace, way)
     killed = latch.closed()
-    sizing = kept_sizing(way.sizing, unfinished_run(workspace, account.lower()))
     if not killed:  # an account is emptied whatever is broken
         require_healthy(workspace, scripted=way.paced is not None)
     folder = workspace.open().home / LEASES
@@ -141,6 +140,8 @@ def run_live(
         DailyReviews(workspace, address, way.clock, way.told),
     ):
         limits = None if killed else _limits(workspace, address, way, choice or LimitsChoice())
+        asked = "" if killed else way.sizing
+        sizing = kept_sizing(asked, unfinished_run(workspace, address))
         while True:
             own = replace(way, leases=(lease,), sizing=sizing)
             done, changed = _sitting(workspace, address, key, own, url, limits, live=live)
@@ -180,7 +181,7 @@ def _sitting(
         folder, settings = unfinished
         _require_allowed(settings, way, live=live or limits is None)
         why = "" if limits is None else ended_by_limits(settings, limits)
-        why = why or ended_by_sizing(settings, way.sizing)
+        why = why or ended_by_sizing(settings, way.sizing)  # as it is where it is killed
         over = DeploymentChanges(workspace, address, settings.assignments, why)
         with alerting(workspace.home, feeds=[AlertFeed(folder)]):
             done = resume_live(workspace, folder.name, key, replace(way, over=over))

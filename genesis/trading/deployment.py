@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 import msgspec
 
-from genesis.domain.errors import InputError, refuse_unknown_keys
+from genesis.domain.errors import InputError, did_you_mean, refuse_unknown_keys
 from genesis.domain.instrument import Instrument
 from genesis.domain.timeline import bars_per_year
+from genesis.risk.results import TradeResults
+from genesis.risk.sizer import SizingMethod
 from genesis.strategy.exits import Excursion
 from genesis.strategy.node import Node
 from genesis.strategy.policy import PolicyState, new_state, policy_numbers
@@ -22,6 +25,9 @@ from genesis.trading.payloads import DeploymentAdded, Origin, TradeIntent
 
 ALGORITHMS = ("single", "twap", "iceberg")
 STOPS = ("venue", "loop")
+STRATEGY_SIZE = "strategy"
+"""Sizing by the strategy alone: the size that its backtest was judged with."""
+SIZINGS = (STRATEGY_SIZE, *(method.value for method in SizingMethod))
 
 
 class DeploymentOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -49,6 +55,10 @@ class DeploymentOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     disaster_stop : float
         Distance from the entry, as a fraction of it, of the stop of a strategy whose policy has
         none; 0 for no such stop.
+    sizing : str
+        One of `SIZINGS`: a method of the position sizer makes entries smaller, none larger.
+    win_rate, payoff : float
+        Of the strategy before this deployment, for the sizer; a payoff of 0 where not known.
     """
 
     algorithm: str = "single"
@@ -60,6 +70,9 @@ class DeploymentOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     trade_from_ms: int = 0
     stop_within_ms: int = 0
     disaster_stop: float = 0.0
+    sizing: str = STRATEGY_SIZE
+    win_rate: float = 0.0
+    payoff: float = 0.0
 
 
 def read_options(value: Mapping[str, Any]) -> DeploymentOptions:
@@ -79,6 +92,16 @@ def read_options(value: Mapping[str, Any]) -> DeploymentOptions:
         raise InputError(
             f"options {options.algorithm!r}, {options.stops!r} are not known",
             fix=f"algorithm: {', '.join(ALGORITHMS)}; stops: {', '.join(STOPS)}",
+        )
+    if options.sizing not in SIZINGS:
+        raise InputError(
+            f"sizing {options.sizing!r} is not known{did_you_mean(options.sizing, SIZINGS)}",
+            fix=f"use {', '.join(SIZINGS)}",
+        )
+    if not (0.0 <= options.win_rate <= 1.0 and 0.0 <= options.payoff < math.inf):
+        raise InputError(
+            f"a win rate of {options.win_rate} with a payoff of {options.payoff} is not possible",
+            fix="win_rate: 0 to 1; payoff: mean win over mean loss, 0 where it is not known",
         )
     if not 1 <= options.slices <= 100 or min(options.intent_ttl_ms, options.order_ttl_ms) < 1:
         raise InputError(
@@ -128,6 +151,8 @@ class Deployment:
         Ids of the protective orders that rest or are on their way.
     stopped : str
         Why it takes no decisions any more, empty while it does.
+    results : TradeResults or None
+        Of its closed trades; None where no sizer asks for them.
     """
 
     __slots__ = (
@@ -150,6 +175,7 @@ class Deployment:
         "places",
         "plan_id",
         "position",
+        "results",
         "signal_id",
         "sliced",
         "state",
@@ -190,11 +216,18 @@ class Deployment:
         self.origin: Origin | None = None
         self.initial_stop = 0.0
         self.excursion: Excursion | None = None
+        by_strategy = self.options.sizing == STRATEGY_SIZE
+        self.results: TradeResults | None = None if by_strategy else TradeResults()
 
     def nodes(self) -> tuple[Node | None, ...]:
         """What it reads each bar: the four rules, range and volatility; None where it does not."""
         rules = [None if node == NEVER else node for _, node in self.strategy.rules.named()]
         return (*rules, *policy_nodes(self.strategy.policy))
+
+    def edge(self) -> tuple[float, float]:
+        """Win rate and payoff for the sizer, NaN where not known."""
+        results = self.results or TradeResults()
+        return results.edge((self.options.win_rate, self.options.payoff))
 
     def bar_of(self, ts_ms: int) -> int:
         """Number of the bar that an instant lies in, counted from the anchor."""
@@ -221,6 +254,8 @@ class Deployment:
             "origin": None if self.origin is None else msgspec.to_builtins(self.origin),
             "initial_stop": self.initial_stop,
             "excursion": None if self.excursion is None else self.excursion.plain(),
+            # Nothing where no sizer asks: states of logs that know no sizing stay what they were.
+            **({} if self.results is None else {"results": self.results.plain()}),
         }
 
     @classmethod
@@ -249,6 +284,8 @@ class Deployment:
             own.origin = msgspec.convert(value["origin"], Origin)
         if value["excursion"] is not None:
             own.excursion = Excursion.restored(value["excursion"])
+        if "results" in value:
+            own.results = TradeResults.restored(value["results"])
         return own
 
 

@@ -256,6 +256,8 @@ class Fills:
     def _feed_back(self, deployment: Deployment, trade: TradeClosed) -> None:
         net = trade.pnl - trade.fees - trade.funding
         self._guard.on_result(deployment.account, net)
+        if deployment.results is not None:
+            deployment.results.take(float(net / (trade.size * trade.entry)))
         share = net / deployment.capital
         size = "scratch" if abs(share) < SCRATCH else "big" if abs(share) >= BIG else "small"
         outcome = size if size == "scratch" else f"{size} {'win' if net > 0 else 'loss'}"

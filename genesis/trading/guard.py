@@ -156,6 +156,10 @@ class RiskGuard:
         """Take the result of a closed trade, costs included."""
         self.book.accounts[account].on_result(self._desk.now_ms, float(net))
 
+    def view(self, deployment: Deployment) -> RiskView:
+        """Snapshot of a deployment's account as it is now."""
+        return self._view(deployment, self.equity(deployment.account))
+
     def _view(self, deployment: Deployment, equity: Decimal) -> RiskView:
         desk, account = self._desk, deployment.account
         recent = desk.recent.get(account, [])

@@ -117,7 +117,7 @@ class StrategyPlanner:
         left = round_size(decision.size.copy_abs(), deployment.instrument)
         if left * exact(price) < exact(deployment.instrument.min_notional):
             left = Decimal(0)
-        return SizePlan(size.wanted, left, f"risk: {decision.rule}")
+        return replace(size, size=left, method=f"risk: {decision.rule}")
 
     def resized(self, deployment: Deployment, intent: TradeIntent, size: SizePlan) -> TradeIntent:
         """The same directive for another size."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
 from genesis.trading.deployment import Deployment
 from genesis.trading.desk import Desk
 from genesis.trading.events import Event
+from genesis.trading.gateway import Side
 from genesis.trading.guard import RiskGuard
 from genesis.trading.money import by_side
 from genesis.trading.payloads import (
@@ -16,11 +18,24 @@ from genesis.trading.payloads import (
     OpportunityRejected,
     Origin,
     SignalGenerated,
+    SizePlan,
     TradeIntent,
 )
 from genesis.trading.planners import StrategyPlanner
+from genesis.trading.sizing import EntrySizer
 
 NONE = "none"
+SIZING = "sizing"
+"""Stage of an opportunity that the position sizer left nothing of."""
+
+
+class _Left(NamedTuple):
+    """What sizer and risk manager leave of an entry, or why that is nothing."""
+
+    size: SizePlan
+    risk_id: str = ""
+    why: str = ""
+    stage: str = ""
 
 
 class Planning:
@@ -36,6 +51,7 @@ class Planning:
         self._desk = desk
         self._guard = guard
         self._planner = StrategyPlanner()
+        self._sizer = EntrySizer(desk, guard)
 
     def on_signal(self, event: Event) -> None:
         """Plan what a signal asks for: a close, an entry, or a close and then an entry."""
@@ -105,23 +121,36 @@ class Planning:
             return None
         risk_ids: tuple[str, ...] = ()
         if not wait:  # the entry of a reversal is judged when it is sent: now there is a position
-            wanted = size.size if signal.quantity > 0.0 else -size.size
-            decision = self._guard.judge(deployment, wanted, None, reduce_only=False)
-            risk_ids = (self._guard.assess(deployment, signal.signal_id, decision),)
-            if not decision.approved:
-                self._reject(deployment, signal, decision.text, risk_ids[0])
+            side = Side.BUY if signal.quantity > 0.0 else Side.SELL
+            close = signal.values["close"]
+            left = self._left(deployment, signal.signal_id, size, side, close)
+            if left.why:
+                stage = left.stage or "planning"
+                self._reject(deployment, signal, left.why, left.risk_id, stage)
                 return None
-            size = self._planner.cut(deployment, size, decision, signal.values["close"])
-            if not size.size:
-                why = f"too little is left: {decision.text}"
-                self._reject(deployment, signal, why, risk_ids[0])
-                return None
+            size, risk_ids = left.size, (left.risk_id,)
         causality = Causality(
             signal.origin, (signal.signal_id,), risk_ids, desk.new_id("STR"), desk.new_id("TPL")
         )
         return self._planner.enter(
             deployment, signal, size, causality, desk.new_id("INT"), _decided_ms(event)
         )
+
+    def _left(
+        self, deployment: Deployment, signal_id: str, size: SizePlan, side: Side, price: float
+    ) -> _Left:
+        """Size an entry that is about to be sent, and have it judged."""
+        size = self._sizer.limit(deployment, size, float(by_side(side, Decimal(1))))
+        if not size.size:
+            return _Left(size, why=size.sizing, stage=SIZING)
+        wanted = by_side(side, size.size)
+        decision = self._guard.judge(deployment, wanted, None, reduce_only=False)
+        risk_id = self._guard.assess(deployment, signal_id, decision)
+        if not decision.approved:
+            return _Left(size, risk_id, decision.text)
+        size = self._planner.cut(deployment, size, decision, price)
+        why = "" if size.size else f"too little is left: {decision.text}"
+        return _Left(size, risk_id, why)
 
     def release(self, event: Event, deployment: Deployment, *, void: str) -> None:
         """The position is flat: send the entry that waited for it, or say why it is void."""
@@ -131,39 +160,38 @@ class Planning:
         assert intent.entry is not None
         assert intent.size is not None
         signal = intent.causality.signal_ids[-1]
-        why = void
-        risk_ids: tuple[str, ...] = ()
-        if not why:
-            wanted = by_side(intent.entry.side, intent.size.size)
-            decision = self._guard.judge(deployment, wanted, None, reduce_only=False)
-            risk_ids = (self._guard.assess(deployment, signal, decision),)
-            why = "" if decision.approved else decision.text
-            if not why:
-                price = float(intent.entry.reference)
-                size = self._planner.cut(deployment, intent.size, decision, price)
-                why = "" if size.size else f"too little is left: {decision.text}"
-                if size is not intent.size:
-                    intent = self._planner.resized(deployment, intent, size)
-        if why:
+        left = _Left(intent.size, why=void)
+        if not void:
+            price = float(intent.entry.reference)
+            left = self._left(deployment, signal, intent.size, intent.entry.side, price)
+        if left.why:
+            stage = left.stage or "execution"
             self._desk.emit(
-                OpportunityRejected(deployment.id, signal, "execution", why, *risk_ids),
+                OpportunityRejected(deployment.id, signal, stage, left.why, left.risk_id),
                 deployment.id,
                 intent.causality.plan_id,
             )
             return
+        if left.size is not intent.size:
+            intent = self._planner.resized(deployment, intent, left.size)
         fresh = replace(
             intent,
             reason="reversal",
-            causality=replace(intent.causality, risk_ids=risk_ids),
+            causality=replace(intent.causality, risk_ids=(left.risk_id,)),
             expires_ms=_decided_ms(event) + deployment.options.intent_ttl_ms,
         )
         self._desk.emit(fresh, deployment.id, intent.causality.plan_id)
 
     def _reject(
-        self, deployment: Deployment, signal: SignalGenerated, why: str, risk_id: str = ""
+        self,
+        deployment: Deployment,
+        signal: SignalGenerated,
+        why: str,
+        risk_id: str = "",
+        stage: str = "planning",
     ) -> None:
         self._desk.emit(
-            OpportunityRejected(deployment.id, signal.signal_id, "planning", why, risk_id),
+            OpportunityRejected(deployment.id, signal.signal_id, stage, why, risk_id),
             deployment.id,
             signal.origin.id,
         )

@@ -92,12 +92,17 @@ class EntryPlan(msgspec.Struct, frozen=True):
     reference: Decimal
 
 
-class SizePlan(msgspec.Struct, frozen=True):
-    """How much: the policy's wish and what rounding and sizing left of it."""
+class SizePlan(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How much: the policy's wish and what rounding and sizing left of it.
+
+    ``method`` is what decided, ``sizing`` what the position sizer said, empty where none was asked:
+    it is left out then, as in logs that know of no sizer.
+    """
 
     wanted: Decimal
     size: Decimal
     method: str
+    sizing: str = ""
 
 
 class ExitPlan(msgspec.Struct, frozen=True):

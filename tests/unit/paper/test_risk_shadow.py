@@ -26,6 +26,7 @@ from genesis.risk.genome import GENES, RiskGenes, RiskGenome
 from genesis.risk.manager import RiskProfile
 from genesis.strategy.language import Market
 from genesis.strategy.strategy import PolicyParams, Rules, Strategy
+from genesis.trading.deployment import DeploymentOptions
 from genesis.trading.events import EventType
 from genesis.trading.payloads import OrderSubmit, RiskAssessed, SignalGenerated
 from genesis.trading.store import EventReader
@@ -121,6 +122,39 @@ def test_every_fill_is_that_of_the_backtest_under_the_same_decisions(
     assert isinstance(shadow, Shadow)
     assert shadow.fidelity.position_match == 1.0
     assert shadow.fidelity.to_plain()["risk"]["refused"] == told.risk.refused  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("profile", list(RiskProfile))
+def test_a_sized_run_is_faithful_to_the_backtest_in_its_sizes(
+    tmp_path: Path, profile: RiskProfile
+) -> None:
+    """What the sizer took, all of an entry or a part, is taken from the backtest too."""
+    panel = wild_market(4, bars=24 * 60, symbols=2, lot=0.01, min_notional=100.0)
+    m = Market()
+    rules = Rules(m.sentiment > 90, m.sentiment < 10, m.volume < 5, m.volume > 95)
+    policy = PolicyParams(size=0.2, stop_atr=4.0, target_atr=6.0, trail_atr=5.0)
+    genome = STRICT.replace(max_position=0.06, max_gross=0.5, target_volatility=0.3)
+    risk = RiskSettings(profile=profile, genome=genome.plain(), flatten=False)
+    strategy = Strategy(rules, policy)
+    options = DeploymentOptions(sizing="volatility_adjusted")
+    more = {"costs": COSTS.plain(), "risk": risk, "options": options}
+    take(tmp_path, panel, settings_of([strategy], **more))
+    run = read_logged(tmp_path, lambda one: one.strategy_id == strategy.id)
+    assert run is not None
+    rejected = events(tmp_path, EventType.OPPORTUNITY_REJECTED)
+    unsized = [one for one in rejected if one.stage == "sizing"]
+    assert len(unsized) > 5, "the market is not known at the beginning"
+    sized = [one for one in run.entries if 0.0 < one.scale < 1.0]
+    assert len(sized) > 10
+    if profile is RiskProfile.OBSERVE:
+        assert sum(one.fate is Fate.REFUSED for one in run.entries) == len(unsized)
+        assert any(one.enforced < one.scale for one in sized)
+    made = shadows(panel, strategy, shadow_setup(run, COSTS, 3.0), run.entries)
+    paper = traded_symbols(run, panel_of(run))
+    assert compare_fills(paper, made.sent, panel=panel).equal
+    assert agreed(run).position_match == 1.0
+    assert made.unmanaged is not None
+    assert not compare_fills(paper, made.unmanaged, panel=panel).equal
 
 
 def test_the_impact_is_the_plain_backtest_less_the_managed_one(

@@ -226,7 +226,8 @@ class Desk:
             self.going_on = None
             return done
 
-        def begin(_: Any, __: Any, ___: Any, ____: Any, limits: HardLimits | None) -> Any:
+        def begin(*words: Any) -> Any:
+            limits = words[4]
             assert limits is not None
             self.begun.append(limits)
             return settings(**limits.plain())
