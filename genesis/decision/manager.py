@@ -215,11 +215,11 @@ class StrategyDeploymentManager:
     def review(self, wish: Wish) -> tuple[Deployment, Health]:
         """Judge a live deployment, and demote it by what the layers say.
 
-        Amber halves its size, once; red sends it back to paper.
+        Amber halves its size, once; red sends it back to paper; what is unknown changes nothing.
         """
         deployment = self._known(wish)
         if not deployment.is_real:
-            return deployment, Health(Alarm.GREEN, (), {})
+            return deployment, Health(Alarm.UNKNOWN, ("it sends no orders",), {})
         found = self._evidence.health(deployment)
         return self.act_on(deployment, found), found
 
@@ -321,9 +321,9 @@ class StrategyDeploymentManager:
         elif step.gate:
             found = self._evidence.measure(now, step.gate)
             grounds = msgspec.structs.replace(grounds, results=found.results, runs=found.runs)
-        if step.move is Move.RESTORE:
-            self._require_green(now)
         _require_passed(now.strategy, grounds, step)
+        if now.is_real:
+            self._require_healthy(now, step)
         if to == CANARY:
             others = [one for one in self.book().real() if one.target == now.target]
             refusal = self._evidence.admission(now, others)
@@ -335,12 +335,24 @@ class StrategyDeploymentManager:
         text = reason or f"passed {step.gate}" if step.gate else reason
         return Prepared(wish, now.seq, to, step, standing, grounds, now.symbols, text)
 
-    def _require_green(self, now: Deployment) -> None:
+    def _require_healthy(self, now: Deployment, step: Step) -> None:
+        """Refuse more orders to what fails, or what nobody can judge; half a size stays half."""
         found = self._evidence.health(now)
-        if found.alarm is not Alarm.GREEN:
-            raise RefusedError(
-                f"{now.strategy} stays at half its size", why="; ".join(found.reasons)
-            )
+        if found.alarm is Alarm.GREEN:
+            return
+        if step.move is Move.RESTORE:
+            what = f"{now.strategy} stays at half its size"
+        elif found.alarm is Alarm.AMBER:
+            return
+        else:
+            what = f"{now.strategy} stays {now.stage}"
+        raise RefusedError(
+            f"{what}: its health is {found.alarm.value}",
+            why="; ".join(found.reasons),
+            fix="genesis live run trades it, and its log says how it fares"
+            if found.alarm is Alarm.UNKNOWN
+            else f"genesis deployments check {now.strategy}",
+        )
 
     # ---- writing a step --------------------------------------------------------------------
 

@@ -19,8 +19,9 @@ Floats = npt.NDArray[np.float64]
 
 
 class Alarm(StrEnum):
-    """What the layers say: nothing, half the size, or back to paper."""
+    """What the layers say: nothing, half the size, back to paper, or that they cannot tell."""
 
+    UNKNOWN = "unknown"
     GREEN = "green"
     AMBER = "amber"
     RED = "red"
@@ -50,7 +51,7 @@ class Health:
     ----------
     alarm : Alarm
     reasons : tuple of str
-        One for each layer that gave the alarm.
+        One for each layer that gave the alarm, or why nobody can tell.
     numbers : mapping of str to float
         Every layer's value and bound.
     """
@@ -79,7 +80,8 @@ def health(
     A broken fidelity (after ``break_days``: the first bars are a share of nothing) or a drawdown
     beyond the bootstrapped 99 % bound of as many days is red at once. The CUSUM is red at the
     bound whose false alarms are ``cusum_red_years`` apart, amber at that of
-    ``cusum_amber_years``.
+    ``cusum_amber_years``. Without a day of returns, or a bar whose position was compared, it is
+    unknown: no data is no health.
 
     Parameters
     ----------
@@ -112,8 +114,19 @@ def health(
             red.append(f"the CUSUM is {level:.1f}, red from {high:.1f} on")
         elif level >= low:
             amber.append(f"the CUSUM is {level:.1f}, amber from {low:.1f} on")
-    alarm = Alarm.RED if red else Alarm.AMBER if amber else Alarm.GREEN
-    return Health(alarm, tuple(red or amber), numbers)
+    if red or amber:
+        return Health(Alarm.RED if red else Alarm.AMBER, tuple(red or amber), numbers)
+    unknown = _unknown(returns, fidelity)
+    return Health(Alarm.UNKNOWN if unknown else Alarm.GREEN, tuple(unknown), numbers)
+
+
+def _unknown(returns: Floats, fidelity: Fidelity) -> list[str]:
+    """What nobody measured, and without which nothing can be called healthy."""
+    if not returns.size:
+        return ["no log has a day of its own orders since its canary began"]
+    if fidelity.position_match is None:
+        return ["no bar's position was compared with the shadow backtest"]
+    return []
 
 
 def _fidelity_breaks(fidelity: Fidelity, settings: PromotionSettings) -> list[str]:

@@ -76,6 +76,7 @@ class DailyReviews:
 
     def _judge(self) -> list[str]:
         from genesis.decision.ports import Wish
+        from genesis.decision.retirement import Alarm
         from genesis.system.promotion import deployment_manager, live_deployments
 
         manager = deployment_manager(self._workspace, clock=self._clock)
@@ -87,7 +88,7 @@ class DailyReviews:
             except Exception as error:  # the others are judged all the same
                 lines.append(f"{one.id} cannot be judged: {error}")
                 continue
-            if health.reasons:
+            if health.alarm in (Alarm.AMBER, Alarm.RED):  # a canary's first day is no alarm
                 reasons = "; ".join(health.reasons)
                 lines.append(f"{one.id}: {health.alarm.value}, now {after.stage}: {reasons}")
         return lines

@@ -67,7 +67,9 @@ def test_the_whole_way_by_files_and_back(deployed: PromotionHome, tmp_path: Path
     shown = run(deployed, "deployments", "show", name)
     assert "paper_days" in shown.out
     assert "approval APR_" in shown.out
-    assert run(deployed, "deployments", "check", name, "--json").json["health"]["alarm"] == "green"
+    checked = run(deployed, "deployments", "check", name, "--json").json["health"]
+    assert checked["alarm"] == "unknown"  # it has not traded yet
+    assert checked["reasons"]
     assert run(deployed, "demote", name).code == 2  # a reason is no option
     down = run(deployed, "demote", name, "--reason", "odd fills", "--json")
     assert down.json["deployment"]["stage"] == "paper"

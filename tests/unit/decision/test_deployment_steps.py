@@ -9,6 +9,7 @@ import pytest
 
 from genesis.decision.operations import OperationsLog
 from genesis.decision.ports import Consent
+from genesis.decision.retirement import Alarm, Health
 from genesis.decision.rows import STAGES
 from genesis.decision.stages import SHARES, TABLE, Move, Target, stage_capital, step_of
 from genesis.domain.errors import InputError, RefusedError
@@ -307,6 +308,24 @@ def test_half_a_size_comes_back_with_green_and_an_approval_alone(desk: Desk) -> 
     done = desk.manager.promote(desk.wish(), "live_25", "ann", desk.typed, "calm again")
     assert (done.scale, done.capital) == (Decimal(1), Decimal(500))
     assert done.since_ms == halved.since_ms  # it did not begin the stage anew
+
+
+def test_without_data_nothing_is_restored_and_nothing_steps_up(desk: Desk) -> None:
+    desk.up_to("live_25")
+    desk.evidence.verdict = amber()
+    desk.manager.review(desk.wish())
+    why = "no log has a day of its own orders since its canary began"
+    desk.evidence.verdict = Health(Alarm.UNKNOWN, (why,), {})
+    same, found = desk.manager.review(desk.wish())
+    assert (same.stage, found.alarm) == ("live_25", Alarm.UNKNOWN)  # nor does it fall for that
+    for to, what in (("live_25", "stays at half its size"), ("live_50", "stays live_25")):
+        told = refused(desk, to)
+        assert f"{what}: its health is unknown" in told
+        assert why in told
+    desk.evidence.verdict = red()
+    assert "stays live_25: its health is red" in refused(desk, "live_50")
+    desk.evidence.verdict = green()
+    assert desk.promote("live_50").stage == "live_50"
 
 
 @pytest.mark.parametrize("held", ["all", "its own"])

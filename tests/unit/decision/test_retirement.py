@@ -31,7 +31,17 @@ def steady(days: int, mean: float = 0.0) -> np.ndarray:
 
 def test_calm_is_green() -> None:
     assert health(steady(100, DAILY), BASELINE, GOOD, OWN).alarm is Alarm.GREEN
-    assert health(np.empty(0), BASELINE, Fidelity(), OWN).alarm is Alarm.GREEN
+
+
+def test_no_data_is_no_health() -> None:
+    found = health(np.empty(0), BASELINE, Fidelity(), OWN)
+    assert found.alarm is Alarm.UNKNOWN
+    assert "no log has a day of its own orders" in found.reasons[0]
+    found = health(steady(100, DAILY), BASELINE, Fidelity(None, 1.0), OWN)
+    assert found.alarm is Alarm.UNKNOWN
+    assert "no bar's position was compared" in found.reasons[0]
+    fallen = health(np.full(60, -SD), BASELINE, Fidelity(), OWN)
+    assert fallen.alarm is Alarm.RED  # what is known to be broken is broken
 
 
 def test_a_fall_beyond_the_bound_of_its_days_is_red_at_once() -> None:
@@ -79,7 +89,8 @@ def test_the_cusum_is_amber_before_it_is_red() -> None:
         (Fidelity(0.95, 2.0), Alarm.GREEN),
         (Fidelity(0.9499, 1.0), Alarm.RED),
         (Fidelity(1.0, 2.01), Alarm.RED),
-        (Fidelity(None, None), Alarm.GREEN),
+        (Fidelity(1.0, None), Alarm.GREEN),
+        (Fidelity(None, None), Alarm.UNKNOWN),
     ],
 )
 def test_broken_fidelity_is_red(fidelity: Fidelity, alarm: Alarm) -> None:
