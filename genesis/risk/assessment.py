@@ -99,7 +99,7 @@ def assess_account(
     """
     tripped = conditions(genes, state, market, book, now_ms)
     held = {trip.breaker: trip for trip in state.trips(now_ms)}
-    fresh = any(trip.breaker not in held for trip in tripped)
+    fresh = any(not state.goes_on(trip) for trip in tripped)
     active = held | {trip.breaker: trip for trip in tripped}
     breakers = sorted(active.values(), key=lambda trip: -CONSEQUENCES[trip.breaker].level)
     forced = {CONSEQUENCES[trip.breaker].level for trip in breakers}

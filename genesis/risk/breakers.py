@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from genesis.domain.timeline import HOUR_MS, MINUTE_MS
+from genesis.domain.timeline import MINUTE_MS
 from genesis.risk import formulas
 from genesis.risk.book import Book
 from genesis.risk.genome import RiskGenes
@@ -57,7 +57,7 @@ class Consequence:
     rearms: str
 
 
-_HOUR = "an hour after the condition ended"
+_HOUR = "an hour (a longer bar: a bar) after the condition ended"
 CONSEQUENCES: dict[str, Consequence] = {
     Breaker.DAILY_DRAWDOWN: Consequence(RiskLevel.CRITICAL, "at the next 00:00 UTC"),
     Breaker.WEEKLY_DRAWDOWN: Consequence(RiskLevel.CRITICAL, "at the next Monday 00:00 UTC"),
@@ -146,7 +146,7 @@ def _losses(genes: RiskGenes, state: RiskState, now_ms: int) -> Iterator[Trip]:
 
 
 def _market(genes: RiskGenes, market: MarketState, book: Book, now_ms: int) -> Iterator[Trip]:
-    until = now_ms + HOUR_MS
+    until = now_ms + int(formulas.hold_ms(float(market.interval_ms)))
     correlation = market.mean_correlation()
     if formulas.exceeds(correlation, genes.correlation_spike):
         limit = genes.correlation_spike

@@ -1,8 +1,9 @@
 """Every risk formula, as compiled functions of plain numbers.
 
-The runtime manager and the simulator that breeds risk genomes call the same functions, so that what
-was bred is what trades. A value that is not known is NaN, and each formula says what it makes of
-it: nothing unknown ever allows more risk.
+The runtime manager and the simulator that breeds risk genomes call the same functions, so that an
+order is cut and refused as it was bred. The protective levels at the end are the simulator's alone:
+a run keeps the exits of the strategy's own policy. A value that is not known is NaN, and each
+formula says what it makes of it: nothing unknown ever allows more risk.
 
 Directions are numbers: a side is +1 (buy) or -1 (sell), a trend +1, 0 or -1.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 import math
 
 from genesis.domain.jit import kernel
+from genesis.domain.timeline import HOUR_MS
 from genesis.risk.genome import RiskGenes
 
 LOW, MODERATE, HIGH, CRITICAL, EMERGENCY = range(5)
@@ -89,6 +91,20 @@ def streak_pauses(losses: float, limit: float, since_ms: float, minutes: float) 
         `RiskGenes.cooldown_minutes`.
     """
     return losses >= limit and not since_ms >= minutes * 60_000.0
+
+
+@kernel
+def hold_ms(interval_ms: float) -> float:
+    """How long a breaker of the market holds after its condition was seen last.
+
+    An hour, and a bar where that is longer: nobody learns sooner whether the condition is over.
+
+    Parameters
+    ----------
+    interval_ms : float
+        Length of a bar.
+    """
+    return max(float(HOUR_MS), interval_ms)
 
 
 @kernel

@@ -28,6 +28,13 @@ SHARPE_DAYS = 90
 LEAST_DAYS = 30
 """Days below which it is not known."""
 
+_OF_THE_MARKET = frozenset(
+    ("correlation_spike", "volatility_spike", "concentration", "sentiment_extreme")
+)
+"""Breakers whose condition is looked at once a bar; they hold to the next look at least."""
+_LATE_MS = MINUTE_MS
+"""So long after its bar a look comes at most: the hold was over, and nobody had looked."""
+
 
 def day_of(ts_ms: int) -> int:
     """UTC days since 1970."""
@@ -183,7 +190,7 @@ class RiskState:
         fresh = []
         for trip in trips:
             held = self._trips.get(trip.breaker)
-            if held is None or not held.active(trip.ts_ms):
+            if held is None or not self.goes_on(trip):
                 self._trips[trip.breaker] = trip
                 fresh.append(trip)
             elif held.until_ms >= 0:
@@ -192,6 +199,18 @@ class RiskState:
                     trip.breaker, held.ts_ms, until, trip.value, trip.limit, trip.text
                 )
         return tuple(fresh)
+
+    def goes_on(self, trip: Trip) -> bool:
+        """Whether a trip only says once more what holds, so that nothing new has happened.
+
+        A breaker of the market that holds to the next bar trips again with that bar, or a moment
+        after it.
+        """
+        held = self._trips.get(trip.breaker)
+        if held is None:
+            return False
+        late = _LATE_MS if trip.breaker in _OF_THE_MARKET else 0
+        return held.active(trip.ts_ms - late)
 
     def rearm(self, breaker: str) -> bool:
         """Release a breaker because a person said so; False if it was not held.

@@ -123,10 +123,15 @@ def trip_losses(
 
 @kernel
 def trip_market(
-    account: Floats, genes: RiskGenes, market: Floats, largest: float, now: float
+    account: Floats,
+    genes: RiskGenes,
+    market: Floats,
+    largest: float,
+    now: float,
+    interval: float,
 ) -> None:
     """Latch the breakers that look at the market and at concentration."""
-    until = now + HOUR_MS
+    until = now + formulas.hold_ms(interval)
     spike = formulas.exceeds(market[MEAN_CORRELATION], genes.correlation_spike)
     latch(account, CORRELATION_UNTIL, spike, until)
     spike = formulas.exceeds(market[MEAN_PERCENTILE], genes.high_volatility)

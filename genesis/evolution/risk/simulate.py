@@ -230,7 +230,7 @@ def run_account(
         equity[t] = value
         busy, largest, gross = close_bar(rows, totals, genes, bar, signals[t], terms.capital)
         trip_losses(totals, genes, marks, stamps, count)
-        trip_market(totals, genes, markets[t], largest, now)
+        trip_market(totals, genes, markets[t], largest, now, terms.interval_ms)
         if not busy:
             continue
         level = level_now(totals, genes, gross, now)
