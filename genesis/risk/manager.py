@@ -6,12 +6,10 @@ the same decision, so that a replay can compare each one.
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from decimal import ROUND_DOWN, Context, Decimal
 from enum import StrEnum
 
-from genesis.risk import formulas
 from genesis.risk.assessment import RiskMetrics, assess_account
 from genesis.risk.decision import _SEAL, Clearance, RiskDecision
 from genesis.risk.genome import RiskGenome
@@ -119,31 +117,6 @@ class GeneticRiskManager:
             text = hard.text if verdict is hard else f"{hard.text}; enforced: {verdict.text}"
             final, size = replace(hard, text=text), order.size
         return _decision(order, final, verdict, size, would, metrics, ruling, case.permitted_by)
-
-    def protection(self, side: float, entry: float, best: float, atr: float) -> tuple[float, float]:
-        """Stop and target that the genes ask for; the tighter of this stop and another one counts.
-
-        Parameters
-        ----------
-        side : float
-            +1 for a long position, -1 for a short one.
-        entry, best : float
-            Price of entry, and the best close since, quote units.
-        atr : float
-            Average true range at the decision, quote units.
-
-        Returns
-        -------
-        tuple of float
-            NaN where an input is not known.
-        """
-        genes = self.genome.genes
-        fixed = formulas.stop_price(side, entry, atr, genes.stop_atr)
-        trail = formulas.trail_price(side, best, atr, genes.trail_atr)
-        target = formulas.target_price(side, entry, atr, genes.take_profit_atr)
-        if math.isnan(fixed) or math.isnan(trail):
-            return math.nan, target
-        return formulas.tighter(side, fixed, trail), target
 
     def _enforced(self, case: Case, ruling: Ruling, hard: Verdict) -> tuple[Verdict, Decimal]:
         """Verdict and size of profile `enforce`: the ruling, and the hard limits once more."""

@@ -232,9 +232,17 @@ class ReferenceAccount:
         holder.state = on_fill(holder.state, holder.numbers, bar, 0.0, size, holder.entry)
         side = math.copysign(1.0, size)
         holder.best = holder.entry
-        holder.stop, holder.target = self.manager.protection(
-            side, holder.entry, holder.best, holder.range
-        )
+        holder.stop, holder.target = self._protection(side, holder)
+
+    def _protection(self, side: float, holder: Holder) -> tuple[float, float]:
+        """Stop, the tighter of the fixed and the trailing one, and target, as the genes ask."""
+        genes = self.manager.genome.genes
+        fixed = holder.entry - side * genes.stop_atr * holder.range
+        trail = holder.best - side * genes.trail_atr * holder.range
+        target = holder.entry + side * genes.take_profit_atr * holder.range
+        if math.isnan(fixed) or math.isnan(trail):
+            return math.nan, target
+        return (max(fixed, trail) if side > 0.0 else min(fixed, trail)), target
 
     # ---- at a close ------------------------------------------------------------------------
 
@@ -246,9 +254,7 @@ class ReferenceAccount:
                 side = math.copysign(1.0, holder.position)
                 if (holder.previous - holder.best) * side > 0:
                     holder.best = holder.previous
-                holder.stop, _ = self.manager.protection(
-                    side, holder.entry, holder.best, holder.range
-                )
+                holder.stop, _ = self._protection(side, holder)
         metrics = self.manager.assess(self.risk, self.market, self._view(0, t), now)
         self.risk.latch(metrics.tripped)
         for i, holder in enumerate(self.holders):

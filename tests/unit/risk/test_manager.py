@@ -524,16 +524,6 @@ def test_metrics_say_what_is_held() -> None:
     assert metrics.orders_in_hour == 0
 
 
-def test_protection_is_the_tighter_of_stop_and_trail() -> None:
-    manager = GeneticRiskManager()  # 5, 3 and 10 average true ranges
-    assert manager.protection(1.0, 100.0, 100.0, 2.0) == (94.0, 120.0)
-    assert manager.protection(1.0, 100.0, 108.0, 2.0) == (102.0, 120.0)
-    assert manager.protection(-1.0, 100.0, 96.0, 2.0) == (102.0, 80.0)
-    wide = GeneticRiskManager(RiskGenome().replace(trail_atr=20.0))
-    assert wide.protection(-1.0, 100.0, 96.0, 2.0) == (110.0, 80.0)
-    assert math.isnan(manager.protection(1.0, 100.0, 100.0, math.nan)[0])
-
-
 def test_a_part_of_a_judged_order_is_not_cut_twice_but_still_refused_and_capped() -> None:
     bear = market_of(strength=-2.0)
     part = order_of(10, scaled=True)

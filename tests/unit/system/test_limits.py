@@ -216,6 +216,7 @@ class Desk:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, going_on: PaperSettings | None) -> None:
         self.going_on = going_on
         self.begun: list[HardLimits] = []
+        self.sizings: list[str] = []
         self.ended: list[str] = []
         self.told: list[str] = []
         done = SimpleNamespace(run=SimpleNamespace(run_id="r", outcome=SimpleNamespace()))
@@ -230,6 +231,7 @@ class Desk:
             limits = words[4]
             assert limits is not None
             self.begun.append(limits)
+            self.sizings.append(words[5])
             return settings(**limits.plain())
 
         def unfinished(*_: Any) -> Any:
@@ -244,9 +246,18 @@ class Desk:
         monkeypatch.setattr(live, "require_healthy", lambda *_, **__: None)
         monkeypatch.setattr(live, "DailyReviews", lambda *_: _Nothing())
 
-    def run(self, home: Path, *, live_: bool = False, paced: Any = None, **choice: Any) -> None:
+    def run(
+        self,
+        home: Path,
+        *,
+        live_: bool = False,
+        paced: Any = None,
+        sizing: str = "",
+        **choice: Any,
+    ) -> None:
         way = LiveWay(
             paced=paced,
+            sizing=sizing,
             stopped=lambda: bool(self.begun),
             told=self.told.append,
             found=lambda _, text: self.told.append(text),

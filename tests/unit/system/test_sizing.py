@@ -1,0 +1,77 @@
+"""How a live run comes to its sizing, and what a strategy's record says of its edge."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from genesis.domain.errors import InputError
+from genesis.paper.settings import PaperSettings
+from genesis.system.sizing import edge_of, ended_by_sizing, kept_sizing
+from genesis.trading.deployment import DeploymentOptions
+from tests.unit.system.test_limits import Desk, settings, write
+
+
+def going(sizing: str) -> PaperSettings:
+    return msgspec.structs.replace(settings(), options=DeploymentOptions(sizing=sizing))
+
+
+def test_a_run_keeps_its_sizing_unless_another_is_asked_for() -> None:
+    assert kept_sizing("", None) == "strategy"
+    assert kept_sizing("", (Path("r"), going("fixed"))) == "fixed"
+    assert kept_sizing("kelly", (Path("r"), going("fixed"))) == "kelly"
+    with pytest.raises(InputError, match="fixd"):
+        kept_sizing("fixd", None)
+    assert ended_by_sizing(going("fixed"), "fixed") == ""
+    assert ended_by_sizing(going("fixed"), "") == ""
+    assert "by kelly now, not by fixed" in ended_by_sizing(going("fixed"), "kelly")
+
+
+@pytest.mark.parametrize(
+    ("asked", "why", "begun"),
+    [
+        ("", "max_gross 3 to 2", ["fixed"]),
+        ("fixed", "max_gross 3 to 2", ["fixed"]),
+        ("strategy", "max_gross 3 to 2", ["strategy"]),
+    ],
+)
+def test_the_next_live_run_has_the_sizing_of_the_one_before_unless_another_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: str, why: str, begun: list[str]
+) -> None:
+    desk = Desk(monkeypatch, going("fixed"))
+    write(tmp_path, max_gross=2.0)
+    desk.run(tmp_path, sizing=asked)
+    assert why in desk.ended[0]
+    assert desk.sizings == begun
+
+
+def test_a_live_run_ends_before_one_with_another_sizing_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = Desk(monkeypatch, going("fixed"))
+    desk.run(tmp_path, sizing="fixed")
+    assert (desk.ended, desk.sizings) == ([""], [])
+    desk.going_on = going("fixed")
+    desk.run(tmp_path, sizing="kelly")
+    assert "by kelly now, not by fixed" in desk.ended[1]
+    assert desk.sizings == ["kelly"]
+    with pytest.raises(InputError, match="fixd"):
+        desk.run(tmp_path, sizing="fixd")
+
+
+def test_an_edge_is_read_from_win_rate_and_profit_factor() -> None:
+    win_rate, payoff = edge_of({"win_rate": 0.4, "profit_factor": 1.5}) or (0.0, 0.0)
+    assert win_rate == 0.4
+    # Forty wins of 2.25 earn one and a half times what sixty losses of 1 lose.
+    assert payoff == pytest.approx(2.25)
+    for measures in (
+        {},
+        {"win_rate": 0.4},
+        {"win_rate": 1.0, "profit_factor": 1000.0},
+        {"win_rate": 0.0, "profit_factor": 0.0},
+        {"win_rate": 0.5, "profit_factor": None},
+        {"win_rate": 0.5, "profit_factor": float("inf")},
+    ):
+        assert edge_of(measures) is None
