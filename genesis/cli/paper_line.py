@@ -55,12 +55,12 @@ def check_execution(mode: str, algorithm: str, slices: int, capital: float) -> N
 
 
 def chosen_strategies(workspace: Workspace, names: list[str] | None, mode: str) -> list[Strategy]:
-    """Strategies that are named, each once.
+    """Strategies that are named.
 
     Raises
     ------
     InputError
-        If there is no such mode, or no such strategy.
+        If there is no such mode, or no such strategy, or one is named twice.
     """
     from genesis.cli.backtest import find_strategy
     from genesis.domain.errors import InputError, did_you_mean
@@ -81,8 +81,17 @@ def chosen_strategies(workspace: Workspace, names: list[str] | None, mode: str) 
         raise InputError(
             "no strategy given", fix="genesis strategies list shows them; then genesis paper run ID"
         )
-    found = {strategy.id: strategy for strategy in (find_strategy(workspace, n) for n in names)}
-    return list(found.values())
+    found: dict[str, tuple[str, Strategy]] = {}
+    for name in names:
+        strategy = find_strategy(workspace, name)
+        if strategy.id in found:
+            raise InputError(
+                f"the strategy {strategy.id} is named twice",
+                why=f"{found[strategy.id][0]} and {name} are the same one, and it trades once",
+                fix="name it once",
+            )
+        found[strategy.id] = name, strategy
+    return [strategy for _, strategy in found.values()]
 
 
 def chosen_risk(

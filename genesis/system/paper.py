@@ -409,20 +409,18 @@ def list_paper(workspace: Workspace) -> list[dict[str, Any]]:
     from genesis.trading.status import writer_of
 
     root = runs_folder(workspace)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for folder in sorted(root.iterdir()) if root.is_dir() else ():
         if not folder.is_dir():
             continue
         try:
             settings, _ = read_settings(folder)
         except GenesisError as error:
-            rows.append({"run": folder.name, "mode": "-", "strategies": 0, "state": error.what})
+            state = f"damaged: {error.what}"
+            rows.append({"run": folder.name, "mode": "-", "strategies": 0, "state": state})
             continue
-        writer = writer_of(folder)
-        if writer:
-            state = f"running, process {writer}"
-        else:
-            state = "finished" if (folder / RESULT).is_file() else "can be resumed"
+        ends = "finished" if (folder / RESULT).is_file() else "can be resumed"
+        state = state_of(folder, writer_of(folder), ends)
         rows.append(
             {
                 "run": folder.name,
@@ -432,3 +430,22 @@ def list_paper(workspace: Workspace) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def state_of(folder: Path, writer: str, ends: str) -> str:
+    """One line on a run for a list: who writes it, how it ended, and what is missing of it.
+
+    Parameters
+    ----------
+    folder : Path
+    writer : str
+        Id of the process that writes it, empty if none does.
+    ends : str
+        What it is where nobody writes it and nothing is missing.
+    """
+    from genesis.trading.run_folders import damage_of
+
+    damage = damage_of(folder)
+    if writer:
+        return f"running, process {writer}{'; ' if damage else ''}{damage}"
+    return damage or ends

@@ -17,15 +17,30 @@ def list_runs(home: Path) -> list[Path]:
     return sorted(found, key=lambda path: ((path / FILE).stat().st_mtime_ns, path.name))
 
 
+def damage_of(folder: Path) -> str:
+    """What the folder of a run lacks that it cannot be read without; empty if nothing.
+
+    Lists name such a run all the same: it may have traded.
+    """
+    return "" if (folder / FILE).is_file() else f"damaged: its log {FILE} is missing"
+
+
 def find_run(home: Path, name: str = "") -> Path:
     """Folder of the run that a unique beginning of its id names; the latest without a name.
 
     Raises
     ------
     InputError
-        If there is none, or more than one.
+        If there is none, or more than one, or its log is missing.
     """
     runs = list_runs(home)
+    own = home / FOLDER / name
+    if name and own.parent == home / FOLDER and own.is_dir() and (why := damage_of(own)):
+        raise InputError(
+            f"the run {name} is {why}",
+            fix=f"restore {own / FILE} and its -wal file from a copy; without one, look at the"
+            " exchange that it traded on",
+        )
     if not runs:
         raise InputError(
             f"there is no trading run in {home / FOLDER}",

@@ -81,11 +81,11 @@ def test_a_run_is_shown_as_text_too(own: Home) -> None:
 
 
 def test_several_strategies_and_symbols_at_once(own: Home) -> None:
-    words = ("paper", "run", own.file("trend"), own.file("counter"), own.file("trend"))
+    words = ("paper", "run", own.file("trend"), own.file("counter"))
     answer = own.call(*words, *DATASET, "--run", "both", "--json")
     assert answer.code == 0, answer.err
     found = answer.json["paper"]["strategies"]
-    assert len(found) == 2, "the same strategy trades once"
+    assert len(found) == 2
     assert sorted(one["rank"] for one in found) == [1, 2]
     replayed = own.call("replay", "both", "--verify", "--json").json["replay"]
     assert len(replayed["state"]["accounts"]) == 2
@@ -225,6 +225,7 @@ def test_bad_input_is_answered_by_what_to_do(
         (("--resume", "whole"), ("finished", "paper report whole")),
         (("--resume", "whole", "--capital", "5"), ("--resume", "--capital")),
         (("FILE", "--resume", "whole"), ("--resume",)),
+        (("FILE", "FILE", *DATASET), ("named twice", "name it once")),
     ],
 )
 def test_lines_that_cannot_mean_anything(
