@@ -165,7 +165,7 @@ def check(
     workspace = Workspace(home_of(ctx))
     manager = deployment_manager(workspace, clock=clock_at(scripted))
     wish = wish_of(workspace, manager, name, account, target)
-    require_local(wish, scripted)
+    require_local(manager, wish, scripted)
     done, found = manager.review(wish)
     if as_json:
         render.emit({"deployment": plain_deployment(done), "health": found.to_plain()})

@@ -82,7 +82,7 @@ def promote(
 
     workspace, manager = _open(ctx, gates, scripted)
     wish = wish_of(workspace, manager, strategy, account, target, symbols, cap)
-    require_local(wish, scripted)
+    require_local(manager, wish, scripted)
     given = Consent(file=read_approval(approval)) if approval is not None else _ask
     done = manager.promote(wish, stage_named(to), whoami(), given, reason)
     _tell(done, as_json)
@@ -126,7 +126,7 @@ def approve(
         raise InputError(f"{out} is there already", fix="name another file with --out")
     workspace, manager = _open(ctx, gates, scripted)
     wish = wish_of(workspace, manager, strategy, account, target, "", cap)
-    require_local(wish, scripted)
+    require_local(manager, wish, scripted)
     life = int(minutes * 60_000) if 0 < minutes < 1e6 else 0
     given = manager.approve(wish, stage_named(stage), whoami(), reason, life_ms=life)
     write_approval(out, given)
@@ -165,7 +165,7 @@ def demote(
 
     workspace, manager = _open(ctx, None, scripted)
     wish = wish_of(workspace, manager, strategy, account, target)
-    require_local(wish, scripted)
+    require_local(manager, wish, scripted)
     done = manager.demote(wish, stage_named(to) if to else None, whoami(), reason)
     _tell(done, as_json)
 
@@ -187,7 +187,7 @@ def retire(
     """
     workspace, manager = _open(ctx, None, scripted)
     wish = wish_of(workspace, manager, strategy, account, target)
-    require_local(wish, scripted)
+    require_local(manager, wish, scripted)
     _tell(manager.retire(wish, whoami(), reason), as_json)
 
 
@@ -216,13 +216,14 @@ def clock_at(scripted: str) -> Clock | None:
     return PacedTime(scripted)
 
 
-def require_local(wish: Wish, scripted: str) -> None:
-    """Refuse scripted time for a deployment that is not on an exchange of this machine.
+def require_local(manager: StrategyDeploymentManager, wish: Wish, scripted: str) -> None:
+    """Refuse scripted time for what is, and beside what is, not on an exchange of this machine.
 
     Raises
     ------
     RefusedError
     """
+    from genesis.decision.rehearsal_time import require_rehearsal
     from genesis.decision.stages import Target
     from genesis.domain.errors import RefusedError
 
@@ -232,6 +233,8 @@ def require_local(wish: Wish, scripted: str) -> None:
             why="days that a script lets pass are evidence on a local exchange alone",
             fix="leave --scripted out",
         )
+    if scripted:
+        require_rehearsal(manager.book())
 
 
 def wish_of(

@@ -28,6 +28,7 @@ from genesis.decision.grounds import Grounds, unmet
 from genesis.decision.in_force import Bound, most_deployments
 from genesis.decision.operations import Draft, OperationsLog
 from genesis.decision.ports import Consent, EnginePort, EvidencePort, Standing, Wish
+from genesis.decision.rehearsal_time import require_present
 from genesis.decision.retirement import Alarm, Health
 from genesis.decision.rows import CANARY, CANDIDATE, PAPER, REAL, RETIRED
 from genesis.decision.stages import Move, Step, one_back, stage_capital, step_of
@@ -167,6 +168,7 @@ class StrategyDeploymentManager:
         with OperationsLog.open(self._home, self._clock) as log:
             self._require_unmoved(deployment.id, deployment.seq)
             now = log.now_ms()
+            require_present(deployment.target, to, now, self._clock.now_ms())
             approval = Approval(
                 kind="approval",
                 approval=log.new_id("APR"),
@@ -365,6 +367,7 @@ class StrategyDeploymentManager:
             drafts: list[Draft] = []
             stage = now.stage if now is not None else ""
             for one in prepared:
+                require_present(wish.target, one.to, log.now_ms(), self._clock.now_ms())
                 self._require_same_evidence(one)
                 if one.to == CANARY:
                     _require_room(state, book, one)

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from genesis.decision.deployments import Deployment
+from genesis.decision.deployments import Deployment, read_book
+from genesis.decision.rehearsal_time import require_rehearsal
 from genesis.decision.stages import Target
 from genesis.domain.errors import GenesisError, InputError, RefusedError
 from genesis.risk.limits import HardLimits
@@ -129,6 +130,8 @@ def run_live(
     """
     from genesis.trading.lease import AccountLease
 
+    if way.paced is not None:
+        require_rehearsal(read_book(workspace.home)[1])
     latch, way = seen_latch(workspace, way)
     killed = latch.closed()
     if not killed:  # an account is emptied whatever is broken

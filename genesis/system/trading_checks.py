@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from genesis.decision.rehearsal_time import CLOCK_SLACK_MS
 from genesis.domain.timeline import format_ts
 from genesis.system.check import Check
 from genesis.system.clock import SystemClock
 from genesis.system.workspace import Workspace
-
-CLOCK_SLACK_MS = 5_000
-"""A clock may be so far behind the last record before it counts as set back."""
 
 
 def trading_checks(*, live: bool) -> tuple[Callable[[Workspace], Check], ...]:

@@ -15,7 +15,7 @@ import pytest
 from tests.conftest import REPOSITORY
 from tests.e2e.command_line import Answer
 from tests.unit.cli.command_answers import call
-from tests.unit.decision.deployment_desk import ACCOUNT, OTHER
+from tests.unit.decision.deployment_desk import ACCOUNT, DAY, OTHER, ManualClock
 from tests.unit.evidence.conftest import bred, settled_code
 from tests.unit.system.promotion_homes import PRODUCTION, PromotionHome, promotion_home
 
@@ -146,3 +146,29 @@ def test_a_person_types_the_words(deployed: PromotionHome) -> None:
     assert stage(deployed, OTHER) == "canary"
     done = run(deployed, "retire", name, "--account", OTHER, "--reason", "done", "--json")
     assert done.json["deployment"]["stage"] == "retired"
+
+
+def test_scripted_time_stays_out_of_a_workspace_with_real_deployments(
+    deployed: PromotionHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its months would date the log, and with it whatever is deployed elsewhere."""
+    ahead = ManualClock(int(time.time() * 1000) + 400 * DAY)
+    monkeypatch.setattr("genesis.exchange.hyperliquid.pacing.PacedTime", lambda _: ahead)
+    name, place = deployed.record.id, ("--account", "0x" + "3" * 40)
+    line = ("promote", name, "--to", "paper", *place, "--symbols", "SYN1", "--cap", "2000")
+    assert run(deployed, *line, "--target", "testnet").code == 0
+    scripted = ("--target", "loopback", "--scripted", "http://127.0.0.1:1")
+    for words in (
+        (*line, *scripted),
+        ("approve", name, "--stage", "canary", "--account", ACCOUNT, *scripted,
+         "--out", "/tmp/none.json"),
+        ("demote", name, "--account", ACCOUNT, "--reason", "x", *scripted),
+        ("retire", name, "--account", ACCOUNT, "--reason", "x", *scripted),
+        ("deployments", "check", name, "--account", ACCOUNT, *scripted),
+    ):  # fmt: skip
+        answer = run(deployed, *words)
+        assert answer.code == 3, words
+        assert "scripted time does not enter this workspace" in answer.err
+    book = deployed.manager().book().deployments.values()
+    assert max(one.since_ms for one in book) < ahead.ms - 399 * DAY
+    assert run(deployed, "retire", name, *place, "--reason", "done").code == 0

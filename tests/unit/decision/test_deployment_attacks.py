@@ -40,6 +40,7 @@ from genesis.trading.payloads import (
 from tests.conftest import REPOSITORY
 from tests.unit.decision.deployment_desk import (
     ACCOUNT,
+    DAY,
     OTHER,
     STRATEGY,
     Desk,
@@ -156,7 +157,7 @@ def test_the_last_moment_counts(paper: Desk) -> None:
 
 
 def test_a_clock_that_was_set_back_gives_no_time(paper: Desk) -> None:
-    file = paper.approve("canary")
+    file = paper.approve("canary", life_ms=2_000)
     paper.clock.ms = file.issued_ms - 1
     assert "set back" in used(paper, file)
     # The log was written after the end: its time never goes back.
@@ -164,6 +165,20 @@ def test_a_clock_that_was_set_back_gives_no_time(paper: Desk) -> None:
     paper.up_to("paper", account=OTHER, target=Target.LOOPBACK)
     paper.clock.ms = file.issued_ms + 1
     assert "expired" in used(paper, file)
+
+
+def test_no_step_off_this_machine_is_dated_in_the_future(paper: Desk) -> None:
+    """A log that saw scripted time would give a deployment a canary that has not begun yet."""
+    now = paper.clock.ms
+    paper.clock.ms += 90 * DAY
+    other = {"account": OTHER, "target": Target.LOOPBACK}
+    paper.up_to("paper", **other)
+    paper.clock.ms = now
+    for step in (lambda: paper.promote("canary"), lambda: paper.approve("canary")):
+        with pytest.raises(RefusedError, match="cannot be dated"):
+            step()
+    assert paper.promote("canary", **other).stage == "canary"  # a rehearsal may go on
+    assert paper.manager.retire(paper.wish(), "ann", "no longer wanted").stage == "retired"
 
 
 def test_uptime_goes_on_when_the_clock_is_set_back(paper: Desk) -> None:
