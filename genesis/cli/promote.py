@@ -194,11 +194,15 @@ def retire(
 def _open(
     ctx: typer.Context, gates: Path | None, scripted: str
 ) -> tuple[Workspace, StrategyDeploymentManager]:
+    from genesis.system.clock import SystemClock
     from genesis.system.promotion import deployment_manager
+    from genesis.system.retirements import finish_retirements
     from genesis.system.workspace import Workspace
 
-    workspace = Workspace(home_of(ctx))
-    return workspace, deployment_manager(workspace, gates, clock_at(scripted))
+    workspace, clock = Workspace(home_of(ctx)), clock_at(scripted)
+    for line in finish_retirements(workspace, SystemClock()):
+        typer.echo(f"done       {line}", err=True)
+    return workspace, deployment_manager(workspace, gates, clock)
 
 
 def clock_at(scripted: str) -> Clock | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genesis.domain.errors import RefusedError
+from genesis.system.retirements import ENGINE, finish_retirements, retire
 
 if TYPE_CHECKING:
     from genesis.decision.calibration import Calibration
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from genesis.system.decision_facts import Facts
     from genesis.system.workspace import Workspace
     from genesis.trading.payloads import ReviewResolved
-
-ENGINE = "decision engine"
-"""Who does what an automatic decision says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +95,7 @@ def decide_now(
     ------
     RefusedError
         If another command holds the log of operations for too long; the latch of a shutdown is
-        set even so.
+        set even so, and a retirement that was decided is carried out by the next such command.
     StorageError
         If the log cannot be written; the same.
     """
@@ -110,6 +107,7 @@ def decide_now(
         first = decide(kind, facts.context, rules, made_ms=clock.now_ms())
         if first.acts and first.action == "shutdown":
             done += _shut_down(workspace, _why(first), clock)
+    done += finish_retirements(workspace, clock)
     with _sitting(workspace, clock) as (log, expired):
         decision = decide(
             kind,
@@ -144,11 +142,12 @@ def resolve_review(
     """
     from genesis.decision.review import find_decision, resolve
 
+    done = finish_retirements(workspace, clock)
     with _sitting(workspace, clock) as (log, _):
         resolved = resolve(log, name, approve=approve, who=who, reason=reason)
         kind = find_decision(log.state, resolved.decision).kind
     why = f"{resolved.decision}, approved by {who}: {resolved.reason}"
-    return resolved, tuple(carry_out(workspace, kind, resolved.value, why, clock))
+    return resolved, (*done, *carry_out(workspace, kind, resolved.value, why, clock))
 
 
 @contextmanager
@@ -185,7 +184,7 @@ def carry_out(
     if kind == "emergency_shutdown" and value.get("shutdown"):
         return _shut_down(workspace, why, clock)
     if kind == "strategy_retirement" and value.get("retire"):
-        return _retire(workspace, value["retire"], why, clock)
+        return retire(workspace, value["retire"], why, clock)
     return []
 
 
@@ -195,24 +194,6 @@ def _shut_down(workspace: Workspace, why: str, clock: Clock) -> list[str]:
     order, trouble = set_latch(workspace, why, ENGINE, clock)
     note = f"; not on record yet: {trouble}" if trouble else ""
     return [f"the kill latch is set: {order.text}{note}"]
-
-
-def _retire(workspace: Workspace, names: Sequence[str], why: str, clock: Clock) -> list[str]:
-    from genesis.decision.ports import Wish
-    from genesis.decision.rows import RETIRED
-    from genesis.system.promotion import deployment_manager
-
-    manager = deployment_manager(workspace, clock=clock)
-    done = []
-    for one in manager.book().deployments.values():
-        if one.strategy in names and one.stage != RETIRED:
-            try:
-                manager.retire(Wish(one.strategy, one.account, one.target), ENGINE, why)
-            except RefusedError as error:  # somebody else was faster
-                done.append(f"{one.id}: {error.what}")
-                continue
-            done.append(f"{one.id} was {one.stage} and is retired")
-    return done
 
 
 def _why(decision: Decision) -> str:
@@ -252,5 +233,6 @@ def keep_calibration(workspace: Workspace, calibration: Calibration, clock: Cloc
     """
     from genesis.decision.review import record_calibration
 
+    finish_retirements(workspace, clock)
     with _sitting(workspace, clock) as (log, _):
         record_calibration(log, calibration)

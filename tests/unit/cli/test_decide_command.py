@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import pytest
 
 from genesis.decision.operations import OperationsLog, read_operations
 from genesis.decision.rules import KINDS, SHIPPED
+from genesis.domain.errors import RefusedError
 from genesis.domain.timeline import DAY_MS, HOUR_MS
 from genesis.system.clock import SystemClock
 from genesis.trading.kill_latch import KillLatch
@@ -226,6 +229,55 @@ def test_a_retirement_ends_the_deployments_of_its_strategies(own: Home) -> None:
     assert state.deployments[made].stage == "retired"
     again = own.call("decide", "strategy_retirement", "--record", "--json").json
     assert again["done"] == []
+
+
+@contextmanager
+def busy_after(monkeypatch: pytest.MonkeyPatch, sittings: int) -> Iterator[None]:
+    """Another command holds the log, once there were some sittings at it."""
+    real = OperationsLog.open.__func__  # type: ignore[attr-defined]
+    count = 0
+
+    def opened(cls: Any, home: Path, clock: Any, **more: Any) -> OperationsLog:
+        nonlocal count
+        count += 1
+        if count > sittings:
+            raise RefusedError("another command holds the log of operations")
+        return real(cls, home, clock, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(OperationsLog, "open", classmethod(opened))
+        yield
+
+
+def test_a_retirement_that_found_the_log_busy_is_told_and_made_up_for(
+    own: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = _register(own, TREND)
+    with busy_after(monkeypatch, 1):
+        answer = own.call("decide", "strategy_retirement", "--record", "--json")
+        refused(answer, 3, "decided and not carried out", made, "another command holds")
+        refused(own.call("retire", TREND, "--reason", "x", "--json"), 3, "another command holds")
+    assert read_operations(own.home).deployments[made].stage == "candidate"
+    # Whatever is written next carries it out first, even if it is refused itself.
+    answer = own.call("promote", TREND, "--to", "canary", "--account", "0x" + "ab" * 20,
+                      "--target", "testnet")  # fmt: skip
+    assert answer.code == 2  # the strategy of this test is in no store
+    assert f"{made} was candidate and is retired" in answer.err
+    row = read_operations(own.home).deployments[made]
+    assert row.stage == "retired"
+    again = own.call("decide", "strategy_retirement", "--record", "--json").json
+    assert again["done"] == []
+
+
+def test_a_command_that_decides_finishes_what_the_last_one_could_not(
+    own: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = _register(own, TREND)
+    with busy_after(monkeypatch, 1):
+        own.call("decide", "strategy_retirement", "--record", "--json")
+    kind = ("new_strategy_approval", "--strategy", TREND)
+    told = own.call("decide", *kind, "--json").json
+    assert told["done"] == [f"{made} was candidate and is retired"]
 
 
 def _register(own: Home, strategy: str) -> str:
