@@ -147,16 +147,17 @@ def test_a_size_lies_on_the_grid_of_lots_and_too_little_is_none() -> None:
     assert rejected.reason == "too little is left: 5.00% of capital by fixed; 49.99% was asked for"
 
 
-def beside(rig: Rig, held: Exposure, monkeypatch: pytest.MonkeyPatch) -> MarketState:
-    """Let the account hold something in another market, which has bars of its own."""
+def beside(rig: Rig, monkeypatch: pytest.MonkeyPatch, *held: Exposure) -> MarketState:
+    """Let the account hold something in other markets, which have bars of their own."""
     guard = rig.core.guard
     market, view = guard.book.market, guard.view
-    for number in range(WARM):
-        price = 50.0 + (number * number + number // 5) % 7
-        assert market.on_bar(held.symbol, START + number * HOUR, price, 1.0)
-    size = held.position.copy_abs() + max(held.buying, held.selling)
-    more = {"exposures": (held,), "gross": size * held.price}
-    monkeypatch.setattr(guard, "view", lambda one: replace(view(one), **more))
+    gross = Decimal(0)
+    for place, one in enumerate(held):
+        gross += (one.position.copy_abs() + max(one.buying, one.selling)) * one.price
+        for number in range(WARM):
+            price = 50.0 + (number * number + number // (5 + place)) % (7 + 4 * place)
+            assert market.on_bar(one.symbol, START + number * HOUR, price, 1.0)
+    monkeypatch.setattr(guard, "view", lambda one: replace(view(one), exposures=held, gross=gross))
     return market
 
 
@@ -165,25 +166,38 @@ def test_risk_is_shared_with_what_the_account_holds(
     side: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A short counts as what it is: its correlation with a long has the other sign."""
-    genome = GENOME.replace(max_position=0.5)
+    genome = GENOME.replace(max_position=0.5, max_gross=0.6)
     rig = rig_of("risk_parity", risk=manager(genome))
-    nothing = Decimal(0)
-    held = Exposure("ETH", Decimal(5 * side), nothing, nothing, Decimal(100))
-    market = beside(rig, held, monkeypatch)
-    rig.bar(100.0, wish="long")
-    now = rig.clock.now_ms()
-    deviations = [market.symbol(name, now).volatility for name in ("BTC", "ETH")]
-    together = side * market.correlation("BTC", "ETH")
-    assert together != 0.0
-    told = SizingInputs(
-        used=0.05,
-        volatilities=deviations,
-        correlations=[[1.0, together], [together, 1.0]],
-        place=0,
+    nothing, price = Decimal(0), Decimal(100)
+    market = beside(
+        rig,
+        monkeypatch,
+        Exposure("ETH", Decimal(5 * side), nothing, nothing, price),
+        Exposure("AVAX", nothing, Decimal(7), nothing, price),
     )
+    rig.bar(100.0, wish="long")
+    now, sides = rig.clock.now_ms(), {"AVAX": 1, "BTC": 1, "ETH": side}
+    told = SizingInputs(
+        used=0.12,
+        volatilities=[market.symbol(name, now).volatility for name in sides],
+        correlations=[
+            [market.correlation(one, two) * sides[one] * sides[two] for two in sides]
+            for one in sides
+        ],
+        place=1,
+    )
+    assert abs(told.correlations[1][2]) > 0.01
     rules = SizingRules.from_genes(genome.genes)
     found = GeneticPositionSizer(rules, SizingMethod.RISK_PARITY).size(told)
-    assert float(opened(rig).size.size) == pytest.approx(found.share * 100)  # type: ignore[union-attr]
+    other = [[abs(cell) for cell in row] for row in told.correlations]
+    wrong = GeneticPositionSizer(rules, SizingMethod.RISK_PARITY).size(
+        replace(told, correlations=other)
+    )
+    size = opened(rig).size
+    assert size is not None
+    assert float(size.size) == pytest.approx(found.share * 100, rel=1e-9)
+    assert found.share != wrong.share or side == 1
+    assert found.share < 0.48, "no cap has the last word"
 
 
 @pytest.mark.parametrize(("working", "left"), [(0, 5.0), (60, 2.0), (80, 0.0)])
@@ -192,7 +206,7 @@ def test_what_others_hold_and_have_at_work_leaves_less(
 ) -> None:
     rig = rig_of("fixed")
     held = Exposure("ETH", Decimal(18), Decimal(working), Decimal(0), Decimal(100))
-    beside(rig, held, monkeypatch)
+    beside(rig, monkeypatch, held)
     rig.bar(100.0, wish="long")
     if left:
         assert float(opened(rig).size.size) == pytest.approx(left)  # type: ignore[union-attr]
