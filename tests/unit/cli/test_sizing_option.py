@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
+from genesis.cli import paper_testnet
+from genesis.domain.errors import InputError
 from genesis.evolution.store import StoredStrategy, StrategyStore
 from genesis.strategy.strategy import Strategy
+from genesis.system import live_paper
 from tests.unit.cli.paper_homes import DATASET, Home, copy_of, paper_home, strategies
 from tests.unit.cli.test_paper_command import refused
 
@@ -121,3 +124,25 @@ def test_a_record_without_a_winning_backtest_is_none(own: Home) -> None:
     strategy = stored(own, win_rate=0.0, profit_factor=0.0)
     words = ("paper", "run", strategy.id, *DATASET, "--run", "none", "--json")
     refused(own.call(*words, "--sizing", "evolved"), 2, "no backtest of it", strategy.id)
+
+
+@pytest.mark.parametrize("sizing", ["fixed", "kelly"])
+def test_a_testnet_run_is_sized_too(
+    own: Home, monkeypatch: pytest.MonkeyPatch, sizing: str
+) -> None:
+    """What would be begun; the exchange itself is another matter."""
+    strategy, seen = stored(own, win_rate=0.4, profit_factor=2.0), []
+
+    def begin(_: Any, settings: Any, *__: Any) -> Any:
+        seen.append(settings)
+        raise InputError("that is all")
+
+    monkeypatch.setattr(live_paper, "start_live", begin)
+    monkeypatch.setattr(paper_testnet, "read_key", lambda _: None)
+    account = ("--account", "0x" + "ab" * 20, "--symbols", "SOL", "--interval", "1h")
+    words = ("paper", "run", strategy.id, "-m", "testnet", *account, "--json")
+    answer = own.call(*words, "--sizing", sizing)
+    assert answer.error["what"] == "that is all", answer.out + answer.err
+    (settings,) = seen
+    assert settings.options.sizing == sizing
+    assert settings.edges == {strategy.id: (0.4, pytest.approx(3.0))}

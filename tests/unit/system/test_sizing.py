@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import msgspec
 import pytest
 
+from genesis.decision.stages import Target
 from genesis.domain.errors import InputError
+from genesis.domain.instrument import Instrument
+from genesis.domain.timeline import HOUR_MS
+from genesis.evolution.store import StoredStrategy, StrategyStore
+from genesis.paper.beginning import deployments_added
 from genesis.paper.settings import PaperSettings
+from genesis.strategy.language import Market
+from genesis.strategy.strategy import NEVER, PolicyParams, Rules, Strategy
+from genesis.system.live import live_run_settings
 from genesis.system.sizing import edge_of, ended_by_sizing, kept_sizing
+from genesis.system.workspace import Workspace
+from genesis.trading.core import TradingCore
 from genesis.trading.deployment import DeploymentOptions
+from genesis.trading.payloads import DeploymentAdded
 from tests.unit.system.test_limits import Desk, settings, write
 
 
@@ -59,6 +73,39 @@ def test_a_live_run_ends_before_one_with_another_sizing_begins(
     assert desk.sizings == ["kelly"]
     with pytest.raises(InputError, match="fixd"):
         desk.run(tmp_path, sizing="fixd")
+
+
+def test_a_live_run_knows_the_edge_of_what_it_trades(tmp_path: Path) -> None:
+    record = StoredStrategy(
+        Strategy(Rules(Market().close > 1.0, NEVER), PolicyParams()),
+        dataset="synth:SOL:1h",
+        measures={"win_rate": 0.4, "profit_factor": 2.0},
+    )
+    workspace = Workspace(tmp_path).open()
+    StrategyStore(workspace.strategies).put(record)
+    deployed: Any = SimpleNamespace(
+        id="DEP_1", strategy=record.id, symbols=("SOL",), capital=1_000, stage="canary",
+        dossier_hash="d", target=Target.LOOPBACK, account="0xab",
+    )  # fmt: skip
+    for sizing, edges in (("kelly", {record.id: (0.4, pytest.approx(3.0))}), ("strategy", {})):
+        made = live_run_settings(workspace, [deployed], 10**12, "", None, sizing)
+        assert made.options.sizing == sizing
+        assert made.edges == edges
+        name = f"{record.id}/SOL"
+        desk, coin = TradingCore("r", made.risk_manager()).desk, Instrument("SOL", "SOL")
+        (event,) = deployments_added(made, desk, ["SOL"], lambda _, coin=coin: coin, HOUR_MS, 0)
+        added = event.data
+        assert isinstance(added, DeploymentAdded)
+        assert added.deployment == name
+        prior = edges.get(record.id, (0.0, 0.0))
+        assert (added.options["win_rate"], added.options["payoff"]) == prior
+    bare = replace(
+        record, strategy=Strategy(Rules(Market().close > 2.0, NEVER), PolicyParams()), measures={}
+    )
+    StrategyStore(workspace.strategies).put(bare)
+    deployed.strategy = bare.id
+    with pytest.raises(InputError, match="win rate and payoff"):
+        live_run_settings(workspace, [deployed], 10**12, "", None, "evolved")
 
 
 def test_an_edge_is_read_from_win_rate_and_profit_factor() -> None:
