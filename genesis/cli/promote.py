@@ -311,6 +311,7 @@ def plain_deployment(one: Deployment, *, history: bool = False) -> dict[str, Any
         "capital": str(one.capital),
         "cap": str(one.cap),
         "scale": str(one.scale),
+        "allocated": None if one.allocated is None else str(one.allocated),
         "mark": one.mark,
         "dossier_hash": one.dossier_hash,
         "since_ms": one.since_ms,

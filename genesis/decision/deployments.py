@@ -17,7 +17,7 @@ import msgspec
 from genesis.decision.grounds import Baseline, GatesUsed, Grounds, grounds_of, unmet
 from genesis.decision.operations import FOLDER
 from genesis.decision.rows import CANARY, REAL, RETIRED
-from genesis.decision.stages import Move, Step, Target, stage_capital, step_of
+from genesis.decision.stages import CENT, SHARES, Move, Step, Target, stage_capital, step_of
 from genesis.decision.state import OperationsState
 from genesis.domain.errors import RefusedError, StorageError
 from genesis.trading.events import Event
@@ -80,6 +80,9 @@ class Deployment(msgspec.Struct, frozen=True):
     seq : int
         Number of its last row.
     history : tuple of History
+    allocated : Decimal or None
+        Full size that a person divided the account's capital to, where that is less than ``cap``;
+        no step up goes beyond its share of it. A step to paper forgets it.
     """
 
     id: str
@@ -102,6 +105,7 @@ class Deployment(msgspec.Struct, frozen=True):
     fresh_from_ms: int
     seq: int
     history: tuple[History, ...]
+    allocated: Decimal | None = None
 
     @property
     def is_real(self) -> bool:
@@ -211,9 +215,47 @@ class DeploymentBook:
             if not 0 <= capital <= most:
                 raise RefusedError(f"{name} would get {capital} USD; {most} USD is its most")
         for name, capital in data.capital.items():
+            row = self.deployments[name]
             self.deployments[name] = msgspec.structs.replace(
-                self.deployments[name], capital=capital
+                row, capital=capital, allocated=_full_size(row, capital)
             )
+
+
+def _full_size(row: Deployment, capital: Decimal) -> Decimal | None:
+    """Full size that a capital of the present stage is the share of; None for all of ``cap``."""
+    if not row.is_real or capital >= stage_capital(row.cap, row.stage, row.scale):
+        return None
+    return (capital / (SHARES[row.stage] * row.scale)).quantize(CENT, rounding="ROUND_DOWN")
+
+
+def step_capital(
+    old: Deployment | None, cap: Decimal, to: str, scale: Decimal, *, up: bool
+) -> Decimal:
+    """What a deployment trades after a step.
+
+    Parameters
+    ----------
+    old : Deployment or None
+        As it is before.
+    cap : Decimal
+        Full capital after the step.
+    to : str
+    scale : Decimal
+    up : bool
+        Whether the step takes it up, or back to its full size.
+
+    Returns
+    -------
+    Decimal
+        The stage's share of the full capital, of less where a person allocated less; a step down
+        raises nothing.
+    """
+    if old is None or not old.is_real or to not in REAL:
+        return stage_capital(cap, to, scale)
+    if not up:
+        return min(stage_capital(cap, to, scale), old.capital)
+    most = cap if old.allocated is None else min(cap, old.allocated)
+    return stage_capital(most, to, scale)
 
 
 def _require_identity(data: DeploymentChanged, grounds: Grounds, old: Deployment | None) -> None:
@@ -233,14 +275,14 @@ def _require_size(
         raise RefusedError(f"a full capital of {grounds.cap} USD is not possible")
     if grounds.scale not in (HALF, Decimal(1)):
         raise RefusedError(f"a scale of {grounds.scale} is not possible")
-    whole = stage_capital(grounds.cap, data.to_stage, grounds.scale)
-    real = old is not None and old.is_real and data.to_stage in REAL
-    if old is not None and real and step.move in (Move.HALVE, Move.DEMOTE):
-        whole = min(whole, old.capital)  # what was allocated less does not grow by a step down
+    up = step.move not in (Move.HALVE, Move.DEMOTE)
+    whole = step_capital(old, grounds.cap, data.to_stage, grounds.scale, up=up)
     if data.capital != whole:
+        bound = old.allocated if old is not None else None
+        allocated = "" if bound is None else f", as {bound} USD of it are allocated"
         raise RefusedError(
             f"{data.deployment} would trade {data.capital} USD as {data.to_stage}",
-            why=f"the stage's share of {grounds.cap} USD is {whole} USD",
+            why=f"the stage's share of {grounds.cap} USD is {whole} USD{allocated}",
         )
     if old is None or old.stage not in REAL or data.to_stage not in REAL:
         return
@@ -347,6 +389,7 @@ def _after(
         fresh_from_ms=fresh,
         seq=event.seq,
         history=(*(old.history if old is not None else ()), entry),
+        allocated=old.allocated if old is not None and was_real and real else None,
     )
 
 

@@ -23,7 +23,13 @@ from genesis.decision.approvals import (
     words_to_type,
 )
 from genesis.decision.consent import Prepared, Token, consented
-from genesis.decision.deployments import HALF, Deployment, DeploymentBook, read_book
+from genesis.decision.deployments import (
+    HALF,
+    Deployment,
+    DeploymentBook,
+    read_book,
+    step_capital,
+)
 from genesis.decision.grounds import Grounds, unmet
 from genesis.decision.in_force import Bound, most_deployments
 from genesis.decision.operations import Draft, OperationsLog
@@ -31,7 +37,7 @@ from genesis.decision.ports import Consent, EnginePort, EvidencePort, Standing, 
 from genesis.decision.rehearsal_time import require_present
 from genesis.decision.retirement import Alarm, Health
 from genesis.decision.rows import CANARY, CANDIDATE, PAPER, REAL, RETIRED
-from genesis.decision.stages import Move, Step, one_back, stage_capital, step_of
+from genesis.decision.stages import Move, Step, one_back, step_of
 from genesis.decision.state import OperationsState
 from genesis.decision.strategy_approval import require_standing
 from genesis.domain.clock import Clock
@@ -377,7 +383,7 @@ class StrategyDeploymentManager:
                 if one.step.approval:
                     assert consent is not None
                     approval = consented(log, state, one, stage, who, consent, drafts, self._token)
-                drafts.append(Draft(_change(one, stage, who, approval), wish.id))
+                drafts.append(Draft(_change(one, now, stage, who, approval), wish.id))
                 stage = one.to
             return _append(log, book, drafts, wish.id)
 
@@ -391,9 +397,7 @@ class StrategyDeploymentManager:
         grounds = Grounds(
             target=deployment.target.value, cap=deployment.cap, scale=scale, mark=deployment.mark
         )
-        capital = stage_capital(deployment.cap, to, scale)
-        if deployment.is_real and to in REAL:  # it may trade less than its stage allows
-            capital = min(capital, deployment.capital)
+        capital = step_capital(deployment, deployment.cap, to, scale, up=False)
         data = DeploymentChanged(
             deployment=deployment.id,
             strategy=deployment.strategy,
@@ -478,7 +482,9 @@ def _require_room(state: OperationsState, book: DeploymentBook, one: Prepared) -
             )
 
 
-def _change(one: Prepared, stage: str, who: str, approval: str) -> DeploymentChanged:
+def _change(
+    one: Prepared, now: Deployment | None, stage: str, who: str, approval: str
+) -> DeploymentChanged:
     grounds = one.grounds
     return DeploymentChanged(
         deployment=one.wish.id,
@@ -487,7 +493,7 @@ def _change(one: Prepared, stage: str, who: str, approval: str) -> DeploymentCha
         symbols=one.symbols,
         from_stage=stage,
         to_stage=one.to,
-        capital=stage_capital(grounds.cap, one.to, grounds.scale),
+        capital=step_capital(now, grounds.cap, one.to, grounds.scale, up=True),
         dossier_hash=one.standing.dossier_hash if one.standing is not None else "",
         approval=approval,
         who=who,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from genesis.decision.deployments import fold_deployments
 from genesis.decision.operations import OperationsLog
 from genesis.decision.ports import Consent
 from genesis.decision.retirement import Alarm, Health
@@ -14,7 +15,9 @@ from genesis.decision.rows import STAGES
 from genesis.decision.stages import SHARES, TABLE, Move, Target, stage_capital, step_of
 from genesis.domain.errors import InputError, RefusedError
 from genesis.evidence.measures import PromotionSettings
+from genesis.trading.events import Event
 from genesis.trading.payloads import CapitalAllocated
+from genesis.trading.store import EventReader
 from tests.unit.decision.deployment_desk import (
     DAY,
     GOOD,
@@ -22,6 +25,7 @@ from tests.unit.decision.deployment_desk import (
     STAGES_UP,
     Desk,
     amber,
+    copied,
     green,
     red,
 )
@@ -296,6 +300,44 @@ def test_a_step_down_does_not_raise_what_was_allocated_less(desk: Desk, how: str
     else:
         done = desk.manager.demote(desk.wish(), "live_50", "ann", "too large")
     assert done.capital == Decimal(100)
+
+
+def allocate(desk: Desk, capital: int) -> None:
+    with OperationsLog.open(desk.home, desk.clock) as log:
+        row = CapitalAllocated({desk.wish().id: Decimal(capital)}, "hrp", "ann", "its share")
+        log.append(row, aggregate=desk.wish().id)
+
+
+def test_a_step_up_gives_no_more_than_its_share_of_what_was_allocated(desk: Desk) -> None:
+    desk.up_to("live_25")
+    allocate(desk, 100)  # of 500: as if the full capital were 400
+    assert desk.promote("live_50").capital == Decimal(200)
+    desk.evidence.verdict = amber()
+    halved, _ = desk.manager.review(desk.wish())
+    assert halved.capital == Decimal(200)  # half of the stage's share of 2000 would be more
+    desk.evidence.verdict = green()
+    done = desk.manager.promote(desk.wish(), "live_50", "ann", desk.typed, "calm again")
+    assert (done.scale, done.capital, done.allocated) == (1, Decimal(200), Decimal(400))
+    assert desk.promote("live_100").capital == Decimal(400)
+    allocate(desk, 2000)  # what is approved may be given back at any time
+    assert desk.manager.demote(desk.wish(), "live_50", "ann", "too large").capital == Decimal(1000)
+    allocate(desk, 0)
+    assert desk.promote("live_100").capital == 0
+    desk.manager.demote(desk.wish(), "paper", "ann", "begin anew")
+    assert desk.promote("canary").capital == Decimal(100)  # of 2000, as it is approved anew
+
+
+def test_a_row_that_forgets_what_was_allocated_is_refused(desk: Desk) -> None:
+    desk.up_to("live_25")
+    allocate(desk, 100)
+    done = desk.promote("live_50")
+    assert done.capital == Decimal(200)
+    with EventReader(desk.home / "operations") as reader:
+        events = list(reader.events())
+    forged = copied(events[-1].data, capital=Decimal(1000))
+    events[-1] = Event(forged, events[-1].ts_ms, events[-1].aggregate, seq=events[-1].seq)
+    with pytest.raises(RefusedError, match="would trade 1000 USD as live_50"):
+        fold_deployments(events)
 
 
 def test_half_a_size_comes_back_with_green_and_an_approval_alone(desk: Desk) -> None:
