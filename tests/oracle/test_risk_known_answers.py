@@ -141,6 +141,7 @@ def evolved_stop(tapes: Sequence[Tape], book: Book) -> float:
     return float(found.unit()[STOP])
 
 
+@pytest.mark.slow
 def test_stop_goes_to_its_loosest_bound_on_random_walks_with_drift() -> None:
     # Kaminski and Lo, proposition 1: the stopping premium of a random walk with a positive drift
     # is negative.

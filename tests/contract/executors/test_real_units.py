@@ -135,7 +135,7 @@ def test_any_executor_gives_the_bits_of_the_driver(
     }
 
 
-@pytest.mark.parametrize("mood", [2, 3])
+@pytest.mark.parametrize("mood", [2, pytest.param(3, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kind", ["processes-2", pytest.param("ray-2", marks=pytest.mark.slow)])
 def test_user_code_that_takes_its_worker_down_once_changes_nothing(
     kind: str, mood: int, panel: Panel, seeds_file: Path

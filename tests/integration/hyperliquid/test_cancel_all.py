@@ -8,6 +8,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from benchmarks.crash.market import fresh_core, strategies
 from genesis.domain.instrument import Instrument
 from genesis.exchange.hyperliquid.limits import Priority
@@ -108,6 +110,7 @@ def _sold(rig: LiveRig, size: str) -> None:
     rig.submit(rig.sub, {"type": "order", "orders": [row | kind], "grouping": "na"})
 
 
+@pytest.mark.slow
 def test_check_50_cancel_all_takes_back_everything_under_429_and_partial_fills(
     tmp_path: Path,
 ) -> None:

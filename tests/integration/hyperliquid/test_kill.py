@@ -102,7 +102,14 @@ def test_what_is_killed_keeps_its_stop_where_positions_are_kept(desk: Bench) -> 
     again.stop()
 
 
-@pytest.mark.parametrize("kind", ["too_many", "server_error", "error_after", "drop_after"])
+@pytest.mark.parametrize(
+    "kind",
+    ["server_error"]
+    + [
+        pytest.param(one, marks=pytest.mark.slow)
+        for one in ("too_many", "error_after", "drop_after")
+    ],
+)
 def test_it_goes_on_while_the_venue_answers_with_errors(desk: Bench, kind: str) -> None:
     sitting = holding(desk)
     desk.rig.fault(kind, where={"path": "exchange"}, count=6)
@@ -116,6 +123,7 @@ def test_it_goes_on_while_the_venue_answers_with_errors(desk: Bench, kind: str) 
     assert empty(desk.rig)
 
 
+@pytest.mark.slow
 def test_a_run_whose_venue_is_gone_says_that_it_could_not_look(desk: Bench) -> None:
     sitting = holding(desk)
     desk.rig.fault("drop_before", where={"path": "info"})

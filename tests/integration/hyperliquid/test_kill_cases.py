@@ -18,11 +18,15 @@ def _judge(case: Case, folder: Path) -> None:
     assert found.after_s < BOUND_S, found
 
 
-@pytest.mark.parametrize("fault", ["", "too_many", "error_after"])
+@pytest.mark.parametrize(
+    "fault",
+    ["", *(pytest.param(one, marks=pytest.mark.slow) for one in ("too_many", "error_after"))],
+)
 def test_check_50_a_kill_empties_an_account_within_two_seconds(tmp_path: Path, fault: str) -> None:
     _judge(Case(11, fault, "set_latch"), tmp_path)
 
 
+@pytest.mark.slow
 def test_check_50_an_entry_on_its_way_never_comes_after_a_kill(tmp_path: Path) -> None:
     _judge(Case(12, "drop_after", "file", flying=True), tmp_path)
 

@@ -187,7 +187,9 @@ def test_nothing_that_adds_risk_leaves_after_it(tmp_path: Path) -> None:
         assert desk.rig.info("frontendOpenOrders") == []
 
 
-@pytest.mark.parametrize("fault", ["delay_before", "hang_before"])
+@pytest.mark.parametrize(
+    "fault", ["delay_before", pytest.param("hang_before", marks=pytest.mark.slow)]
+)
 def test_an_order_on_its_way_never_arrives(tmp_path: Path, fault: str) -> None:
     """Its nonce is used up before it comes: the sweep says so and is right for ever."""
     with desk_on(tmp_path) as desk:

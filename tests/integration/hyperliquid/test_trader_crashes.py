@@ -68,6 +68,7 @@ def _deaths(seed: int) -> list[Death]:
     return [*points, Death(after_s=0.3), Death(after_s=1.0, recovering=True)]
 
 
+@pytest.mark.slow
 def test_check_46_a_killed_trader_converges_to_the_exchange(tmp_path: Path) -> None:
     campaign = Watched(tmp_path, Scenario(3, 14))
     tally = campaign.run(iter(_deaths(46)))

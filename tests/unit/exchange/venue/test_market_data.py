@@ -163,6 +163,7 @@ def test_makers_do_not_trade_with_each_other(alive):
     assert not any(set(trade["users"]) <= makers for trade in tape)
 
 
+@pytest.mark.slow
 def test_funding_moves_and_has_both_signs():
     core = VenueCore(META, seed=1, profile=VenueProfile(step_ms=60_000), now_ms=T0)
     core.advance(T0 + DAY_MS)

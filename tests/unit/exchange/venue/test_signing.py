@@ -249,6 +249,7 @@ JSON = st.recursive(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(st.dictionaries(st.text(), JSON, max_size=20))
 def test_hashes_equal_those_over_the_client_s_own_message_pack(action: dict[str, Any]) -> None:
