@@ -151,7 +151,10 @@ class WorkspaceEvidence(DossierEvidence):
     # ---- the book ----------------------------------------------------------------------------
 
     def admission(self, deployment: Deployment, book: Sequence[Deployment]) -> str:
-        """Why a strategy adds nothing to the deployments beyond paper; empty if it does."""
+        """Why a strategy adds nothing to the deployments beyond paper; empty if it does.
+
+        The same strategy on another account is the same bet, whatever its symbols there.
+        """
         import math
 
         import numpy as np
@@ -160,9 +163,12 @@ class WorkspaceEvidence(DossierEvidence):
         from genesis.decision.allocation import admission_problem
         from genesis.decision.live_measures import YEAR
 
-        others = [one for one in book if one.strategy != deployment.strategy]
+        others = [one for one in book if one.id != deployment.id]
         if not others:
             return ""
+        twins = [one.id for one in others if one.strategy == deployment.strategy]
+        if twins:  # its returns are theirs: no Sharpe ratio exceeds itself and a margin
+            return f"the book holds it already, correlated 1: {', '.join(twins)}"
         days, matrix = self.common_returns([deployment, *others])
         del days
         settings = self.gates(deployment.strategy, deployment.target).settings

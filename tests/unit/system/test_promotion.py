@@ -308,11 +308,22 @@ def test_health_is_read_from_the_same_logs(
     assert done.stage == ("paper" if found.alarm.value == "red" else "canary")
 
 
+def test_the_same_strategy_on_another_account_gets_no_canary(canary: PromotionHome) -> None:
+    place = {"account": "0x" + "5" * 40}
+    promote(canary, "paper", **place)
+    assert "adds nothing to the book" in refusal(canary, "canary", **place)
+    canary.manager().retire(wish(canary), "ann", "moved to another account")
+    assert promote(canary, "canary", **place).stage == "canary"
+
+
 def test_a_twin_adds_nothing_to_the_book(canary: PromotionHome) -> None:
     evidence = WorkspaceEvidence(canary.workspace)
     first = canary.manager().find(wish(canary))
     twin = copied(first, id="other", account="0x" + "5" * 40)
-    assert evidence.admission(twin, [first]) == ""  # the same strategy elsewhere is no newcomer
+    told = evidence.admission(twin, [first])
+    assert "the book holds it already, correlated 1" in told
+    assert first.id in told
+    assert evidence.admission(first, [first]) == ""  # a deployment is no twin of itself
     assert evidence.admission(first, []) == ""
     _, returns = evidence.common_returns([first, twin])
     np.testing.assert_array_equal(returns[:, 0], returns[:, 1])
