@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -21,6 +21,8 @@ from genesis.exchange.venue.units import MalformedAction
 Json = dict[str, Any]
 _SNAPSHOT_MS = 600_000
 _SNAPSHOT_ENTRIES = 20_000
+_REQUEST = "req"
+"""Kind of an entry that is of the request ledger, and nothing to the core."""
 
 
 class RecordedKnobs:
@@ -125,7 +127,7 @@ class DurableCore(VenueCore):
     def _again(self, entry: Json) -> None:
         """Carry out a recorded input once more."""
         kind = entry["k"]
-        if kind == "start":
+        if kind in ("start", _REQUEST):
             return
         super().advance(entry["t"], coarse_ms=entry.get("c", 0))
         if kind == "act":
@@ -143,7 +145,35 @@ class DurableCore(VenueCore):
         elif kind == "knob":
             getattr(self._plain_knobs, entry["name"])(*entry["args"], **entry["more"])
 
+    def note_request(self, line: list[Any]) -> None:
+        """Write what a request uses up, ahead of the action that it is for.
+
+        One write to the disk serves both; without the first the second is not there either.
+
+        Raises
+        ------
+        StorageError, InfrastructureError
+            If the log cannot be written.
+        """
+        self._append({"k": _REQUEST, "l": line}, durable=True)
+
+    def requests_since(self, offset: int) -> Iterator[list[Any]]:
+        """What was noted behind a place in the log, oldest first."""
+        start = offset if offset <= self._journal.end else 0  # of a log that is not there any more
+        return (e["l"] for e in self._journal.entries(start) if e["k"] == _REQUEST)
+
+    @property
+    def log_end(self) -> int:
+        """Length of the log."""
+        return self._journal.end
+
     def _write(self, entry: Json, *, durable: bool = True) -> None:
+        self._append(entry, durable=durable)
+        self._entries += 1
+        if self._entries >= _SNAPSHOT_ENTRIES or self.now_ms - self._saved_ms >= _SNAPSHOT_MS:
+            self.save()
+
+    def _append(self, entry: Json, *, durable: bool) -> None:
         self.require_whole()
         durable = durable and self._fsync
         try:
@@ -154,9 +184,6 @@ class DurableCore(VenueCore):
             raise
         if durable:
             self.owed = self._journal.end
-        self._entries += 1
-        if self._entries >= _SNAPSHOT_ENTRIES or self.now_ms - self._saved_ms >= _SNAPSHOT_MS:
-            self.save()
 
     def advance(self, now_ms: int, *, coarse_ms: int = 0) -> int:
         """Run what is due; see ``VenueCore``. What ran is written down, without waiting for it."""

@@ -1,75 +1,96 @@
-"""What was asked and cannot be asked again: nonces and budgets, in memory and in a file."""
+"""What was asked and cannot be asked again: nonces and budgets, in memory and on the disk."""
 
 from __future__ import annotations
 
-import os
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
 from genesis.domain.errors import StorageError
 from genesis.exchange.venue.limits import AddressBudget, LimitProfile
 from genesis.exchange.venue.nonces import NonceBook
+from genesis.market.atomic_file import write_atomic
+
+
+class RequestLog(Protocol):
+    """The log of a venue, as this sees it; `genesis.exchange.venue.durable.DurableCore` is one."""
+
+    @property
+    def log_end(self) -> int:
+        """Length of the log."""
+        ...
+
+    def note_request(self, line: list[Any]) -> None:
+        """Write a line; it is on the disk before anything that follows from it is told."""
+        ...
+
+    def requests_since(self, offset: int) -> Iterator[list[Any]]:
+        """Lines behind a place in the log."""
+        ...
+
+    def sync(self) -> None:
+        """Put the log on the disk."""
+        ...
 
 
 class RequestLedger:
     """Nonces of every signer and requests of every account.
 
-    Each accepted action is a line in the file before it is carried out, so that a killed exchange
-    never takes a nonce twice; one killed between the two has used a nonce for an action that never
-    was, and has answered neither. Opening the file writes it anew, one line for all that is past.
+    Each accepted action is a line of the log before it is carried out, so that neither a killed
+    exchange nor a loss of power lets a nonce be used twice; one that ends between the two has used
+    a nonce for an action that never was, and has answered neither. Opening it puts all that is
+    past into the file.
 
     Parameters
     ----------
     limits : LimitProfile
     path : Path, optional
-        Nothing survives the process without it.
+        Nothing survives the process without file and log.
+    log : RequestLog, optional
 
     Raises
     ------
     StorageError
-        If the file is damaged elsewhere than in its last line.
+        If the file is damaged elsewhere than in its last line, or cannot be written.
     """
 
-    def __init__(self, limits: LimitProfile, path: Path | None = None) -> None:
+    def __init__(
+        self, limits: LimitProfile, path: Path | None = None, log: RequestLog | None = None
+    ) -> None:
         self.nonces = NonceBook(limits.nonces_kept)
         self.budget = AddressBudget(limits)
-        self._path = path
-        self._file: int | None = None
-        if path is not None:
+        self._log = log
+        self._offset = 0
+        if path is not None and log is not None:
             self._read(path)
-            self._rewrite(path)
-            self._file = os.open(path, os.O_WRONLY | os.O_APPEND)
+            for line in log.requests_since(self._offset):
+                self._take(line)
+            self._rewrite(path, log)
 
     def spend(self, signer: str, nonce: int | None, account: str, cost: int) -> None:
         """Use a nonce, where one is used, and count requests."""
-        self._write([signer, nonce, account, cost])
+        self._note([signer, nonce, account, cost])
         self._apply(signer, nonce, account, cost)
 
     def forget(self, signer: str) -> None:
         """Drop the nonces of a signer that was pruned."""
-        self._write([signer])
+        self._note([signer])
         self.nonces.forget(signer)
 
     def state(self) -> dict[str, Any]:
         """Everything that is remembered, for the file and for a hash."""
         return {"nonces": self.nonces.state(), "used": self.budget.state()}
 
-    def close(self) -> None:
-        """Close the file."""
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
-
     def _apply(self, signer: str, nonce: int | None, account: str, cost: int) -> None:
         if nonce is not None:
             self.nonces.use(signer, nonce)
         self.budget.spend(account, cost)
 
-    def _write(self, line: list[Any]) -> None:
-        if self._file is not None:
-            os.write(self._file, msgspec.json.encode(line) + b"\n")
+    def _note(self, line: list[Any]) -> None:
+        if self._log is not None:
+            self._log.note_request(line)
 
     def _read(self, path: Path) -> None:
         lines = path.read_bytes().split(b"\n") if path.exists() else []
@@ -92,14 +113,14 @@ class RequestLedger:
         if isinstance(line, dict):
             self.nonces.restore(line["nonces"])
             self.budget.restore(line["used"])
+            self._offset = int(line.get("offset", 0))
         elif len(line) == 1:
             self.nonces.forget(line[0])
         else:
             self._apply(*line)
 
-    def _rewrite(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = path.with_suffix(".new")
-        fresh.write_bytes(msgspec.json.encode(self.state()) + b"\n")
-        fresh.chmod(0o600)
-        fresh.replace(path)
+    def _rewrite(self, path: Path, log: RequestLog) -> None:
+        log.sync()  # the file never speaks of lines that the log may lose
+        state = {**self.state(), "offset": log.log_end}
+        write_atomic(path, lambda file: file.write(msgspec.json.encode(state) + b"\n"))
+        path.chmod(0o600)

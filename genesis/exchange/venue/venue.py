@@ -32,7 +32,8 @@ class Venue:
     clock : VenueClock
     limits : LimitProfile
     requests : Path, optional
-        File of nonces and budgets.
+        File of nonces and budgets as they were when it was opened last; those since then are in
+        the log of a durable core.
     mainnet : bool
         Which chain clients must sign for.
     """
@@ -51,7 +52,8 @@ class Venue:
         self.clock = clock
         self.limits = limits or LimitProfile()
         self.faults = FaultPlan(coins=[spec.coin for spec in core.meta.instruments()])
-        self.requests = RequestLedger(self.limits, requests)
+        kept = core if isinstance(core, DurableCore) and requests is not None else None
+        self.requests = RequestLedger(self.limits, requests, kept)
         self.weights = WeightLimits(self.limits)
         self.exchange = ExchangeApi(
             core, clock, self.limits, self.requests, self.faults, mainnet=mainnet
@@ -129,7 +131,6 @@ class Venue:
         """Save what is kept, and close the files."""
         if self._commit is not None:
             self._commit.close()
-        self.requests.close()
         if isinstance(self.core, DurableCore):
             self.core.close()
 

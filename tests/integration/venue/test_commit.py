@@ -156,3 +156,64 @@ def test_a_venue_whose_disk_fails_answers_nothing_and_ends(
     disk.broken = False
     with kept(tmp_path) as venue:
         assert asked(venue, {"type": "userRole", "user": wallet.address}) == {"role": "user"}
+
+
+def used(venue: Rig, wallet: Any) -> int:
+    return venue.running.call(lambda: venue.venue.requests.budget.used(user(wallet)))
+
+
+def test_a_request_that_was_answered_cannot_be_repeated_after_a_loss_of_power(
+    tmp_path: Path,
+) -> None:
+    """What is left is what was forced to the disk: the rest of each file is gone."""
+    lost = tmp_path / "lost"
+    lost.mkdir()
+    with kept(tmp_path / "venue") as venue:
+        forced = (tmp_path / "venue" / "requests.jsonl").read_bytes()
+        wallet = venue.wallet()
+        body = signed(wallet, order("30000"), now_ms())
+        assert "resting" in str(sent(venue, body))
+        assert "duplicate nonce" in str(sent(venue, body))
+        count = used(venue, wallet)
+        synced = venue.venue.core.synced  # type: ignore[attr-defined]
+        log = (tmp_path / "venue" / "log.jsonl").read_bytes()[:synced]
+        (lost / "log.jsonl").write_bytes(log)
+        (lost / "requests.jsonl").write_bytes(forced)
+    for _ in range(2):
+        with kept(lost) as venue:
+            assert "duplicate nonce" in str(sent(venue, body))
+            assert len(asked(venue, {"type": "openOrders", "user": wallet.address})) == 1
+            assert used(venue, wallet) == count > 0, "nothing is counted twice"
+
+
+def test_a_nonce_is_on_the_disk_before_the_answer_says_that_it_is_used_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = Disk(monkeypatch)
+    with kept(tmp_path) as venue, ThreadPoolExecutor(1) as pool:
+        wallet, stamp = venue.wallet(), now_ms()
+        for action in ({"type": "noop"}, {"type": "claimRewards"}):
+            stamp += 1
+            before = used(venue, wallet)
+            with disk.held():
+                answer = pool.submit(sent, venue, signed(wallet, action, stamp))
+                eventually(lambda before=before: used(venue, wallet) > before)
+                assert held_back(answer)
+            answer.result(10)
+            again = sent(venue, signed(wallet, action, stamp))
+            assert "duplicate nonce" in str(again)
+
+
+def test_a_folder_of_an_earlier_version_goes_on(tmp_path: Path) -> None:
+    wallet = Account.create()
+    stamp = now_ms()
+    with kept(tmp_path) as venue:
+        venue.control("fund", {"user": wallet.address, "usd": "1000"})
+    signer = user(wallet)
+    (tmp_path / "requests.jsonl").write_text(
+        f'{{"nonces":{{}},"used":{{}}}}\n["{signer}",{stamp},"{signer}",7]\n["{signer}",{stamp + 1}'
+    )
+    with kept(tmp_path) as venue:
+        body = signed(wallet, order("30000", "0.001"), stamp)
+        assert "duplicate nonce" in str(sent(venue, body))
+        assert used(venue, wallet) == 7
