@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 HORIZONS = (30, 60, 90, 120, 180, 270, 365, 545, 730, 1_095, 1_460, 1_825)
 """Days for which drawdown bounds are kept."""
 REHEARSAL_GATES = "gates.rehearsal.yaml"
+UNSEALED_SHARE = 0.5
+"""Of the searched Sharpe ratio, in place of a sealed one that a rehearsal does not have."""
 
 
 class DossierEvidence:
@@ -137,10 +139,17 @@ class DossierEvidence:
     def baseline(self, strategy: str, target: Target) -> Baseline:
         """Numbers of the study's data that everything after is compared with.
 
+        A rehearsal whose gates ask for no sealed bars has no Sharpe ratio on them. Half of the
+        searched one stands in: that is the best of many, and twice too high by the reason that
+        the production gates give for their own bar (`sealed_ratio` of configs/gates.yaml). The
+        haircut then takes it for one measured over the sealed span. What passed the production
+        gates has a sealed ratio; without one it is refused.
+
         Raises
         ------
         RefusedError
-            If the data are not those of the dossier, or nothing is left after the haircut.
+            If the data are not those of the dossier, nothing is left after the haircut, or what is
+            no rehearsal has no sealed ratio.
         InputError
             If no finished run that found the strategy is here.
         """
@@ -159,7 +168,13 @@ class DossierEvidence:
         start, end = dossier.facts["sealed_ms"]
         years = (end - start) / DAY_MS / YEAR
         searched = float(np.nan_to_num(sharpe(returns, YEAR)))
-        measured = float(sealed["sharpe"]) if "sharpe" in sealed else 0.5 * searched
+        if "sharpe" not in sealed and not dossier.rehearsal:
+            raise RefusedError(
+                f"the dossier of {dossier.strategy} has no Sharpe ratio on sealed bars",
+                why="only a rehearsal goes on without",
+                fix=f"genesis validate {dossier.strategy}",
+            )
+        measured = float(sealed.get("sharpe", UNSEALED_SHARE * searched))
         haircut = shrunk_sharpe(measured, years, settings.haircut_tau)
         sd = float(np.std(returns, ddof=1))
         if not (haircut > 0.0 and sd > 0.0):

@@ -76,6 +76,18 @@ def test_the_baseline_is_what_the_study_measured(home: PromotionHome) -> None:
     assert all(a < b for a, b in zip(base.drawdown_95, base.drawdown_99, strict=True))
 
 
+def test_without_a_sealed_ratio_a_rehearsal_takes_half_of_the_searched_one(
+    home: PromotionHome,
+) -> None:
+    home.judged(sealed=False)
+    assert "no Sharpe ratio on sealed bars" in refusal(home, "paper")
+    home.judged(REHEARSAL, sealed=False)
+    (home.home / "dossiers" / f"{home.record.id}.json").unlink()
+    base = promote(home, "paper").baseline
+    assert base.sealed_sharpe == pytest.approx(0.5 * base.searched_sharpe)
+    assert base.haircut_sharpe < base.sealed_sharpe
+
+
 def test_paper_runs_are_read_from_their_logs_and_judged(home: PromotionHome) -> None:
     home.judged()
     promote(home, "paper")
