@@ -70,7 +70,8 @@ class DailyReviews:
         except Exception as error:  # a thread that ends would never judge again
             lines = [f"the deployments of {self._account} cannot be judged: {error}"]
         for line in lines:
-            self._told(line)
+            with suppress(Exception):  # who cannot hear it has the alert
+                self._told(line)
             with suppress(GenesisError):
                 raise_alert(self._workspace.home, "critical", "deployments", "review", line)
 

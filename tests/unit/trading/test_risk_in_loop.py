@@ -98,6 +98,28 @@ def test_a_market_that_is_not_known_yet_is_not_traded() -> None:
     assert len(exchange.submitted) == 1
 
 
+def test_a_look_before_the_first_bar_knows_nothing_and_allows_nothing() -> None:
+    rig = Rig(SMALL, risk=manager(), deploy=False)
+    guard = rig.core.guard
+    assert guard.look(ACCOUNT) is None
+    assert guard.metrics(ACCOUNT) is None, "nobody trades it yet"
+    rig.deploy(SMALL)
+    assert guard.look(ACCOUNT) is not None
+    assert guard.look(ACCOUNT) is None, "it is flat, with the equity of the last look"
+    metrics = guard.metrics(ACCOUNT)
+    assert metrics is not None
+    assert [trip.breaker for trip in metrics.breakers] == ["stale_data"]
+    assert metrics.breakers[0].text == "no bar was seen"
+    assert metrics.level.name == "CRITICAL"
+    assert (metrics.largest, metrics.daily_drawdown, metrics.losses) == (0.0, 0.0, 0)
+    for known, rule in ((False, "price"), (True, "stale_data")):
+        if known:
+            rig.core.desk.market.prices[rig.instrument.symbol] = 100.0
+        verdict = guard.judge(rig.deployment, Decimal(1), None, reduce_only=False)
+        assert (verdict.approved, verdict.rule) == (False, rule)
+    assert guard.judge(rig.deployment, Decimal(-1), None, reduce_only=True).approved
+
+
 def test_a_loss_that_leaves_an_account_flat_between_two_bars_trips_at_once() -> None:
     exchange = Script()
     rig = warmed(manager(rapid_loss=0.005), exchange)
