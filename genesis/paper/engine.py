@@ -206,6 +206,7 @@ class PaperTradingEngine:
             synchronous=synchronous,
             witness=witness,
             batch=WHOLE_PHASE,
+            born=wall,
         )
         self._last_feed = self.session.last_event(FEED_TYPES) if self.session.resumed else None
         self._clock.advance(max(feed.anchor_ms, self.session.store.recorded_ms))

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from genesis.paper.logged import LoggedRun
     from genesis.system.workspace import Workspace
 
-REAL_TIME = ("testnet", "live")
-"""Modes of runs whose bars are of now."""
 APPROVAL = "new_strategy_approval"
 
 
@@ -50,6 +48,7 @@ def facts_of_run(workspace: Workspace, name: str, rules: DecisionRules, clock: C
     RefusedError
         If its log is damaged.
     """
+    from genesis.paper.began import REAL_TIME
     from genesis.paper.logged import started_of
     from genesis.trading.run_folders import find_run
 

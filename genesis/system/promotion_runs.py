@@ -123,15 +123,18 @@ class WorkspaceEvidence(DossierEvidence):
         yield from self._runs(deployment, deployment.live_since_ms, fits)
 
     def _runs(self, deployment: Deployment, since_ms: int, fits: Any) -> Iterator[_Run]:
+        """Runs that fit, the one that began last first: of two on the same bars it counts."""
         from genesis.costs.model import CostModel
         from genesis.paper.agreement import agreement
+        from genesis.paper.began import began_ms
         from genesis.paper.logged import read_logged, started_of
         from genesis.trading.run_folders import list_runs
 
         baseline = _baseline_of(deployment)
         costs = CostModel.from_plain(dict(baseline.costs))
         taken: list[tuple[int, int]] = []
-        for folder in reversed(list_runs(self._home)):
+        folders = sorted(list_runs(self._home), key=lambda one: (began_ms(one), one.name))
+        for folder in reversed(folders):
             started, added = started_of(folder)
             own = [one for one in added if one.strategy_id == deployment.strategy]
             if started is None or not own or not fits(started, own):

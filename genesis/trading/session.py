@@ -111,6 +111,7 @@ class TradingSession:
         probe: Callable[[str], None] = no_probe,
         witness: Witness | None = None,
         batch: int = BATCH,
+        born: Clock | None = None,
     ) -> None:
         self._core = core
         self._witness = witness
@@ -123,6 +124,7 @@ class TradingSession:
             clock=clock,
             synchronous=synchronous,
             probe=probe,
+            born=born,
         )
         self.recovered = self._snapshot_seq = 0
         self._probe = probe

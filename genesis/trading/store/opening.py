@@ -89,7 +89,7 @@ def prepare(
     path: Path,
     run: str,
     tables: Sequence[Table],
-    clock: Clock,
+    born: Clock,
     *,
     quick_check: bool,
 ) -> None:
@@ -101,7 +101,7 @@ def prepare(
         As `genesis.trading.store.EventStore.open` says.
     """
     if schema.version_of(db) == 0 and db.execute("SELECT count(*) FROM sqlite_schema").get == 0:
-        schema.create(db, run, clock.now_ms())
+        schema.create(db, run, born.now_ms())
     schema.check_version(db, path)
     stored = db.execute("SELECT value FROM meta WHERE key = 'run'").get
     if stored != run:

@@ -67,6 +67,7 @@ class EventStore:
         synchronous: str = "FULL",
         probe: Callable[[str], None] = no_probe,
         quick_check: bool = False,
+        born: Clock | None = None,
     ) -> Self:
         """Open the log of a run for writing; it is created when there is none.
 
@@ -87,6 +88,8 @@ class EventStore:
             Called with the name of each crash point.
         quick_check : bool
             Also check the structure of the whole file, which takes a second per few 100 MB.
+        born : Clock, optional
+            Says when the log was created, where ``clock`` is that of a replayed market.
 
         Raises
         ------
@@ -108,7 +111,7 @@ class EventStore:
             lock.release()
             raise schema.storage_failure(f"cannot open {path}", error) from error
         try:
-            prepare(db, path, run, tables, clock, quick_check=quick_check)
+            prepare(db, path, run, tables, born or clock, quick_check=quick_check)
             repair(db, folder)
             store = cls(folder, db, lock, run=run, tables=tables, clock=clock, probe=probe)
             verify_tail(db, folder)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import apsw
+
 from genesis.domain.canonical import content_hash
 from genesis.evidence.dossier import make_dossier, write_dossier
 from genesis.evidence.gates import STAGES, GatesFile, load_gates, parse_gates
 from genesis.evolution.store import StoredStrategy
+from genesis.paper.began import began_ms
 from genesis.paper.settings import PaperMode
 from genesis.system.promotion import deployment_manager
 from genesis.system.workspace import Workspace
+from genesis.trading.run_folders import list_runs
 from tests.conftest import REPOSITORY
 from tests.unit.decision.deployment_desk import ManualClock
 from tests.unit.evidence.small_study import campaign_of
@@ -66,8 +69,11 @@ class PromotionHome:
         known = self.cache / content_hash([days, repr(more)])[:16]
         if not known.exists():
             self._take(known, days, **more)
+        before = max((began_ms(one) for one in list_runs(self.home)), default=1)
         shutil.copytree(known, folder)
-        os.utime(folder / "events.db")  # the newest run is the one that was traded last here
+        db = apsw.Connection(str(folder / "events.db"))
+        db.execute("UPDATE meta SET value = ? WHERE key = 'created_ms'", (str(before + 1),))
+        db.close()
         return folder
 
     def _take(self, folder: Path, days: int | None, **more: Any) -> None:

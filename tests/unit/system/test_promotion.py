@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -19,6 +20,7 @@ from genesis.domain.canonical import content_hash
 from genesis.domain.errors import RefusedError
 from genesis.evidence import gates as gates_module
 from genesis.paper import agreement as agreements
+from genesis.paper.began import began_ms
 from genesis.system import promotion_runs
 from genesis.system.promotion import live_deployments
 from genesis.system.promotion_runs import WorkspaceEvidence
@@ -115,6 +117,18 @@ def test_a_day_counts_once_however_often_it_is_replayed(home: PromotionHome) -> 
     for number in range(3):
         home.trade(f"again{number}", days=15)
     assert "paper_days is 15" in refusal(home, "canary")
+
+
+def test_of_runs_on_the_same_bars_the_one_that_began_last_counts(home: PromotionHome) -> None:
+    """By the log's own instant: a file that is copied or touched is no newer for that."""
+    home.judged()
+    promote(home, "paper")
+    early, late = home.trade("early", days=40), home.trade("late", days=20)
+    assert began_ms(early) < began_ms(late)
+    os.utime(early / "events.db")
+    os.utime(late / "events.db", (1, 1))
+    told = refusal(home, "canary")
+    assert "paper_days is 20" in told
 
 
 def test_a_simulated_market_and_other_symbols_prove_nothing(home: PromotionHome) -> None:

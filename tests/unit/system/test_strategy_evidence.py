@@ -262,7 +262,9 @@ def test_decisions_and_kills_that_concern_it(traded: PromotionHome) -> None:
         log.append(Rearmed(ACCOUNT, "ann", "the drill is over"))
     found = evidence_of(traded)
     rows = {one["decision"]: one for one in found.sections["decisions"].facts["decisions"]}
-    assert set(rows) == {"DEC_1", "DEC_3"}
+    (approval,) = set(rows) - {"DEC_1", "DEC_3"}
+    assert rows[approval]["kind"] == "new_strategy_approval"  # asked for by the step to canary
+    assert set(rows) == {"DEC_1", "DEC_3", approval}
     one = rows["DEC_1"]
     assert one["reasons"] == ["5 days"]
     assert (one["state"], one["resolved_by"], one["resolution"]) == ("rejected", "bob", "too early")
@@ -354,8 +356,8 @@ def _paper_swapped(home: PromotionHome) -> None:
         (_ledger, "study", "ledger"),
         (_config, "study", "config.yaml of base was changed after the study"),
         (_study, "study", "study.json of base is not that of"),
-        (_paper_gone, "stages", f"the log of {PAPER}, on which step 5 of"),
-        (_paper_swapped, "stages", f"the log of {PAPER}, on which step 5 of"),
+        (_paper_gone, "stages", f"the log of {PAPER}, on which step 6 of"),
+        (_paper_swapped, "stages", f"the log of {PAPER}, on which step 6 of"),
     ],
 )
 def test_what_was_changed_is_named_and_the_rest_still_shown(

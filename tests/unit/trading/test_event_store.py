@@ -48,6 +48,15 @@ def test_what_is_committed_is_read_back(tmp_path: Path) -> None:
     assert [e.recorded_ms for e in got] == [e.recorded_ms for e in sent]
 
 
+def test_a_log_of_market_time_knows_when_it_was_created(tmp_path: Path) -> None:
+    for name, born, created in (("r", HandClock(900), "900"), ("s", None, "5")):
+        with open_store(tmp_path / name, HandClock(5), born=born) as store:
+            store.commit([mixed(1)], [])
+        with EventReader(tmp_path / name) as reader:
+            assert reader.meta["created_ms"] == created
+            assert reader.event(1).recorded_ms == 5
+
+
 def test_chain_is_sha256_over_the_hash_before_and_every_field(tmp_path: Path) -> None:
     sent = [mixed(n) for n in range(9)]
     clock = HandClock(5)
