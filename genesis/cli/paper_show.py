@@ -8,6 +8,7 @@ from genesis.cli import render
 from genesis.cli.commands import whole
 
 if TYPE_CHECKING:
+    from genesis.paper.fidelity import Fidelity
     from genesis.paper.report import PaperReport
     from genesis.system.paper import PaperRun
 
@@ -102,7 +103,7 @@ def show_report(report: PaperReport) -> None:
                 render.number(n.median_slippage_bp),
                 render.percent(n.success_rate),
                 render.number(one.feedback.score),
-                f"{faithful.verdict} ({faithful.position_match:.1%})" if faithful else "-",
+                _agreement(faithful) if faithful else "-",
             )
         )
     out.print(render.table(columns, body, title="paper run (after costs)"))
@@ -113,3 +114,8 @@ def show_report(report: PaperReport) -> None:
     out.print(f"risk     {risk.sentence()} ({risk.profile}, {risk.genome})", markup=False)
     for warning in report.warnings:
         out.print(f"note: {warning}", markup=False)
+
+
+def _agreement(found: Fidelity) -> str:
+    aside = f", {found.outside} bars aside" if found.outside else ""
+    return f"{found.verdict} ({found.position_match:.1%}{aside})"

@@ -21,9 +21,9 @@ from genesis.backtest.setup import EvaluationSetup
 from genesis.costs.model import CostModel
 from genesis.domain.errors import StrategyError
 from genesis.domain.timeline import DAY_MS
-from genesis.paper.fidelity import POSITION_TOLERANCE
 from genesis.paper.logged import LoggedRun, panel_of, traded_symbols
 from genesis.paper.matching import PaperSymbol, match_fills, paired
+from genesis.paper.positions import compared
 from genesis.paper.risk_effect import RiskEffect, impact_of, shadows, tally
 from genesis.validation.equivalence import tost
 
@@ -63,6 +63,8 @@ class Agreement:
         NaN where the first is impossible.
     asked, refused, cut, held_back, would_refuse, would_cut : int
         Entries, see `RiskEffect`.
+    outside : int
+        Bars times symbols that were not compared, see `genesis.paper.positions`.
     """
 
     span_ms: tuple[int, int]
@@ -86,6 +88,7 @@ class Agreement:
     held_back: int = 0
     would_refuse: int = 0
     would_cut: int = 0
+    outside: int = 0
 
     @property
     def risk(self) -> RiskEffect:
@@ -134,8 +137,8 @@ class Agreement:
             "trades": float(self.trades),
             "position_match": (
                 self.position_match,
-                f"of {self.bars} bars times symbols, under the run's risk decisions: "
-                f"{risk.sentence()}",
+                f"of {self.bars} bars times symbols, {self.outside} more not compared after "
+                f"closes from outside, under the run's risk decisions: {risk.sentence()}",
             ),
             "held_match": self.same_held / self.held if self.held else None,
             "slippage": (self.slippage, f"over {self.takers} orders"),
@@ -188,7 +191,7 @@ def agreement(
     start = first_flat(pairs, earliest)
     if start is None:
         return None
-    same, held, same_held, bars = _positions(pairs, start)
+    seen = compared(pairs, start)
     day_ms, mine, *theirs = _daily(
         [
             [paper.equity if start else np.nan_to_num(paper.equity) for paper, _ in pairs],
@@ -206,10 +209,11 @@ def agreement(
         span_ms=(begins, int(ends[-1])),
         days=(panel.bars - start) * panel.interval_ms / DAY_MS,
         trades=sum(trade.entry_ms >= begins for trade in run.trades),
-        bars=bars,
-        same=same,
-        held=held,
-        same_held=same_held,
+        bars=seen.bars,
+        same=seen.same,
+        held=seen.held,
+        same_held=seen.same_held,
+        outside=seen.outside,
         day_ms=day_ms,
         returns=mine,
         shadow=theirs[0],
@@ -253,20 +257,6 @@ def first_flat(pairs: Sequence[tuple[PaperSymbol, Any]], earliest: int) -> int |
     before = np.concatenate(([True], flat[:-1]))
     places = np.flatnonzero(before[earliest:])
     return earliest + int(places[0]) if places.size else None
-
-
-def _positions(pairs: Sequence[tuple[PaperSymbol, Any]], start: int) -> tuple[int, int, int, int]:
-    same = held = same_held = bars = 0
-    for mine, theirs in pairs:
-        part = slice(max(start, theirs.first), theirs.last + 1)
-        a, b = mine.position[part], theirs.position[part]
-        equal = np.abs(a - b) <= POSITION_TOLERANCE * np.maximum(np.abs(a), np.abs(b))
-        either = (a != 0.0) | (b != 0.0)
-        same += int(np.count_nonzero(equal))
-        held += int(np.count_nonzero(either))
-        same_held += int(np.count_nonzero(equal & either))
-        bars += int(a.size)
-    return same, held, same_held, bars
 
 
 def _marks(backtest: PortfolioBacktest | None, bars: int) -> list[Floats]:

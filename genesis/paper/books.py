@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy.typing as npt
 from genesis.paper.beginning import account_of
 from genesis.paper.matching import PaperFill, PaperSymbol, positions_of
 from genesis.paper.outcomes import OrderOutcome, RoundTrip
+from genesis.paper.positions import OUTSIDE
 from genesis.paper.recording import order_outcome_of, round_trip_of
 from genesis.paper.report import Rejected
 from genesis.trading.events import EventType
@@ -55,10 +56,17 @@ def paper_symbols(
     for row in reader.rows("fills", "account = ?", (account,), order="seq"):
         fills[row["symbol"]].append(row)
     funding: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    acts: dict[str, list[int]] = defaultdict(list)
+    for row in reader.rows("trades", "account = ?", (account,), order="exit_ms, seq"):
+        if row["exit_reason"] in OUTSIDE:
+            acts[row["symbol"]].append(grid.bar_of(row["exit_ms"]))
     where = "account = ? AND kind = 'funding'"
     for row in reader.rows("postings", where, (account,), order="number"):
         funding[row["symbol"]].append(row)
-    return tuple(_symbol(name, fills[name], funding[name], grid) for name in symbols)
+    return tuple(
+        replace(_symbol(name, fills[name], funding[name], grid), outside=tuple(acts[name]))
+        for name in symbols
+    )
 
 
 def _symbol(

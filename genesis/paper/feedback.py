@@ -157,6 +157,7 @@ def _agreement(fidelity: Fidelity | None) -> dict[str, Any]:
     return {
         "verdict": fidelity.verdict,
         "position_match": fidelity.position_match,
+        "outside": fidelity.outside,
         "slippage_error_bp": fidelity.slippage_error_bp,
         "daily_pnl_difference": fidelity.daily_pnl_difference,
     }

@@ -29,14 +29,13 @@ from genesis.paper.matching import (
     match_fills,
     paired,
 )
+from genesis.paper.positions import compared
 from genesis.paper.risk_effect import RiskEffect
 
 Floats = npt.NDArray[np.float64]
 
 PRICE_TOLERANCE = 1e-9
 SIZE_TOLERANCE = 1e-9
-POSITION_TOLERANCE = 1e-6
-"""Relative difference up to which two positions after a bar are the same."""
 SHOWN_DIVERGENCES = 20
 
 FAITHFUL, CLOSE, DIVERGED, UNTESTED = "FAITHFUL", "CLOSE", "DIVERGED", "UNTESTED"
@@ -54,7 +53,7 @@ class Fidelity:
     ----------
     verdict : str
         FAITHFUL, CLOSE or DIVERGED: the best whose three limits are all met; UNTESTED where
-        neither side filled anything.
+        neither side filled anything, or no bar is left to compare.
     position_match : float
         Share of bars times symbols whose signed position after the bar is the same.
     held_match : float or None
@@ -74,6 +73,9 @@ class Fidelity:
         The earliest ones.
     risk : RiskEffect or None
         What risk made of the entries; no part of the verdict.
+    outside : int
+        Bars times symbols in neither share: an act from outside had closed the position, see
+        `genesis.paper.positions`.
     """
 
     verdict: str
@@ -88,6 +90,7 @@ class Fidelity:
     causes: Mapping[str, int] = field(default_factory=dict)
     first: tuple[Divergence, ...] = ()
     risk: RiskEffect | None = None
+    outside: int = 0
 
     def to_plain(self) -> dict[str, Any]:
         """JSON form."""
@@ -127,16 +130,16 @@ def fidelity(
         for (mine, _), fills in zip(pairs, matched, strict=True)
         for one in divergences(mine.symbol, fills, price_tol, SIZE_TOLERANCE)
     ]
-    same, held, same_held, bars = _positions(pairs)
+    seen = compared(pairs)
     errors = _price_errors(matched)
     difference = _daily_difference(pairs, backtest)
-    share = same / bars if bars else 1.0
+    share = seen.same / seen.bars if seen.bars else 1.0
     traded = any(m.pairs or m.late or m.missing or m.extra for m in matched)
     error = float(np.median(np.abs(errors))) if errors.size else 0.0
     return Fidelity(
-        verdict=_verdict(share, error, difference) if traded else UNTESTED,
+        verdict=_verdict(share, error, difference) if traded and seen.bars else UNTESTED,
         position_match=share,
-        held_match=same_held / held if held else None,
+        held_match=seen.same_held / seen.held if seen.held else None,
         slippage_error_bp=error,
         slippage_bias_bp=float(np.mean(errors)) if errors.size else 0.0,
         daily_pnl_difference=difference,
@@ -146,6 +149,7 @@ def fidelity(
         causes=dict(Counter(one.cause for one in found)),
         first=earliest(found, shown),
         risk=risk,
+        outside=seen.outside,
     )
 
 
@@ -157,21 +161,6 @@ def _verdict(share: float, error_bp: float, difference: float) -> str:
         if share >= least and error_bp <= most_bp and difference <= most:
             return verdict
     return DIVERGED
-
-
-def _positions(pairs: Sequence[tuple[PaperSymbol, SymbolBacktest]]) -> tuple[int, int, int, int]:
-    """Bars with the same position, bars held by either, those with the same one, all bars."""
-    same = held = same_held = bars = 0
-    for mine, theirs in pairs:
-        active = slice(theirs.first, theirs.last + 1)
-        a, b = mine.position[active], theirs.position[active]
-        equal = np.abs(a - b) <= POSITION_TOLERANCE * np.maximum(np.abs(a), np.abs(b))
-        either = (a != 0.0) | (b != 0.0)
-        same += int(np.count_nonzero(equal))
-        held += int(np.count_nonzero(either))
-        same_held += int(np.count_nonzero(equal & either))
-        bars += int(a.size)
-    return same, held, same_held, bars
 
 
 def _price_errors(matched: Sequence[Matched]) -> Floats:

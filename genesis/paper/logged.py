@@ -22,6 +22,7 @@ from genesis.domain.instrument import Instrument
 from genesis.market.panel import Panel, SymbolSeries
 from genesis.paper.entries import ENTRY_TYPES, Entry, EntryFold
 from genesis.paper.matching import PaperFill, PaperSymbol, positions_of
+from genesis.paper.positions import OUTSIDE
 from genesis.strategy.strategy import Strategy
 from genesis.strategy.text import load_strategy
 from genesis.trading.events import Event, EventType
@@ -287,7 +288,13 @@ def _symbol(run: LoggedRun, series: SymbolSeries, panel: Panel) -> PaperSymbol:
     position = positions_of(fills, bars)
     known = last_known(series.close, series.valid)
     held = np.where(position != 0.0, position * known, 0.0)
-    return PaperSymbol(name, tuple(fills), position, cash + held)
+    own = {one.deployment for one in run.added if one.symbol == name}
+    acts = [
+        bar_of(trade.exit_ms)
+        for trade in run.trades
+        if trade.deployment in own and trade.reason in OUTSIDE
+    ]
+    return PaperSymbol(name, tuple(fills), position, cash + held, tuple(acts))
 
 
 def market_of(started: RunStarted) -> dict[str, Any]:

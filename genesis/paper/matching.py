@@ -76,12 +76,15 @@ class PaperSymbol:
     equity : float64
         Net profit since the start after each bar, quote units, the open position marked at the
         last known close; NaN at bars that were not marked.
+    outside : tuple of int
+        Bars in which an act from outside closed a position, see `genesis.paper.positions`.
     """
 
     symbol: str
     fills: tuple[PaperFill, ...]
     position: Floats
     equity: Floats
+    outside: tuple[int, ...] = ()
 
 
 def positions_of(fills: Iterable[PaperFill], bars: int) -> Floats:

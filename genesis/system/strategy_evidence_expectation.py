@@ -151,6 +151,7 @@ def _facts(
         "drawdown_bound_99": base.drawdown_bound(int(days[-1]), 0.99),
         "drawdown_used_99": drawdown_use(found.returns, base, 0.99),
         "position_match": found.position_match,
+        "outside": found.outside,
         "slippage": found.slippage,
         "trades": found.trades,
     }

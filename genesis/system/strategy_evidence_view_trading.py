@@ -153,7 +153,8 @@ def expectation_view(facts: Facts) -> tuple[Rows, list[Table]]:
             ("drawdown", f"{share(one['drawdown'], 3)} of {share(one['drawdown_bound_99'], 3)},"
                          f" the bootstrapped 99 % bound ({share(one['drawdown_bound_95'], 3)} at"
                          " 95 %)"),
-            ("agrees with the shadow", f"{share(one['position_match'])} of bars, slippage"
+            ("agrees with the shadow", f"{share(one['position_match'])} of bars"
+                                       f" ({one['outside']} not compared), slippage"
                                        f" {figure(one['slippage'])} of the model's p75"),
         ]  # fmt: skip
         sums, judged = one["cusum"], one["health"]

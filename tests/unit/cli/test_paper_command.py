@@ -364,3 +364,35 @@ def _events(log: Path) -> int:
             return int(db.execute("SELECT seq FROM head").fetchone()[0])
     except (sqlite3.Error, TypeError):
         return 0
+
+
+def test_positions_that_a_person_closes_are_no_fault_of_execution(
+    own: Home, tmp_path: Path
+) -> None:
+    from genesis.costs.model import CostModel
+    from genesis.paper.agreement import agreement
+    from genesis.paper.logged import read_logged
+
+    (tmp_path / "schedule.yaml").write_text(
+        "version: 1\nschedules:\n"
+        '  - {id: home, at: "10:00", weekdays: [mon], action: flatten, symbols: [SYN1]}\n'
+    )
+    files = ("--schedule", str(tmp_path / "schedule.yaml"))
+    answer = own.run("left", *files, "--mode", "backtest-validation", "--json")
+    assert answer.code == 0, answer.err
+    found = answer.json["paper"]["strategies"][0]["fidelity"]
+    assert found["outside"] > 0
+    assert (found["position_match"], found["held_match"]) == (1.0, 1.0)
+    shown = own.call("paper", "report", "left")
+    assert f"{found['outside']} bars aside" in " ".join(shown.out.split())
+    page = Path(own.call("paper", "report", "left", "--json").json["page"]).read_text()
+    assert f"{found['outside']} not compared" in page
+    logged = read_logged(own.home / "trading" / "left", lambda _: True)
+    assert logged is not None
+    same = agreement(logged, CostModel(), 3.0)
+    assert same is not None
+    assert (same.position_match, same.outside) == (1.0, found["outside"])
+    note = same.measures("paper", 0.1)["paper_position_match"][1]
+    assert f"{same.outside} more not compared" in note
+    whole = own.call("paper", "report", "whole", "--json").json["paper"]["strategies"][0]
+    assert whole["fidelity"]["outside"] == 0
