@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from genesis.cli import render
-from genesis.cli.events_view import COLUMNS, cells, json_line, progress, text_line
+from genesis.cli.events_view import (
+    COLUMNS,
+    OPERATIONS,
+    cells,
+    json_line,
+    log_folder,
+    progress,
+    text_line,
+)
 from genesis.cli.options import Json, home_of
 
 if TYPE_CHECKING:
@@ -33,6 +41,12 @@ def complete_run(ctx: typer.Context, incomplete: str) -> list[str]:
     return [path.name for path in list_runs(Path(home)) if path.name.startswith(incomplete)]
 
 
+def complete_log(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Names of logs for shell completion: trading runs, and the log of operations."""
+    own = [OPERATIONS] if OPERATIONS.startswith(incomplete) else []
+    return [*complete_run(ctx, incomplete), *own]
+
+
 def complete_type(incomplete: str) -> list[str]:
     """Event types for shell completion."""
     from genesis.trading.events import EventType
@@ -44,6 +58,13 @@ Run = Annotated[
     str,
     typer.Argument(
         help="Trading run, or its beginning; else the last.", autocompletion=complete_run
+    ),
+]
+Log = Annotated[
+    str,
+    typer.Argument(
+        help="Trading run, or its beginning, or `operations`; else the last run.",
+        autocompletion=complete_log,
     ),
 ]
 Types = Annotated[
@@ -69,7 +90,7 @@ Last = Annotated[int | None, typer.Option("--to", help="Last number.")]
 @app.command("tail")
 def tail(
     ctx: typer.Context,
-    run: Run = "",
+    run: Log = "",
     lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="Events to show.")] = 20,
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Go on with what comes, until Ctrl-C.")
@@ -89,10 +110,9 @@ def tail(
 
         genesis events tail -n 5 --json
     """
-    from genesis.trading.run_folders import find_run
     from genesis.trading.store import EventReader, plain_event
 
-    folder = find_run(home_of(ctx), run)
+    folder = log_folder(home_of(ctx), run)
     with EventReader(folder) as reader:
         seen = reader.head.seq
         latest = list(reader.events(until=seen, types=types, limit=lines, newest_first=True))[::-1]
@@ -109,7 +129,7 @@ def tail(
 @app.command("query")
 def query(
     ctx: typer.Context,
-    run: Run = "",
+    run: Log = "",
     types: Types = None,
     aggregate: Aggregate = None,
     correlation: Correlation = None,
@@ -135,10 +155,9 @@ def query(
 
         genesis events query --from 1000 --to 1010 --json
     """
-    from genesis.trading.run_folders import find_run
     from genesis.trading.store import EventReader, plain_event
 
-    folder = find_run(home_of(ctx), run)
+    folder = log_folder(home_of(ctx), run)
     conditions = _conditions(types, aggregate, correlation, since, until)
     with EventReader(folder) as reader:
         found = list(
@@ -159,7 +178,7 @@ def query(
 
 
 @app.command("verify")
-def verify(ctx: typer.Context, run: Run = "", as_json: Json = False) -> int:
+def verify(ctx: typer.Context, run: Log = "", as_json: Json = False) -> int:
     """Check every link of the log's chain, its archived segments and its database.
 
     Exit code 3: the log is not what was written (edited, removed, reordered, cut, forged);
@@ -170,13 +189,14 @@ def verify(ctx: typer.Context, run: Run = "", as_json: Json = False) -> int:
         genesis events verify
 
         genesis events verify paper_20250131 --json
+
+        genesis events verify operations
     """
     import msgspec
 
     from genesis.trading import store
-    from genesis.trading.run_folders import find_run
 
-    folder = find_run(home_of(ctx), run)
+    folder = log_folder(home_of(ctx), run)
     with progress("verifying", quiet=as_json) as step:
         report = store.verify(folder, step)
     if report.damage is not None:
@@ -253,7 +273,7 @@ def archive(
 @app.command("export")
 def export(
     ctx: typer.Context,
-    run: Run = "",
+    run: Log = "",
     target: Annotated[
         Path | None, typer.Option("--out", help="File to write: NAME.jsonl or NAME.parquet.")
     ] = None,
@@ -275,10 +295,9 @@ def export(
 
         genesis events export paper_20250131 --type order_filled --out fills.parquet
     """
-    from genesis.trading.run_folders import find_run
     from genesis.trading.store import EventReader, export_events
 
-    folder = find_run(home_of(ctx), run)
+    folder = log_folder(home_of(ctx), run)
     path = _export_path(target, folder.name, force=force)
     conditions = _conditions(types, aggregate, correlation, since, until)
     with EventReader(folder) as reader, progress("exporting", quiet=as_json) as step:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 from rich.console import Console
 
@@ -17,6 +18,35 @@ if TYPE_CHECKING:
 COLUMNS = [("seq", "right"), ("time", "left"), ("type", "left"), ("about", "left")]
 COLUMNS += [("flow", "left"), ("cause", "right"), ("content", "left")]
 _LINE_EVERY = 250_000
+OPERATIONS: Final = "operations"
+"""Name of the log of operations among those of trading runs."""
+
+
+def log_folder(home: Path, name: str) -> Path:
+    """Folder of the log that a name means: the log of operations, else a trading run.
+
+    Raises
+    ------
+    InputError
+        If there is none, or more than one.
+    """
+    from genesis.decision.operations import FOLDER
+    from genesis.domain.errors import InputError
+    from genesis.trading.run_folders import find_run
+    from genesis.trading.store.schema import FILE
+
+    if name != OPERATIONS:
+        return find_run(home, name)
+    folder = home / FOLDER
+    if not (folder / FILE).is_file():
+        raise InputError(
+            f"there is no log of operations in {home}",
+            why=f"{folder / FILE} is missing: nothing was decided or deployed here, or it was"
+            " deleted",
+            fix=f"restore {folder} from a backup if something was deployed; genesis promote makes"
+            " a new one",
+        )
+    return folder
 
 
 def json_line(event: Event) -> None:

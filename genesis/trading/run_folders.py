@@ -38,6 +38,7 @@ def find_run(home: Path, name: str = "") -> Path:
     if name and own.parent == home / FOLDER and own.is_dir() and (why := damage_of(own)):
         raise InputError(
             f"the run {name} is {why}",
+            why="whatever is said, decided or promoted about a run is read from its log alone",
             fix=f"restore {own / FILE} and its -wal file from a copy; without one, look at the"
             " exchange that it traded on",
         )

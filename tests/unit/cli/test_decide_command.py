@@ -106,6 +106,17 @@ def test_an_approval_is_about_one_strategy_and_is_recorded(own: Home) -> None:
     refused(account, 2, "whole account")
 
 
+def test_a_run_whose_log_was_deleted_or_emptied_is_told_with_a_remedy(own: Home) -> None:
+    folder = next((own.home / "trading").iterdir())
+    line = ("decide", "new_strategy_approval", "--strategy", TREND, "--from-run", folder.name)
+    (folder / "events.db").write_bytes(b"")
+    refused(own.call(*line, "--json"), 3, f"the log of {folder.name}", "no event store", "restore")
+    (folder / "events.db").unlink()
+    refused(own.call(*line, "--json"), 2, "its log events.db is missing", "read from its log alone",
+            "restore")  # fmt: skip
+    assert read_operations(own.home).decisions == {}
+
+
 def test_facts_can_be_written_and_read_again(own: Home, tmp_path: Path) -> None:
     path = str(tmp_path / "facts.json")
     first = own.call("decide", "risk_adjustment", "--context-out", path, "--json").json

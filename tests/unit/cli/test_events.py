@@ -13,6 +13,7 @@ from genesis.cli import events
 from genesis.trading.store import verify
 from tests.e2e.command_line import Answer
 from tests.unit.cli.command_answers import call
+from tests.unit.decision.operation_samples import decided, resolved, sitting
 from tests.unit.trading.event_samples import filled_store, mixed, open_store
 
 
@@ -173,3 +174,26 @@ def test_export_overwrites_only_when_told(home: Path, tmp_path: Path) -> None:
     assert answer(home, "export", "--out", str(target), "--force").code == 0
     assert answer(home, "export", "--out", str(tmp_path / "x.csv")).code == 2
     assert answer(home, "export").code == 2
+
+
+# ---- the log of operations ---------------------------------------------------------------------
+
+
+def test_the_log_of_operations_is_a_log_like_any_other(home: Path, tmp_path: Path) -> None:
+    told = answer(home, "verify", "operations", "--json")
+    assert told.code == 2
+    assert "no log of operations" in told.error["what"]
+    assert "restore" in told.error["fix"]
+    with sitting(home) as log:
+        log.append(decided())
+        log.append(resolved())
+    assert plain(home, "verify", "operations")["report"]["events"] == 2
+    assert "operations: 2 events: every link" in answer(home, "verify", "operations").out
+    assert seqs(plain(home, "tail", "operations", "-n", "1")) == [2]
+    assert seqs(plain(home, "query", "operations", "--type", "decision_made")) == [1]
+    assert plain(home, "verify")["run"] == "paper_1"  # what is named by nothing is a run
+    with sqlite3.connect(home / "operations" / "events.db") as db:
+        db.execute("UPDATE events SET aggregate = 'other' WHERE seq = 2")
+    told = answer(home, "verify", "operations")
+    assert told.code == 3
+    assert "the log of operations is damaged (edited event 2)" in told.err
