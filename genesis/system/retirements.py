@@ -10,6 +10,7 @@ from genesis.domain.errors import RefusedError
 if TYPE_CHECKING:
     from genesis.decision.deployments import Deployment, DeploymentBook
     from genesis.decision.manager import StrategyDeploymentManager
+    from genesis.decision.rows import InForce
     from genesis.decision.state import OperationsState
     from genesis.domain.clock import Clock
     from genesis.system.workspace import Workspace
@@ -61,21 +62,38 @@ def finish_retirements(workspace: Workspace, clock: Clock) -> list[str]:
         As `retire`.
     """
     from genesis.decision.deployments import read_book
+    from genesis.decision.operations import read_operations
     from genesis.system.promotion import deployment_manager
 
+    state = read_operations(workspace.home)
+    names = {name for held in _held(state) for name in held.value["retire"]}
+    if not any(one.strategy in names for one in state.active()):
+        return []  # nothing is asked of the deployments' own history then
     left = list(_left(*read_book(workspace.home)))
     return _retire_each(deployment_manager(workspace, clock=clock), left) if left else []
+
+
+def _held(state: OperationsState) -> list[InForce]:
+    """Decisions that hold and that end strategies."""
+    return [
+        held
+        for (kind, _), held in state.in_force.items()
+        if kind == KIND and held.value.get("retire")
+    ]
 
 
 def _left(state: OperationsState, book: DeploymentBook) -> Iterator[tuple[Deployment, str]]:
     """Deployments that a decision ended and that go on; one that began anew since is another."""
     from genesis.decision.rows import CANDIDATE, RETIRED
 
-    for (kind, _), held in state.in_force.items():
-        names = held.value.get("retire", ()) if kind == KIND else ()
+    for held in _held(state):
         for one in book.deployments.values():
             began = max((h.ts_ms for h in one.history if h.to_stage == CANDIDATE), default=0)
-            if one.strategy in names and one.stage != RETIRED and began <= held.since_ms:
+            if (
+                one.strategy in held.value["retire"]
+                and one.stage != RETIRED
+                and began <= held.since_ms
+            ):
                 yield one, f"{held.decision}: it was decided and not carried out yet"
 
 

@@ -291,6 +291,14 @@ def test_a_command_that_decides_finishes_what_the_last_one_could_not(
     assert told["done"] == [f"{made} was candidate and is retired"]
 
 
+def test_what_was_registered_after_a_retirement_is_not_its_business(own: Home) -> None:
+    assert own.call("decide", "strategy_retirement", "--record", "--json").json["done"] == []
+    made = _register(own, TREND)
+    told = own.call("decide", "new_strategy_approval", "--strategy", TREND, "--json").json
+    assert told["done"] == []
+    assert read_operations(own.home).deployments[made].stage == "candidate"
+
+
 def _register(own: Home, strategy: str) -> str:
     from genesis.decision.ports import Wish
     from genesis.decision.stages import Target
