@@ -18,7 +18,7 @@ from genesis.domain.errors import GenesisError, InputError, RefusedError
 from genesis.risk.limits import HardLimits
 from genesis.system.limits import LimitsChoice, ended_by_limits, take_limits
 from genesis.system.live_changes import DeploymentChanges, assignments
-from genesis.system.live_hold import LEASES, seen_latch
+from genesis.system.live_hold import leases_of, seen_latch
 from genesis.system.live_paper import MOST_HISTORY, LiveRun, resume_live, start_live
 from genesis.system.live_reviews import DailyReviews
 from genesis.system.paper import RESULT, new_run_id, runs_folder
@@ -128,25 +128,23 @@ def run_live(
     GenesisError
         As `genesis.system.live_paper.start_live`.
     """
-    from genesis.trading.lease import AccountLease
-
     if way.paced is not None:
         require_rehearsal(read_book(workspace.home)[1])
     latch, way = seen_latch(workspace, way)
     killed = latch.closed()
     if not killed:  # an account is emptied whatever is broken
         require_healthy(workspace, scripted=way.paced is not None)
-    folder = workspace.open().home / LEASES
+    workspace.open()
     address = account.lower()
     with (
-        AccountLease(folder, address, "genesis live run") as lease,
+        leases_of(workspace, address, "genesis live run", way) as leases,
         DailyReviews(workspace, address, way.clock, way.told),
     ):
         limits = None if killed else _limits(workspace, address, way, choice or LimitsChoice())
         asked = "" if killed else way.sizing
         sizing = kept_sizing(asked, unfinished_run(workspace, address))
         while True:
-            own = replace(way, leases=(lease,), sizing=sizing)
+            own = replace(way, leases=leases, sizing=sizing)
             done, changed = _sitting(workspace, address, key, own, url, limits, live=live)
             if not (done.run.outcome.finished and changed) or way.stopped():
                 return done

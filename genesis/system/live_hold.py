@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from genesis.system.live_paper import LiveWay
     from genesis.system.workspace import Workspace
     from genesis.trading.kill_latch import SeenLatch
+    from genesis.trading.lease import AccountLease
 
 LEASES = "leases"
 """Folder of a workspace with the leases of every account that was ever traded."""
@@ -41,14 +42,41 @@ def leased(workspace: Workspace, facts: LiveFacts, run: str, way: LiveWay) -> It
     StorageError
         If a lease cannot be read or written.
     """
+    with ExitStack() as stack:
+        held = [
+            lease
+            for name in lease_names(facts)
+            for lease in stack.enter_context(leases_of(workspace, name, run, way))
+        ]
+        yield replace(way, leases=(*way.leases, *held))
+
+
+@contextmanager
+def leases_of(
+    workspace: Workspace, name: str, run: str, way: LiveWay
+) -> Iterator[tuple[AccountLease, ...]]:
+    """The lease of a name; none where it cannot be written and the account is only emptied.
+
+    A full disk or a broken file keeps no killed account from that; another process does, since it
+    is at it.
+
+    Raises
+    ------
+    RefusedError, StorageError
+        As `leased`.
+    """
+    from genesis.domain.errors import StorageError
     from genesis.trading.lease import AccountLease
 
-    folder = workspace.home / LEASES
-    with ExitStack() as stack:
-        leases = [
-            stack.enter_context(AccountLease(folder, name, run)) for name in lease_names(facts)
-        ]
-        yield replace(way, leases=(*way.leases, *leases))
+    try:
+        lease = AccountLease(workspace.home / LEASES, name, run)
+    except StorageError:
+        if way.latch is None or not way.latch.closed():
+            raise
+        yield ()
+        return
+    with lease:
+        yield (lease,)
 
 
 def lease_names(facts: LiveFacts) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from genesis.decision.stages import Target
-from genesis.domain.errors import InputError, RefusedError
+from genesis.domain.errors import InputError, RefusedError, StorageError
 from genesis.evolution.store import StoredStrategy, StrategyStore
 from genesis.paper.settings import PaperMode
 from genesis.risk.limits import HardLimits
@@ -19,9 +19,11 @@ from genesis.strategy.strategy import NEVER, PolicyParams, Rules, Strategy
 from genesis.system import live, live_paper
 from genesis.system.limits import LimitsChoice
 from genesis.system.live import live_run_settings, run_live, unfinished_run
+from genesis.system.live_hold import LEASES
 from genesis.system.live_paper import LiveWay
 from genesis.system.workspace import Workspace
 from genesis.trading.kill_latch import KillLatch, KillOrder
+from genesis.trading.lease import AccountLease
 from tests.unit.system.test_limits import CLOCK
 from tests.unit.system.test_run_lists import run_of
 
@@ -154,3 +156,35 @@ def test_a_start_under_the_latch_begins_no_new_run_though_it_is_lifted(
     with pytest.raises(RefusedError, match="nothing is traded"):
         run_live(workspace, ADDRESS, KEY, way)
     assert latch.closed() == ""
+
+
+# ---- the lease -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_a_lease_that_cannot_be_written_keeps_no_killed_account_from_being_emptied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: LiveWay, *, held: bool
+) -> None:
+    workspace, latch = Workspace(tmp_path).open(), KillLatch(tmp_path)
+    run_of(tmp_path, "live-1")
+    for name in (ADDRESS, f"{ADDRESS}@local-0"):
+        (tmp_path / LEASES).mkdir(exist_ok=True)
+        (tmp_path / LEASES / f"{name}.lease").write_text("{")
+
+    def emptied(*_: Any) -> None:
+        raise RefusedError("was killed")
+
+    monkeypatch.setattr(live_paper, "_go_on", emptied)
+    with pytest.raises(StorageError, match="lease cannot be read"):
+        run_live(workspace, ADDRESS, KEY, way, live=True)
+    latch.set(KillOrder("enough", "ann", 7))
+    if not held:
+        with pytest.raises(RefusedError, match="was killed"):
+            run_live(workspace, ADDRESS, KEY, way, live=True)
+        return
+    (tmp_path / LEASES / f"{ADDRESS}@local-0.lease").write_text("{}")
+    with (
+        AccountLease(tmp_path / LEASES, f"{ADDRESS}@local-0", "other"),
+        pytest.raises(RefusedError, match="traded already"),
+    ):
+        run_live(workspace, ADDRESS, KEY, way, live=True)
