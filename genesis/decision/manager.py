@@ -30,19 +30,25 @@ from genesis.decision.deployments import (
     read_book,
     step_capital,
 )
-from genesis.decision.grounds import Grounds, unmet
-from genesis.decision.in_force import Bound, most_deployments
+from genesis.decision.grounds import Grounds
 from genesis.decision.operations import Draft, OperationsLog
 from genesis.decision.ports import Consent, EnginePort, EvidencePort, Standing, Wish
 from genesis.decision.rehearsal_time import require_present
 from genesis.decision.retirement import Alarm, Health
 from genesis.decision.rows import CANARY, CANDIDATE, PAPER, REAL, RETIRED
-from genesis.decision.stages import Move, Step, one_back, step_of
-from genesis.decision.state import OperationsState
+from genesis.decision.stages import Move, one_back, step_of
+from genesis.decision.step_guards import (
+    append_allowed,
+    change_of,
+    on_dossier,
+    require_healthy,
+    require_passed,
+    require_room,
+    require_seq,
+)
 from genesis.decision.strategy_approval import require_standing
 from genesis.domain.clock import Clock
 from genesis.domain.errors import InputError, RefusedError
-from genesis.trading.events import Event
 from genesis.trading.payloads import DeploymentChanged
 
 MACHINE = "genesis"
@@ -274,7 +280,7 @@ class StrategyDeploymentManager:
         step = step_of(now.stage if now is not None else "", CANDIDATE)
         if step.gate:  # it was retired before
             standing = self._evidence.standing(wish.strategy, wish.target)
-            grounds = _on_dossier(grounds, standing)
+            grounds = on_dossier(grounds, standing)
         seq = now.seq if now is not None else 0
         text = reason or ("registered again" if now is not None else "")
         return Prepared(wish, seq, CANDIDATE, step, standing, grounds, tuple(wish.symbols), text)
@@ -322,16 +328,16 @@ class StrategyDeploymentManager:
             baseline=now.baseline,
         )
         if step.gate == "G3":
-            grounds = _on_dossier(grounds, standing)
+            grounds = on_dossier(grounds, standing)
             grounds = msgspec.structs.replace(
                 grounds, baseline=self._evidence.baseline(now.strategy, now.target)
             )
         elif step.gate:
             found = self._evidence.measure(now, step.gate)
             grounds = msgspec.structs.replace(grounds, results=found.results, runs=found.runs)
-        _require_passed(now.strategy, grounds, step)
+        require_passed(now.strategy, grounds, step)
         if now.is_real:
-            self._require_healthy(now, step)
+            require_healthy(now, step, self._evidence.health(now))
         if to == CANARY:
             others = [one for one in self.book().real() if one.target == now.target]
             refusal = self._evidence.admission(now, others)
@@ -343,25 +349,6 @@ class StrategyDeploymentManager:
         text = reason or f"passed {step.gate}" if step.gate else reason
         return Prepared(wish, now.seq, to, step, standing, grounds, now.symbols, text)
 
-    def _require_healthy(self, now: Deployment, step: Step) -> None:
-        """Refuse more orders to what fails, or what nobody can judge; half a size stays half."""
-        found = self._evidence.health(now)
-        if found.alarm is Alarm.GREEN:
-            return
-        if step.move is Move.RESTORE:
-            what = f"{now.strategy} stays at half its size"
-        elif found.alarm is Alarm.AMBER:
-            return
-        else:
-            what = f"{now.strategy} stays {now.stage}"
-        raise RefusedError(
-            f"{what}: its health is {found.alarm.value}",
-            why="; ".join(found.reasons),
-            fix="genesis live run trades it, and its log says how it fares"
-            if found.alarm is Alarm.UNKNOWN
-            else f"genesis deployments check {now.strategy}",
-        )
-
     # ---- writing a step --------------------------------------------------------------------
 
     def _write(self, prepared: Sequence[Prepared], who: str, consent: Consent | None) -> Deployment:
@@ -369,23 +356,23 @@ class StrategyDeploymentManager:
         with OperationsLog.open(self._home, self._clock) as log:
             state, book = read_book(self._home)
             now = book.deployments.get(wish.id)
-            _require_seq(wish.id, now, prepared[0].seen_seq)
+            require_seq(wish.id, now, prepared[0].seen_seq)
             drafts: list[Draft] = []
             stage = now.stage if now is not None else ""
             for one in prepared:
                 require_present(wish.target, one.to, log.now_ms(), self._clock.now_ms())
                 self._require_same_evidence(one)
                 if one.to == CANARY:
-                    _require_room(state, book, one)
+                    require_room(state, book, one)
                 if one.grounds.decision:  # somebody may have rejected it meanwhile
                     require_standing(state, one.grounds.decision, log.now_ms())
                 approval = ""
                 if one.step.approval:
                     assert consent is not None
                     approval = consented(log, state, one, stage, who, consent, drafts, self._token)
-                drafts.append(Draft(_change(one, now, stage, who, approval), wish.id))
+                drafts.append(Draft(change_of(one, now, stage, who, approval), wish.id))
                 stage = one.to
-            return _append(log, book, drafts, wish.id)
+            return append_allowed(log, book, drafts, wish.id)
 
     def _down(
         self, deployment: Deployment, to: str, scale: Decimal, who: str, reason: str
@@ -414,12 +401,12 @@ class StrategyDeploymentManager:
         )
         with OperationsLog.open(self._home, self._clock) as log:
             _, book = read_book(self._home)
-            _require_seq(deployment.id, book.deployments.get(deployment.id), deployment.seq)
-            return _append(log, book, [Draft(data, deployment.id)], deployment.id)
+            require_seq(deployment.id, book.deployments.get(deployment.id), deployment.seq)
+            return append_allowed(log, book, [Draft(data, deployment.id)], deployment.id)
 
     def _require_unmoved(self, name: str, seq: int) -> None:
         _, book = read_book(self._home)
-        _require_seq(name, book.deployments.get(name), seq)
+        require_seq(name, book.deployments.get(name), seq)
 
     def _require_same_evidence(self, one: Prepared) -> None:
         """Look at dossier and gates once more: they may have been swapped since."""
@@ -431,85 +418,3 @@ class StrategyDeploymentManager:
                 f"the evidence on {one.wish.strategy} changed while it was judged",
                 fix="try again, and see who writes to the workspace",
             )
-
-
-def _on_dossier(grounds: Grounds, standing: Standing) -> Grounds:
-    return msgspec.structs.replace(
-        grounds,
-        mark=standing.mark,
-        gates=standing.gates,
-        results=standing.results,
-        sealed_ms=standing.sealed_ms,
-    )
-
-
-def _require_passed(strategy: str, grounds: Grounds, step: Step) -> None:
-    problems = unmet(grounds.results, step.gate) if step.gate else []
-    if problems:
-        raise RefusedError(
-            f"{strategy} does not pass {step.gate}",
-            why="; ".join(problems),
-            fix="wait for more days, or see what paper and exchange did differently",
-        )
-
-
-def _require_seq(name: str, now: Deployment | None, seen: int) -> None:
-    if (now.seq if now is not None else 0) != seen:
-        by = f", by {now.history[-1].who}" if now is not None else ""
-        stage = now.stage if now is not None else "gone"
-        raise RefusedError(
-            f"{name} was moved meanwhile: it is {stage} now{by}",
-            fix=f"look at it first: genesis deployments show {name}",
-        )
-
-
-def _require_room(state: OperationsState, book: DeploymentBook, one: Prepared) -> None:
-    """Limits on how many deployments there are, per target, by the gates and by decisions."""
-    assert one.standing is not None
-    settings, target = one.standing.settings, one.wish.target
-    real = [d for d in book.real() if d.target == target]
-    canaries = sum(d.stage == CANARY for d in real)
-    deployed = most_deployments(state, settings.deployed)
-    for found, most, what in (
-        (canaries, Bound(settings.concurrent), "canaries"),
-        (len(real), deployed, "deployments beyond paper"),
-    ):
-        if found >= most.value:
-            raise RefusedError(
-                f"there are {found} {what} at {target} already",
-                why=most.text or f"the gates allow {most.value:g}",
-                fix="promote, demote or retire one of them first: genesis deployments list",
-            )
-
-
-def _change(
-    one: Prepared, now: Deployment | None, stage: str, who: str, approval: str
-) -> DeploymentChanged:
-    grounds = one.grounds
-    return DeploymentChanged(
-        deployment=one.wish.id,
-        strategy=one.wish.strategy,
-        account=one.wish.account,
-        symbols=one.symbols,
-        from_stage=stage,
-        to_stage=one.to,
-        capital=step_capital(now, grounds.cap, one.to, grounds.scale, up=True),
-        dossier_hash=one.standing.dossier_hash if one.standing is not None else "",
-        approval=approval,
-        who=who,
-        reason=one.reason,
-        evidence=grounds.to_plain(),
-    )
-
-
-def _append(
-    log: OperationsLog, book: DeploymentBook, drafts: Sequence[Draft], name: str
-) -> Deployment:
-    """Write rows that the book allows; else nothing is written."""
-    trial = book.copy()
-    now, seq = log.now_ms(), log.state.seq
-    for place, draft in enumerate(drafts, start=1):
-        trial.apply(Event(draft.data, now, draft.aggregate, seq=seq + place))
-    for event in log.append_all(drafts):
-        book.apply(event)
-    return book.deployments[name]

@@ -1,0 +1,126 @@
+"""What a step is refused for, and how its row is written; see `StrategyDeploymentManager`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from genesis.decision.consent import Prepared
+from genesis.decision.deployments import Deployment, DeploymentBook, step_capital
+from genesis.decision.grounds import Grounds, unmet
+from genesis.decision.in_force import Bound, most_deployments
+from genesis.decision.operations import Draft, OperationsLog
+from genesis.decision.ports import Standing
+from genesis.decision.retirement import Alarm, Health
+from genesis.decision.rows import CANARY
+from genesis.decision.stages import Move, Step
+from genesis.decision.state import OperationsState
+from genesis.domain.errors import RefusedError
+from genesis.trading.events import Event
+from genesis.trading.payloads import DeploymentChanged
+
+
+def require_healthy(now: Deployment, step: Step, found: Health) -> None:
+    """Refuse more orders to what fails, or what nobody can judge; half a size stays half."""
+    if found.alarm is Alarm.GREEN:
+        return
+    if step.move is Move.RESTORE:
+        what = f"{now.strategy} stays at half its size"
+    elif found.alarm is Alarm.AMBER:
+        return
+    else:
+        what = f"{now.strategy} stays {now.stage}"
+    raise RefusedError(
+        f"{what}: its health is {found.alarm.value}",
+        why="; ".join(found.reasons),
+        fix="genesis live run trades it, and its log says how it fares"
+        if found.alarm is Alarm.UNKNOWN
+        else f"genesis deployments check {now.strategy}",
+    )
+
+
+def on_dossier(grounds: Grounds, standing: Standing) -> Grounds:
+    """Grounds with the dossier and the gates that judged it."""
+    return msgspec.structs.replace(
+        grounds,
+        mark=standing.mark,
+        gates=standing.gates,
+        results=standing.results,
+        sealed_ms=standing.sealed_ms,
+    )
+
+
+def require_passed(strategy: str, grounds: Grounds, step: Step) -> None:
+    """Refuse a step whose gate was not passed, by how much it was missed."""
+    problems = unmet(grounds.results, step.gate) if step.gate else []
+    if problems:
+        raise RefusedError(
+            f"{strategy} does not pass {step.gate}",
+            why="; ".join(problems),
+            fix="wait for more days, or see what paper and exchange did differently",
+        )
+
+
+def require_seq(name: str, now: Deployment | None, seen: int) -> None:
+    """Refuse a step on a deployment that somebody moved since it was looked at."""
+    if (now.seq if now is not None else 0) != seen:
+        by = f", by {now.history[-1].who}" if now is not None else ""
+        stage = now.stage if now is not None else "gone"
+        raise RefusedError(
+            f"{name} was moved meanwhile: it is {stage} now{by}",
+            fix=f"look at it first: genesis deployments show {name}",
+        )
+
+
+def require_room(state: OperationsState, book: DeploymentBook, one: Prepared) -> None:
+    """Limits on how many deployments there are, per target, by the gates and by decisions."""
+    assert one.standing is not None
+    settings, target = one.standing.settings, one.wish.target
+    real = [d for d in book.real() if d.target == target]
+    canaries = sum(d.stage == CANARY for d in real)
+    deployed = most_deployments(state, settings.deployed)
+    for found, most, what in (
+        (canaries, Bound(settings.concurrent), "canaries"),
+        (len(real), deployed, "deployments beyond paper"),
+    ):
+        if found >= most.value:
+            raise RefusedError(
+                f"there are {found} {what} at {target} already",
+                why=most.text or f"the gates allow {most.value:g}",
+                fix="promote, demote or retire one of them first: genesis deployments list",
+            )
+
+
+def change_of(
+    one: Prepared, now: Deployment | None, stage: str, who: str, approval: str
+) -> DeploymentChanged:
+    """The row of a step."""
+    grounds = one.grounds
+    return DeploymentChanged(
+        deployment=one.wish.id,
+        strategy=one.wish.strategy,
+        account=one.wish.account,
+        symbols=one.symbols,
+        from_stage=stage,
+        to_stage=one.to,
+        capital=step_capital(now, grounds.cap, one.to, grounds.scale, up=True),
+        dossier_hash=one.standing.dossier_hash if one.standing is not None else "",
+        approval=approval,
+        who=who,
+        reason=one.reason,
+        evidence=grounds.to_plain(),
+    )
+
+
+def append_allowed(
+    log: OperationsLog, book: DeploymentBook, drafts: Sequence[Draft], name: str
+) -> Deployment:
+    """Write rows that the book allows; else nothing is written."""
+    trial = book.copy()
+    now, seq = log.now_ms(), log.state.seq
+    for place, draft in enumerate(drafts, start=1):
+        trial.apply(Event(draft.data, now, draft.aggregate, seq=seq + place))
+    for event in log.append_all(drafts):
+        book.apply(event)
+    return book.deployments[name]
