@@ -15,11 +15,11 @@ import numpy.typing as npt
 from genesis.backtest.metrics import sharpe
 from genesis.backtest.portfolio import PortfolioBacktest, backtest_strategy, marks_per_year
 from genesis.domain.errors import ExecutorError, InputError
-from genesis.domain.timeline import DAY_MS
 from genesis.evidence.blocks import portfolio_marks
 from genesis.evidence.campaign import Campaign, Candidate
 from genesis.evidence.gates import Settings
 from genesis.evidence.integrity import accounting_error, prefix_mismatches
+from genesis.evidence.length import cpcv_shortage, purge_days, walk_forward_shortage
 from genesis.evidence.multiplicity import Multiplicity
 from genesis.evidence.neighbours import grid_neighbours
 from genesis.evidence.progress import Progress, untold
@@ -176,8 +176,8 @@ def _variants(
     evidence.details["neighbours"] = {"sharpe": [_finite(r) for r in ratios], "own": centre}
     table = np.vstack([evidence.returns, rows]) if len(near) else evidence.returns[None, :]
     hold = max((t.exit_bar - t.entry_bar for s in result.symbols for t in s.trades), default=0)
-    memory = (hold + warmup_bars(evidence.candidate.record.strategy)) * campaign.search.interval_ms
-    purge = math.ceil(memory / max(DAY_MS, campaign.search.interval_ms))
+    strategy, interval_ms = evidence.candidate.record.strategy, campaign.search.interval_ms
+    purge = purge_days(strategy, hold, interval_ms)
     _cross_validated(evidence, table, settings, purge, periods)
     _walked_forward(evidence, table, settings, purge, periods)
 
@@ -194,13 +194,11 @@ def _cross_validated(
     """Paths of combinatorial purged cross-validation, the variant chosen anew in each split."""
     days = table.shape[1]
     embargo = math.ceil(settings.embargo * days)
-    try:
-        cv = combinatorial_purged(
-            days, settings.cpcv_groups, settings.cpcv_test_groups, purge, embargo
-        )
-    except InputError as error:
-        evidence.measures["cpcv_p25"] = (None, error.what)
+    short = cpcv_shortage(days, settings, purge)
+    if short is not None:
+        evidence.measures["cpcv_p25"] = (None, f"{short.text} with a purge of {purge} days")
         return
+    cv = combinatorial_purged(days, settings.cpcv_groups, settings.cpcv_test_groups, purge, embargo)
     chosen = np.array([table[_best_row(table, s.train_bars, periods)] for s in cv.splits])
     ratios = np.nan_to_num(path_sharpes(chosen, cv, periods))
     evidence.measures["cpcv_p25"] = (
@@ -218,8 +216,10 @@ def _walked_forward(
     windows = settings.walk_forward_windows
     test = days // (windows + 1)
     train = days - windows * test - purge
-    if test < 2 or train < 2:
-        evidence.measures["walk_forward_efficiency"] = (None, f"{days} days are too few")
+    short = walk_forward_shortage(days, settings, purge)
+    if short is not None:
+        note = f"{short.text} with a purge of {purge} days"
+        evidence.measures["walk_forward_efficiency"] = (None, note)
         return
     before, after = [], []
     for split in walk_forward(days, train=train, test=test, anchored=True, purge=purge):

@@ -14,6 +14,7 @@ import numpy as np
 
 from genesis.evidence.blocks import portfolio_marks
 from genesis.evidence.campaign import Campaign
+from genesis.evidence.length import BLOCKS, sample_shortage
 from genesis.evolution.brood import families_of, repaired
 from genesis.evolution.operators import Rates, Variation
 from genesis.evolution.work import Executor
@@ -23,7 +24,6 @@ from genesis.validation.snooping import spa
 
 _SEED = 20200101
 _DRAWS = 20
-BLOCKS = 16
 
 
 def fixed_sample(campaign: Campaign, size: int) -> list[Genome]:
@@ -56,8 +56,12 @@ def sample_measures(campaign: Campaign, executor: Executor, size: int) -> dict[s
     marks = marks[np.isfinite(marks).all(axis=1)]
     returns = np.diff(marks, axis=1, prepend=0.0).T
     returns = returns[:, np.any(returns != 0.0, axis=0)] if returns.size else returns
-    if returns.shape[1] < 2 or returns.shape[0] < 2 * BLOCKS:
-        note = f"{returns.shape[1]} of {len(genomes)} strategies of the sample trade"
+    short = sample_shortage(returns.shape[0])
+    if returns.shape[1] < 2 or short is not None:
+        trading = f"{returns.shape[1]} of {len(genomes)} strategies of the sample trade"
+        note = f"{trading}, 2 are needed" if returns.shape[1] < 2 else ""
+        if short is not None and returns.shape[0]:
+            note = "; ".join(part for part in (short.text, note) if part)
         return {"sample_spa": (None, note), "sample_pbo": (None, note), "sample_size": 0}
     result = spa(returns, rng=np.random.default_rng(_SEED))
     overfit = pbo(returns, BLOCKS)

@@ -204,12 +204,14 @@ def start_validation(
     InterruptedRun
         If the user stopped it, by Ctrl-C or SIGTERM; finished reruns are kept.
     InputError, RefusedError
-        If the run is not finished, or anything does not match what the study ran with.
+        If the run is not finished, anything does not match what the study ran with, or the data
+        are too short for what the gates ask.
     InfrastructureError
         If workers, disk or cluster failed.
     """
     from genesis.domain.errors import InterruptedRun
     from genesis.evidence.campaign import Campaign
+    from genesis.evidence.length import refuse_short
     from genesis.evidence.progress import untold
     from genesis.evidence.validate import validate
     from genesis.evolution.stopping import terminable
@@ -221,6 +223,7 @@ def start_validation(
         try:
             executor = validation_executor(target.run, gates, draws, place or Placement())
             campaign = Campaign.of_run(target.run, workspace.home)
+            refuse_short(campaign, gates, target.strategy)
             on_begin()
             if executor.name != "inline":  # the first step is told of only when they answer
                 notify(f"starting workers ({executor.name})…")

@@ -322,3 +322,21 @@ def test_an_interrupted_validation_says_how_to_go_on(
         f"go on with: genesis --home {small.home} validate small --gates {small.lenient}"
         " --full --workers 2 --json"
     )
+
+
+def test_data_too_short_for_a_gate_are_refused_before_anything_is_computed(small: Small) -> None:
+    kept = {file: file.read_bytes() for file in small.home.rglob("*") if file.is_file()}
+    gates = small.home.parent / "long.yaml"
+    gates.write_text(
+        small.lenient.read_text().replace("{surrogates", "{walk_forward_windows: 90, surrogates")
+        + "  walk_forward_efficiency: {at_least: 0}\n"
+    )
+    answer = small.validate("small", gates)
+    assert answer.code == 3
+    assert "walk_forward_efficiency: " in answer.err
+    assert "days are too few, " in answer.err
+    assert f"genesis --home {small.home} validate small --gates FILE" in " ".join(
+        answer.err.split()
+    )
+    assert not answer.out
+    assert {file: file.read_bytes() for file in small.home.rglob("*") if file.is_file()} == kept

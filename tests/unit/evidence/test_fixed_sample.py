@@ -133,5 +133,14 @@ def test_too_few_that_trade_measure_nothing(
     assert (
         found["sample_spa"]
         == found["sample_pbo"]
-        == (None, "0 of 12 strategies of the sample trade")
+        == (None, "0 of 12 strategies of the sample trade, 2 are needed")
     )
+
+
+def test_a_sample_of_too_few_days_says_how_many_are_needed(
+    read_campaign: Campaign, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rising = np.cumsum(np.ones((12, 7)), axis=1)
+    monkeypatch.setattr(module, "portfolio_marks", lambda *_: rising)
+    found = sample_measures(read_campaign, started(read_campaign), 12)
+    assert found["sample_spa"] == (None, "7 days are too few, 32 are needed")
