@@ -316,8 +316,10 @@ def resume_live(workspace: Workspace, name: str, key: AgentKey, way: LiveWay) ->
     folder = find_run(workspace, name)
     settings, _ = read_settings(folder)
     if (folder / RESULT).is_file():
+        live = bool(settings.assignments)
         raise InputError(
-            f"the paper run {folder.name} is finished", fix=f"genesis paper report {folder.name}"
+            f"the {'live' if live else 'paper'} run {folder.name} is finished",
+            fix=f"genesis {'trades' if live else 'paper report'} {folder.name}",
         )
     _, way = seen_latch(workspace, way)
     with leased(workspace, LiveFacts.of(settings), folder.name, way) as own:

@@ -380,15 +380,16 @@ def report_paper(
     Raises
     ------
     InputError
-        If there is no such run, or it is not finished.
+        If there is no such run, it is not finished, or it is a live run.
     """
     from genesis.paper.report import write_paper_report
     from genesis.paper.settings import read_settings
     from genesis.system.paper_report import build_report
     from genesis.trading.store import verify
 
-    folder = find_run(workspace, name)
+    folder = find_run(workspace, name) if name else _latest_paper(workspace)
     settings, _ = read_settings(folder)
+    _require_paper(folder, settings)
     result = result_of(folder)
     damage = verify(folder).damage
     if damage is not None:
@@ -400,6 +401,40 @@ def report_paper(
     market = traded_market(workspace, settings)
     report = build_report(workspace, folder, settings, market, result)
     return report, write_paper_report(report, page or folder / PAGE)
+
+
+def _latest_paper(workspace: Workspace) -> Path:
+    """Folder of the paper run that was written last: live runs have no such report."""
+    from genesis.paper.settings import PaperMode, read_settings
+    from genesis.trading.run_folders import list_runs
+
+    latest = find_run(workspace, None)
+    for folder in reversed(list_runs(workspace.home)):
+        if read_settings(folder)[0].mode is not PaperMode.LIVE:
+            return folder
+    raise InputError(
+        "no paper run is in the workspace, only live runs",
+        fix=f"genesis paper run STRATEGY… makes one; of a live run: genesis trades {latest.name}",
+    )
+
+
+def _require_paper(folder: Path, settings: PaperSettings) -> None:
+    """Refuse to report a live run as paper: its strategies share an account, and orders of it."""
+    from genesis.paper.live_facts import LiveFacts
+    from genesis.paper.settings import PaperMode
+
+    if settings.mode is not PaperMode.LIVE:
+        return
+    look = f"what it traded: genesis trades {folder.name}; how its strategies fare:"
+    look += " genesis strategies explain STRATEGY"
+    if not (folder / RESULT).is_file():
+        (account,) = LiveFacts.of(settings).accounts.values()
+        look += f"; it is not finished: genesis live run --account {account} goes on with it"
+    raise InputError(
+        f"{folder.name} is a live run, which has no report of paper trading",
+        why="its strategies share the account of an exchange; each is judged by its own orders",
+        fix=look,
+    )
 
 
 def list_paper(workspace: Workspace) -> list[dict[str, Any]]:

@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 
 from genesis.cli.paper_progress import PaperProgress
+from genesis.paper.settings import PaperMode
 from tests.e2e.command_line import Answer, command
 from tests.unit.cli.paper_homes import DATASET, Home, copy_of, make_home, paper_home
+from tests.unit.system.test_run_lists import run_of
 
 __all__ = ["paper_home"]
 
@@ -396,3 +398,27 @@ def test_positions_that_a_person_closes_are_no_fault_of_execution(
     assert f"{same.outside} more not compared" in note
     whole = own.call("paper", "report", "whole", "--json").json["paper"]["strategies"][0]
     assert whole["fidelity"]["outside"] == 0
+
+
+def _live_run(home: Home, *, finished: bool) -> None:
+    """A run of promoted deployments, written after the others."""
+    folder = run_of(home.home, "live-9", PaperMode.LIVE)
+    if finished:
+        (folder / "result.json").write_text('{"state_hash": "a", "events": 1, "build": "b"}')
+    later = time.time_ns() + 10**9
+    os.utime(folder / "events.db", ns=(later, later))
+
+
+def test_a_report_is_of_the_latest_paper_run_and_never_of_a_live_one(own: Home) -> None:
+    _live_run(own, finished=True)
+    answer = own.call("paper", "report", "--json")
+    assert answer.code == 0, answer.out + answer.err
+    assert answer.json["paper"]["provenance"]["run_id"] == "whole"
+    refused(own.call("paper", "report", "live-9", "--json"), 2, "is a live run", " trades live-9")
+
+
+def test_a_live_run_that_is_not_finished_goes_on_by_live_run(own: Home) -> None:
+    _live_run(own, finished=False)
+    answer = own.call("paper", "report", "live-9", "--json")
+    refused(answer, 2, "is a live run", " live run --account 0xa1")
+    assert "--resume" not in answer.error["fix"]
