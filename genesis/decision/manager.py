@@ -327,6 +327,7 @@ class StrategyDeploymentManager:
             sealed_ms=standing.sealed_ms,
             baseline=now.baseline,
         )
+        found = None
         if step.gate == "G3":
             grounds = on_dossier(grounds, standing)
             grounds = msgspec.structs.replace(
@@ -335,7 +336,7 @@ class StrategyDeploymentManager:
         elif step.gate:
             found = self._evidence.measure(now, step.gate)
             grounds = msgspec.structs.replace(grounds, results=found.results, runs=found.runs)
-        require_passed(now.strategy, grounds, step)
+        require_passed(now, grounds, step, found)
         if now.is_real:
             require_healthy(now, step, self._evidence.health(now))
         if to == CANARY:

@@ -41,10 +41,15 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What was measured for a step: verdicts of its gate, and the logs that were read."""
+    """What was measured for a step: verdicts of its gate, and the logs that were read.
+
+    Where there was nothing to measure, ``absent`` says why and ``fix`` what leads to something.
+    """
 
     results: tuple[Mapping[str, Any], ...]
     runs: tuple[RunRef, ...] = ()
+    absent: str = ""
+    fix: str = ""
 
 
 class EvidencePort(Protocol):

@@ -8,10 +8,10 @@ import msgspec
 
 from genesis.decision.consent import Prepared
 from genesis.decision.deployments import Deployment, DeploymentBook, step_capital
-from genesis.decision.grounds import Grounds, unmet
+from genesis.decision.grounds import DOSSIER, Grounds, unmet
 from genesis.decision.in_force import Bound, most_deployments
 from genesis.decision.operations import Draft, OperationsLog
-from genesis.decision.ports import Standing
+from genesis.decision.ports import Measured, Standing
 from genesis.decision.retirement import Alarm, Health
 from genesis.decision.rows import CANARY
 from genesis.decision.stages import Move, Step
@@ -51,15 +51,30 @@ def on_dossier(grounds: Grounds, standing: Standing) -> Grounds:
     )
 
 
-def require_passed(strategy: str, grounds: Grounds, step: Step) -> None:
-    """Refuse a step whose gate was not passed, by how much it was missed."""
+def require_passed(
+    now: Deployment, grounds: Grounds, step: Step, measured: Measured | None = None
+) -> None:
+    """Refuse a step whose gate was not passed, by how much it was missed, and what may help."""
     problems = unmet(grounds.results, step.gate) if step.gate else []
-    if problems:
-        raise RefusedError(
-            f"{strategy} does not pass {step.gate}",
-            why="; ".join(problems),
-            fix="wait for more days, or see what paper and exchange did differently",
+    if not problems:
+        return
+    fix = f"genesis strategies explain {now.strategy}"
+    if step.gate == "G4":
+        fix = (
+            f"trade more days on paper: genesis paper run {now.strategy}; or see what paper did"
+            " differently: genesis paper report"
         )
+    elif step.gate != DOSSIER:
+        fix = (
+            f"let more days pass: genesis live run --account {now.account}; or see what the"
+            f" exchange did differently: genesis deployments check {now.strategy}"
+        )
+    if measured is not None and measured.absent:
+        problems = [measured.absent, *problems]
+        fix = measured.fix
+    raise RefusedError(
+        f"{now.strategy} does not pass {step.gate}", why="; ".join(problems), fix=fix
+    )
 
 
 def require_seq(name: str, now: Deployment | None, seen: int) -> None:

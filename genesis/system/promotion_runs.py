@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from genesis.decision.retirement import Health
     from genesis.paper.agreement import Agreement
     from genesis.paper.logged import LoggedRun
+    from genesis.system.promotion_absent import Absent
     from genesis.trading.payloads import DeploymentAdded, RunStarted
 
 LIVE_MODE = "live"
@@ -78,7 +79,19 @@ class WorkspaceEvidence(DossierEvidence):
                 step = int((found.day_ms >= deployment.since_ms).sum())
                 measures = step_measures(found.returns, step, least, baseline, settings)
         results = tuple(one.to_plain() for one in block.judge(measures, gate))
+        if found is None:
+            none = self._absent(deployment, live=live)
+            return Measured(results, absent=none.why, fix=none.fix)
         return Measured(results, tuple(run.ref for run in runs))
+
+    def _absent(self, deployment: Deployment, *, live: bool) -> Absent:
+        """Why no run counts."""
+        from genesis.system.promotion_absent import nothing_live, nothing_on_paper
+
+        if live:
+            network = NETWORKS[deployment.target]
+            return nothing_live(self._home, deployment, LIVE_MODE, network)
+        return nothing_on_paper(self._home, deployment, PAPER_MODES)
 
     def health(self, deployment: Deployment) -> Health:
         """Judge a live deployment by the logs of its runs."""

@@ -272,7 +272,9 @@ def _promotion(
         if step.gate == DOSSIER:
             results = evidence.standing(strategy, one.target).results
         else:
-            results = evidence.measure(one, step.gate).results
+            measured = evidence.measure(one, step.gate)
+            results = measured.results
+            held += [measured.absent] if measured.absent else []
         held += unmet(results, step.gate)
     except GenesisError as error:
         held.append(error.what)

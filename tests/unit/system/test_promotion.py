@@ -95,6 +95,7 @@ def test_paper_runs_are_read_from_their_logs_and_judged(home: PromotionHome) -> 
     promote(home, "paper")
     told = refusal(home, "canary")
     assert "G4 paper_days could not be measured" in told
+    assert f"no paper run trades {home.record.id} in a mode that counts" in told
     home.trade("short", days=20)
     told = refusal(home, "canary")
     assert "paper_days is 20, at least 30 is needed: missed by 10" in told
@@ -137,7 +138,11 @@ def test_a_simulated_market_and_other_symbols_prove_nothing(home: PromotionHome)
     home.judged()
     promote(home, "paper", symbols=("SYN1", "ETH"))
     home.trade("whole")
-    assert "could not be measured" in refusal(home, "canary")
+    told = refusal(home, "canary")
+    assert "could not be measured" in told
+    assert "no paper run trades ETH (the runs of this strategy trade SYN1, SYN2)" in told
+    assert f"genesis paper run {home.record.id} -m testnet --symbols SYN1,ETH" in told
+    assert "wait" not in told
     promote(home, "paper", symbols=("SYN1",), account="0x" + "7" * 40)
     folder = home.trade("sim", mode=PaperMode.SIMULATION)
     assert folder.exists()
@@ -275,9 +280,12 @@ def canary(home: PromotionHome) -> PromotionHome:
 def test_the_canary_is_judged_by_its_own_orders(
     canary: PromotionHome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert "canary_days could not be measured" in refusal(canary, "live_25")
+    told = refusal(canary, "live_25")
+    assert "canary_days could not be measured" in told
+    assert "0 days: no live run yet" in told
+    assert f"genesis live run --account {ACCOUNT}" in told
     live(canary, monkeypatch, "foreign", accounts={f"paper/{canary.record.id}": "0x" + "8" * 40})
-    assert "could not be measured" in refusal(canary, "live_25")
+    assert "those of the 2 runs found (whole, foreign) are others" in refusal(canary, "live_25")
     live(canary, monkeypatch, "testnet", network="testnet")
     assert "could not be measured" in refusal(canary, "live_25")
     live(canary, monkeypatch, "own")
@@ -287,6 +295,19 @@ def test_the_canary_is_judged_by_its_own_orders(
     assert values["canary_days"] > 60
     assert values["canary_upper_bound"] > 0.0
     assert [run.run for run in found.runs] == ["own"]
+
+
+def test_after_a_fall_the_bars_from_before_it_are_named(home: PromotionHome) -> None:
+    home.clock.ms = 1_900_000_000_000  # after every stored bar
+    home.judged()
+    promote(home, "paper")
+    home.trade("whole")
+    promote(home, "canary")
+    home.manager().demote(wish(home), "paper", "ann", "odd")
+    told = refusal(home, "canary")
+    assert "bars before the fall at 2030-03-17" in told
+    assert "those of the 1 run found (whole) end before" in told
+    assert "genesis data fetch DATASET" in told
 
 
 def test_runs_that_follow_each_other_on_a_day_both_count(

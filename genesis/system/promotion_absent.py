@@ -1,0 +1,135 @@
+"""Why there is nothing to judge a step by: which runs were found, and what each of them lacks."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from genesis.domain.instrument import base_asset
+from genesis.domain.timeline import format_ts
+
+if TYPE_CHECKING:
+    from genesis.decision.deployments import Deployment
+    from genesis.trading.payloads import DeploymentAdded, RunStarted
+
+LISTED = 4
+"""Runs that a reason names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """Why nothing was measured, and the command that leads to something."""
+
+    why: str
+    fix: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    name: str
+    started: RunStarted
+    added: Sequence[DeploymentAdded]
+
+    @property
+    def symbols(self) -> list[str]:
+        return sorted({one.symbol for one in self.added})
+
+
+def nothing_on_paper(home: Path, deployment: Deployment, modes: Collection[str]) -> Absent:
+    """Why no paper run is evidence for a deployment.
+
+    Parameters
+    ----------
+    home : Path
+    deployment : Deployment
+    modes : collection of str
+        Modes of the runs that count.
+    """
+    name = deployment.strategy
+    runs = [one for one in _runs_of(home, name) if one.started.mode in modes]
+    wanted = ",".join(deployment.symbols)
+    again = (
+        f"genesis paper run {name} --dataset VENUE:{wanted}:INTERVAL, or"
+        f" genesis paper run {name} -m testnet --symbols {wanted}"
+    )
+    if not runs:
+        return Absent(
+            f"no paper run trades {name} in a mode that counts: {', '.join(modes)}", again
+        )
+    lacking = _lacking(deployment, runs)
+    if lacking:
+        traded = ", ".join(sorted({symbol for one in runs for symbol in one.symbols}))
+        why = f"no paper run trades {lacking} (the runs of this strategy trade {traded})"
+        return Absent(f"{why}; one run must trade every symbol of the deployment", again)
+    fitting = [one for one in runs if not _missing(deployment, one)]
+    if deployment.fresh_from_ms:
+        fall = format_ts(deployment.fresh_from_ms)
+        why = f"bars before the fall at {fall} do not count, and {_named(fitting)} end before"
+        fix = f"fetch or trade bars from after it: genesis data fetch DATASET, then {again}"
+        return Absent(f"{why}, or before a whole day had passed", fix)
+    return Absent(f"no whole day to compare is in {_named(fitting)}", again)
+
+
+def nothing_live(home: Path, deployment: Deployment, mode: str, network: str) -> Absent:
+    """Why no live run is evidence for a deployment.
+
+    Parameters
+    ----------
+    home : Path
+    deployment : Deployment
+    mode, network : str
+        Of the runs that count.
+    """
+    account = deployment.account
+    go_on = f"genesis live run --account {account}, and let days pass"
+    since = format_ts(deployment.live_since_ms)
+    runs = [one for one in _runs_of(home, deployment.strategy) if one.started.mode == mode]
+    own = [one for one in runs if _is_own(one, account, network)]
+    if own:
+        why = f"0 days: no whole day since its canary began at {since} is in {_named(own)}"
+        return Absent(why, go_on)
+    why = "0 days: no live run yet"
+    if runs:
+        why += f" on {network} from {account}, {_named(runs)} are others"
+    return Absent(why, go_on)
+
+
+def _is_own(run: _Found, account: str, network: str) -> bool:
+    from genesis.paper.logged import market_of
+
+    market = market_of(run.started)
+    accounts = market.get("accounts", {})
+    addresses = {str(accounts.get(one.account, "")).lower() for one in run.added}
+    return bool(market.get("network") == network and addresses == {account})
+
+
+def _runs_of(home: Path, strategy: str) -> Iterator[_Found]:
+    from genesis.paper.logged import started_of
+    from genesis.trading.run_folders import list_runs
+
+    for folder in list_runs(home):
+        started, added = started_of(folder)
+        own = [one for one in added if one.strategy_id == strategy]
+        if started is not None and own:
+            yield _Found(folder.name, started, own)
+
+
+def _missing(deployment: Deployment, run: _Found) -> list[str]:
+    traded = {base_asset(symbol) for symbol in run.symbols}
+    return [symbol for symbol in deployment.symbols if base_asset(symbol) not in traded]
+
+
+def _lacking(deployment: Deployment, runs: Sequence[_Found]) -> str:
+    """Symbols that the run nearest to the deployment's does not trade; empty if one has all."""
+    missing = [_missing(deployment, one) for one in runs]
+    return ", ".join(min(missing, key=lambda names: len(names)))
+
+
+def _named(runs: Sequence[_Found]) -> str:
+    """``those of the 2 runs found (a, b)``."""
+    names = [one.name for one in runs]
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    count = f"{len(names)} run{'' if len(names) == 1 else 's'}"
+    return f"those of the {count} found ({', '.join(names[-LISTED:])}{more})"
