@@ -21,6 +21,7 @@ from genesis.domain.errors import InfrastructureError, RefusedError
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _ANSWER_S = 60.0
+_MOST_WORDS = 4096
 
 AFTER_MS = (0, 1_000, 3_000, 16_000)
 """Instants of a bar, after its open, at which time stops: the exchange's candle, the reading of
@@ -91,15 +92,26 @@ class PacedTime:
     def advance(self, to_ms: int) -> None:
         """Let the exchange's time pass until an instant, and wake who waited for it.
 
+        Where somebody else has moved its clock beyond that instant, its own time is taken over.
+
         Raises
         ------
         InfrastructureError
-            If the exchange does not answer.
+            If the exchange does not answer, or refuses.
         """
         if to_ms > self._now:
-            self._call("time", {"now_ms": to_ms})
-            self._now = to_ms
+            self._now = self._moved(to_ms)
         self._wake()
+
+    def _moved(self, to_ms: int) -> int:
+        """Instant of the exchange once its clock was asked to go to another."""
+        try:
+            return int(str(self._call("time", {"now_ms": to_ms})["now_ms"]))
+        except _NotDoneError:
+            there = int(str(self._call("state")["now_ms"]))
+            if there < to_ms:
+                raise
+            return there
 
     def _wake(self) -> None:
         with self._mutex:
@@ -118,11 +130,30 @@ class PacedTime:
         try:
             with urllib.request.urlopen(request, timeout=_ANSWER_S) as answer:  # noqa: S310
                 value = json.load(answer)
+        except urllib.error.HTTPError as error:
+            raise _NotDoneError(
+                "the exchange does not let its time pass",
+                why=_words(error),
+                fix="see what it is asked for: genesis venue serve --help, docs/venue.md",
+            ) from None
         except (urllib.error.URLError, OSError, ValueError) as error:
             raise InfrastructureError(
                 "the exchange's clock cannot be moved", why=str(error), fix="is it running?"
             ) from None
         return dict(value)
+
+
+class _NotDoneError(InfrastructureError):
+    """The exchange answered, and did not do it."""
+
+
+def _words(error: urllib.error.HTTPError) -> str:
+    """What the exchange says of a refusal, else its status."""
+    try:
+        said = json.loads(error.read(_MOST_WORDS)).get("error")
+    except (OSError, ValueError, AttributeError):
+        said = None
+    return str(said or f"it answered {error.code}: {error.reason}")
 
 
 def _done(waiting: asyncio.Future[None]) -> None:

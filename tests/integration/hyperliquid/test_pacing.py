@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -105,3 +106,42 @@ def test_only_a_scripted_exchange_on_this_machine_is_asked(tmp_path: Path) -> No
         pytest.raises(RefusedError, match="runs by itself"),
     ):
         PacedTime(rig.running.url)
+
+
+def test_a_clock_that_somebody_else_moves_is_taken_over(tmp_path: Path) -> None:
+    with live_rig(tmp_path) as rig:
+        time = PacedTime(rig.running.url)
+        rig.advance(5 * HOUR)
+        there = rig.venue.clock.now_ms()
+        time.advance(time.now_ms() + 1_000)
+        assert time.now_ms() == there == rig.venue.clock.now_ms()
+        time.advance(there + HOUR)
+        assert rig.venue.clock.now_ms() == there + HOUR
+
+
+def test_a_clock_that_is_refused_says_why_in_the_exchange_s_words(tmp_path: Path) -> None:
+    with live_rig(tmp_path) as rig:
+        time = PacedTime(rig.running.url)
+        with pytest.raises(InfrastructureError, match="does not let its time") as refused:
+            time.advance(time.now_ms() + 500 * 24 * HOUR)
+        assert refused.value.why == "the clock goes on by 400 days at once, and no more"
+
+
+def test_a_run_goes_on_when_somebody_moves_the_clock(tmp_path: Path) -> None:
+    with live_rig(tmp_path / "venue", profile=MOVING) as rig:
+        for _ in range(10):
+            rig.advance(HOUR)
+        ended = threading.Event()
+
+        def meddle() -> None:
+            while not ended.wait(0.2):
+                rig.advance(7_000)
+
+        other = threading.Thread(target=meddle)
+        other.start()
+        try:
+            folder = days_pass(rig, tmp_path / "home", 12)
+        finally:
+            ended.set()
+            other.join()
+    assert replay_run(folder).equal
