@@ -34,6 +34,7 @@ from genesis.paper.live_facts import LiveFacts
 from genesis.paper.live_kill import KILL, KillSequence
 from genesis.paper.settings import PaperSettings
 from genesis.trading.bus import EventBus
+from genesis.trading.desk import WARM_UP
 from genesis.trading.events import Event
 from genesis.trading.feeds.sentiment import SentimentFeed
 from genesis.trading.inbox import Inbox
@@ -63,7 +64,8 @@ LOOKS = 5
 """After so many tenths of a second a kill that the loop has not begun is carried out beside it."""
 PATIENCE_S = 1.0
 """How long a scripted exchange is given to come to rest before time goes on a little."""
-CATCH_UP = "catch-up"
+_CATCH_UP = "catch-up"
+"""Source of the halt that logs of earlier versions have instead of `WARM_UP`."""
 _CHUNK = 256
 
 
@@ -197,6 +199,8 @@ class LivePaperEngine:
         """
         watch, state = self._watch(), FAILED
         try:
+            if self.session.resumed:  # before what happened meanwhile is heard
+                self._bus.publish(self._warm_up(False))
             connect()
             watch.start()
             self._thread.start()
@@ -386,20 +390,26 @@ class LivePaperEngine:
         candles = stored_candles(gateway, facts.symbols, facts.interval, since, until)
         self._introduce(candles)
         self._gate.remember(desk.market)
-        behind = self.session.resumed and bool(seen)
-        if behind:  # bars of the time in which nobody was here open nothing
-            self._publish(ConnectionChanged(CATCH_UP, False, "bars are fetched"))
+        if not self.session.resumed:  # bars of the time in which nobody was here open nothing
+            self._bus.publish(self._warm_up(False))
+            self.session.loop.run_until_idle()
         past = past_bars(candles, facts.interval, since, until)
         while chunk := list(islice(past, _CHUNK)):
             for event in chunk:
                 if not self._gate.known(event):
                     self._bus.publish(event)
             self.session.loop.run_until_idle()
-        if behind:
-            self._publish(ConnectionChanged(CATCH_UP, True, "bars are complete"))
+        self._bus.publish(self._warm_up(True))
+        if f"stage:{_CATCH_UP}" in desk.halts:
+            self._publish(ConnectionChanged(_CATCH_UP, True, "bars are complete"))
+        self.session.loop.run_until_idle()
         self._gate.open()
         if self._sentiment is not None:
             self._sentiment.start()
+
+    def _warm_up(self, done: bool) -> Event:
+        why = "past bars are complete" if done else "past bars are fetched"
+        return Event(ConnectionChanged(WARM_UP, done, why), self._clock.now_ms(), WARM_UP)
 
     def _introduce(self, candles: Mapping[str, Candles]) -> None:
         settings, facts, desk = self.settings, self._facts, self.core.desk

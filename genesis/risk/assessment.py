@@ -84,6 +84,7 @@ def assess_account(
     now_ms: int,
     *,
     flatten: bool,
+    past: bool = False,
 ) -> RiskMetrics:
     """Measure an account; pure.
 
@@ -96,8 +97,10 @@ def assess_account(
     now_ms : int
     flatten : bool
         Whether EMERGENCY closes positions.
+    past : bool
+        Bars of the past are being told: how old they are trips nothing.
     """
-    tripped = conditions(genes, state, market, book, now_ms)
+    tripped = conditions(genes, state, market, book, now_ms, past=past)
     held = {trip.breaker: trip for trip in state.trips(now_ms)}
     fresh = any(not state.goes_on(trip) for trip in tripped)
     active = held | {trip.breaker: trip for trip in tripped}

@@ -74,7 +74,13 @@ CONSEQUENCES: dict[str, Consequence] = {
 
 
 def conditions(
-    genes: RiskGenes, state: RiskState, market: MarketState, book: Book, now_ms: int
+    genes: RiskGenes,
+    state: RiskState,
+    market: MarketState,
+    book: Book,
+    now_ms: int,
+    *,
+    past: bool = False,
 ) -> tuple[Trip, ...]:
     """Breakers whose condition holds now.
 
@@ -85,17 +91,21 @@ def conditions(
     market : MarketState
     book : Book
     now_ms : int
+    past : bool
+        Bars of the past are being told: how old the newest is says nothing.
     """
     return (
-        *_blind(state, market, book, now_ms),
+        *_blind(state, market, book, now_ms, past=past),
         *_losses(genes, state, now_ms),
         *_market(genes, market, book, now_ms),
     )
 
 
-def _blind(state: RiskState, market: MarketState, book: Book, now_ms: int) -> Iterator[Trip]:
+def _blind(
+    state: RiskState, market: MarketState, book: Book, now_ms: int, *, past: bool
+) -> Iterator[Trip]:
     """What is not known: equity, bars, the fate of orders."""
-    lag, why = _lag(state, market, book, now_ms)
+    lag, why = _lag(state, market, book, now_ms, past=past)
     if formulas.exceeds(lag, float(market.windows.stale)):
         yield Trip(Breaker.STALE_DATA, now_ms, now_ms + 1, lag, float(market.windows.stale), why)
     if book.unknown > MOST_UNKNOWN:
@@ -104,12 +114,16 @@ def _blind(state: RiskState, market: MarketState, book: Book, now_ms: int) -> It
         yield Trip(Breaker.UNKNOWN_ORDERS, now_ms, now_ms + 1, count, limit, text)
 
 
-def _lag(state: RiskState, market: MarketState, book: Book, now_ms: int) -> tuple[float, str]:
+def _lag(
+    state: RiskState, market: MarketState, book: Book, now_ms: int, *, past: bool
+) -> tuple[float, str]:
     """Age in bars of the older of the newest bar and the last equity mark, and its sentence."""
     if not book.sound:
         return _FOREVER, "the snapshot of the account has impossible numbers"
     if not state.known:
         return _FOREVER, "the equity of the account is not known"
+    if past:
+        return 0.0, ""
     bar = market.newest_close_ms()
     if bar < 0:
         return _FOREVER, "no bar was seen"

@@ -62,7 +62,13 @@ class GeneticRiskManager:
         self.flatten = flatten
 
     def assess(
-        self, state: RiskState, market: MarketState, view: RiskView, now_ms: int
+        self,
+        state: RiskState,
+        market: MarketState,
+        view: RiskView,
+        now_ms: int,
+        *,
+        past: bool = False,
     ) -> RiskMetrics:
         """Level of the account and its active breakers.
 
@@ -76,10 +82,13 @@ class GeneticRiskManager:
         view : RiskView
             Of any deployment of the account; `exposures` hold all its symbols.
         now_ms : int
+        past : bool
+            Bars of the past are being told, and nothing new is allowed until they are: their age
+            trips nothing.
         """
         genes = self.genome.genes
         book = account_book(view)
-        return assess_account(genes, state, market, book, now_ms, flatten=self.flatten)
+        return assess_account(genes, state, market, book, now_ms, flatten=self.flatten, past=past)
 
     def evaluate_trade_risk(
         self, order: OrderFacts, view: RiskView, state: RiskState, market: MarketState

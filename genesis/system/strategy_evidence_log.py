@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from genesis.costs.execution import signed_slippage
+from genesis.trading.desk import WARM_UP
 from genesis.trading.events import Event, EventType
 from genesis.trading.gateway import Side, VenueFill
 from genesis.trading.ledger_tables import money
@@ -249,7 +250,7 @@ class _Fold:
                 self._fill(event, data.fill)
             case FundingPaid() if (data.account, data.symbol) in self._owners:
                 log.funding += data.amount
-            case TradingHalted():
+            case TradingHalted() if data.scope != f"stage:{WARM_UP}":  # every start
                 log.halts.append((event.seq, event.ts_ms, data))
             case AlertRaised():
                 log.alerts.append((event.seq, event.ts_ms, data))

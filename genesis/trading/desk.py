@@ -19,6 +19,8 @@ from genesis.trading.tables import Row
 
 FEED_STAGE = "stage:feed:"
 """Beginning of the scope of a stage that concerns one symbol alone."""
+WARM_UP = "warm-up"
+"""Source of the halt that holds while bars of the past are told, at a start or after a pause."""
 
 _NOTHING = Event(RunFinished("nothing is being handled"), 0)
 
@@ -83,6 +85,8 @@ class Desk:
         Scope (``run``, ``stage:NAME``, ``symbol:SYM``, ``account:NAME``) to why new risk is halted.
     timers : dict of str to int
         Timers that are set, and when they are due.
+    warming_ms : int
+        When the telling of past bars began; 0 where none are told.
     """
 
     def __init__(self, run: str, orders: OrderSettings | None = None) -> None:
@@ -104,6 +108,7 @@ class Desk:
         self.rows: list[Row] = []
         self.event = _NOTHING
         self.now_ms = self.ts_ms = self.seq = 0
+        self.warming_ms = 0
         self.acts = False
 
     def begin(self, event: Event) -> None:
@@ -168,7 +173,8 @@ class Desk:
 
     def plain(self) -> dict[str, Any]:
         """The whole state, for snapshots and the state hash."""
-        return {
+        warming = {"warming_ms": self.warming_ms} if self.warming_ms else {}
+        return warming | {
             "run": self.run,
             "ids": self.ids.counter,
             "market": self.market.plain(),
@@ -193,6 +199,7 @@ class Desk:
         for plain in value["deployments"]:
             self.add(Deployment.restored(plain))
         self.halts = dict(value["halts"])
+        self.warming_ms = int(value.get("warming_ms", 0))
         self.timers = dict(value["timers"])
         self.recent = {k: list(v) for k, v in value["recent"].items()}
         self.day = {k: (v[0], v[1]) for k, v in value["day"].items()}

@@ -109,7 +109,8 @@ class RiskBook:
         """Mark an account, keep the breakers that trip, and put on record what changed."""
         self.mark(account, equity)
         state, now = self.accounts[account], self._desk.now_ms
-        metrics = self._manager.assess(state, self.market, view, now)
+        past = self._desk.warming_ms > 0
+        metrics = self._manager.assess(state, self.market, view, now, past=past)
         for trip in state.latch(metrics.tripped):
             tripped = BreakerTripped(
                 account, trip.breaker, trip.value, trip.limit, trip.until_ms, trip.text

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from genesis.domain.timeline import MINUTE_MS
 from genesis.risk.book import MOST_PERMIT_MS
 from genesis.trading.deployment import Deployment
-from genesis.trading.desk import Desk
+from genesis.trading.desk import WARM_UP, Desk
 from genesis.trading.events import Event
 from genesis.trading.guard import RiskGuard
 from genesis.trading.payloads import (
@@ -26,6 +27,9 @@ from genesis.trading.payloads import (
 )
 from genesis.trading.planning import Planning
 from genesis.trading.worker import STOP, ExecutionWorker
+
+LONG_WARM_UP_MS = 5 * MINUTE_MS
+"""Past bars that take longer than this are worth a look."""
 
 
 class Safety:
@@ -81,10 +85,28 @@ class Safety:
         data = event.data
         assert isinstance(data, ConnectionChanged)
         scope = f"stage:{data.source}"
-        if data.connected:
+        if data.source == WARM_UP:
+            self._on_warm_up(data, scope)
+        elif data.connected:
             self.resume(scope, data.why or "connected")
         else:
             self.halt(scope, f"{data.source} is not connected: {data.why}")
+
+    def _on_warm_up(self, data: ConnectionChanged, scope: str) -> None:
+        """Bars of the past are told from here on, or have been: no alarm, but no new risk.
+
+        Until then age says nothing about the data, see `RiskGuard`; afterwards it does at once.
+        """
+        desk = self._desk
+        if not data.connected:
+            desk.warming_ms = desk.now_ms
+            self.halt(scope, f"{WARM_UP}: {data.why}", level="info")
+        elif scope in desk.halts:
+            took, desk.warming_ms = desk.now_ms - desk.warming_ms, 0
+            level = "warning" if took > LONG_WARM_UP_MS else "info"
+            self.resume(scope, data.why)
+            text = f"{data.why}; it took {took / 1000:.1f} s"
+            desk.emit(AlertRaised(level, "halt", f"the halt is over: {scope}", text), scope)
 
     def on_overflow(self, event: Event) -> None:
         """A lane was full."""

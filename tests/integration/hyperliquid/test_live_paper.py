@@ -136,6 +136,12 @@ def test_a_run_trades_is_stopped_goes_on_and_ends(tmp_path: Path) -> None:
         assert again.to_plain() == report.to_plain()
         assert page.is_file()
         assert replay_run(done.run.folder).equal
+        tripped = _events(third, EventType.BREAKER_TRIPPED)
+        assert "stale_data" not in {one.breaker for one in tripped}
+        told = _events(third, EventType.ALERT_RAISED)
+        assert "critical" not in {one.level for one in told}, "past bars page nobody"
+        halts = [one.level for one in told if one.category == "halt"]
+        assert halts == ["info"] * 6, "three sittings begin and let live bars in"
         signals = _events(third, EventType.SIGNAL_GENERATED)
         assert all(isinstance(one, SignalGenerated) for one in signals)
         _forbid(tmp_path / "home", KEY)
