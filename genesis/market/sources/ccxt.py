@@ -36,6 +36,16 @@ _GRACE_MS = 2_000
 _DEFAULT_SPAN_MS = 365 * DAY_MS
 
 
+def is_known(venue: str) -> bool:
+    """Whether a venue can be read here; ccxt is asked only where it is installed."""
+    if venue in EXCHANGES:
+        return True
+    try:
+        return venue in importlib.import_module("ccxt").exchanges
+    except ImportError:
+        return False
+
+
 class CcxtSource:
     """Reads market data of an exchange that ccxt knows.
 
@@ -73,7 +83,9 @@ class CcxtSource:
             known = [*EXCHANGES, *self._ccxt.exchanges]
             raise InputError(
                 f"no exchange '{venue}' is known{did_you_mean(venue, known)}",
-                fix="use hyperliquid, a ccxt exchange id, or one of " + ", ".join(EXCHANGES),
+                fix="use hyperliquid, a ccxt exchange id, or one of "
+                + ", ".join(EXCHANGES)
+                + "; what comes from elsewhere comes in by genesis data import FILE",
             )
         self._exchange = getattr(self._ccxt, name)(
             {"enableRateLimit": True, "timeout": int(timeout_s * 1000)}

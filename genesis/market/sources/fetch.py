@@ -13,6 +13,7 @@ from genesis.domain.errors import InputError
 from genesis.domain.timeline import DAY_MS, format_ts, interval_ms
 from genesis.market.bars import Bars, FundingRates
 from genesis.market.dataset_spec import DatasetSpec
+from genesis.market.recipes import demo_seed
 from genesis.market.sources.network import Sleep
 from genesis.market.store import BarStore
 
@@ -81,6 +82,11 @@ def source_for(venue: str, clock: Clock, sleep: Sleep, base_url: str | None = No
     if venue == "synth":
         raise InputError(
             "venue 'synth' is no exchange", fix="make synthetic bars with genesis data synth"
+        )
+    seed = demo_seed(venue)
+    if seed is not None:
+        raise InputError(
+            f"venue '{venue}' is no exchange", fix=f"make its bars with genesis demo --seed {seed}"
         )
     if venue == "hyperliquid":
         from genesis.market.sources.hyperliquid import HyperliquidSource
