@@ -43,11 +43,7 @@ def recipes(store: BarStore, spec: DatasetSpec, missing: Sequence[str]) -> list[
         *made,
         "genesis data import FOLDER   (laid out candles/VENUE/SYMBOL/INTERVAL.parquet)",
         *lines,
-        *(
-            [f"genesis data fetch {wanted.text}"]
-            if venue == "hyperliquid" or is_known(venue)
-            else []
-        ),
+        *([f"genesis data fetch {wanted.text}"] if fetched else []),
         *_stored_instead(store, spec),
     ]
 
