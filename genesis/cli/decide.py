@@ -146,7 +146,11 @@ def _facts(
     try:
         text = context.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read {context}", why=str(error)) from None
+        raise InputError(
+            f"cannot read {context}",
+            why=str(error),
+            fix="genesis decide TYPE --from-run RUN --context-out FILE writes one",
+        ) from None
     return Facts(read_context(text, str(context)), present=True)
 
 
@@ -274,7 +278,7 @@ def history(
         render.emit({"decisions": [plain_row(row) for row in rows]})
         return
     if not rows:
-        render.console().print("no decision on record: genesis decide --help")
+        render.console().print(whole("no decision on record: genesis decide --help"))
         return
     render.console().print(render.table(COLUMNS, [cells(row) for row in rows]))
 

@@ -121,7 +121,10 @@ def account_named(text: str) -> str:
         If it is no address.
     """
     if not _ADDRESS.fullmatch(text.strip()):
-        raise InputError(f"{text!r} is no address of an account", fix="write --account 0x…")
+        raise InputError(
+            f"{text!r} is no address of an account",
+            fix="write --account 0x and 40 hexadecimal digits",
+        )
     return text.strip().lower()
 
 

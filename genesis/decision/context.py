@@ -13,6 +13,7 @@ from typing import Any, Final, Self
 import msgspec
 from msgspec import Struct
 
+from genesis.domain.broken_text import broken_text
 from genesis.domain.errors import InputError
 from genesis.domain.timeline import DAY_MS
 
@@ -218,7 +219,12 @@ def read_context(text: str, name: str) -> DecisionContext:
     try:
         raw = msgspec.json.decode(text)
     except msgspec.DecodeError as error:
-        raise InputError(f"{name} is not valid JSON", why=str(error)) from None
+        what, why = broken_text(name, text, error, json_only=True)
+        raise InputError(
+            what,
+            why=why,
+            fix="genesis decide TYPE --from-run RUN --context-out FILE writes a whole one",
+        ) from None
     if not isinstance(raw, dict) or raw.get("schema") != SCHEMA or "context" not in raw:
         raise InputError(
             f"{name} is no context file",

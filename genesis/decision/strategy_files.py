@@ -149,7 +149,11 @@ class ConfigStrategyLoader:
                 raise ConfigError(f"{path} is no strategy file", why="it is over a megabyte long")
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"cannot read {path}", why=str(error)) from None
+            raise ConfigError(
+                f"cannot read {path}",
+                why=str(error),
+                fix=f"genesis deployments save STRATEGY {path} writes one",
+            ) from None
         raw, lines = read_yaml(text, str(path), EXAMPLE)  # JSON is YAML too
         problems: list[Problem] = []
         check_shape(_Head, raw, "", problems)

@@ -227,7 +227,11 @@ def load_config(path: Path) -> StudyConfig:
             f"there is no configuration {path}", fix="copy configs/demo.yaml and edit it"
         ) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read the configuration {path}", why=str(error)) from None
+        raise ConfigError(
+            f"cannot read the configuration {path}",
+            why=str(error),
+            fix="name a YAML file that this user may read",
+        ) from None
     return parse_config(text, str(path), path.parent)
 
 

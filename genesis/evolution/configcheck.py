@@ -12,6 +12,7 @@ import msgspec
 import yaml
 from msgspec import inspect as mi
 
+from genesis.domain.broken_text import broken_text, mend
 from genesis.domain.errors import ConfigError, did_you_mean
 
 EXAMPLE = "configs/crypto_perps_1h.yaml"
@@ -84,10 +85,8 @@ def read_yaml(
         finally:
             loader.dispose()
     except (yaml.YAMLError, ValueError) as error:  # 08 is an octal number to YAML, and none
-        mark = getattr(error, "problem_mark", None)
-        where = f"{name}:{mark.line + 1}" if mark else name
-        cause = getattr(error, "problem", None) or str(error)
-        raise ConfigError(f"{where} is not valid YAML", why=str(cause)) from None
+        what, why = broken_text(name, text, error)
+        raise ConfigError(what, why=why, fix=mend(f"{example} shows the form")) from None
     return value, lines
 
 
@@ -99,7 +98,9 @@ def _lines(node: yaml.Node, path: str, name: str) -> Iterator[tuple[str, int]]:
         dotted = f"{path}{key.value}"
         line = key.start_mark.line + 1
         if dotted in seen:
-            raise ConfigError(f"{name}:{line}: the key '{dotted}' is written twice")
+            raise ConfigError(
+                f"{name}:{line}: the key '{dotted}' is written twice", fix="remove one of the two"
+            )
         seen.add(dotted)
         yield dotted, line
         yield from _lines(value, f"{dotted}.", name)

@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from genesis.domain.broken_text import broken_text, mend
 from genesis.domain.errors import ConfigError, did_you_mean, refuse_unknown_keys
 
 OF_THE_RUN = ("state_dir", "accounts", "network", "base_url", "symbols", "name")
@@ -37,10 +38,17 @@ def read_gateway(path: Path | None, foreign: str = "") -> dict[str, Any]:
 def _read(path: Path) -> dict[str, Any]:
     from genesis.exchange.hyperliquid.settings import HyperliquidSettings
 
+    form = "one setting a line, such as foreign: keep"
     try:
-        given = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path} holds no settings of a gateway", why=str(error)) from None
+        text = path.read_text(encoding="utf-8")
+        given = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        what, why = broken_text(str(path), text, error)
+        raise ConfigError(what, why=why, fix=mend(form)) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"{path} holds no settings of a gateway", why=str(error), fix=f"write {form}"
+        ) from None
     if not isinstance(given, dict):
         raise ConfigError(
             f"{path} holds no settings of a gateway", fix="write one a line, such as foreign: keep"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import yaml
 
+from genesis.domain.broken_text import broken_text, mend
 from genesis.domain.errors import (
     ConfigError,
     InfrastructureError,
@@ -131,7 +132,8 @@ def read_profile(settings: VenueSettings) -> tuple[VenueProfile, LimitProfile]:
     if settings.profile is None:
         return venue, limits
     try:
-        given = yaml.safe_load(settings.profile.read_text(encoding="utf-8")) or {}
+        text = settings.profile.read_text(encoding="utf-8")
+        given = yaml.safe_load(text) or {}
         refuse_unknown_keys("profile", given, ("venue", "limits"))
         changed = given.get("venue") or {}
         refuse_unknown_keys("venue", changed, VenueProfile.__struct_fields__)
@@ -141,7 +143,10 @@ def read_profile(settings: VenueSettings) -> tuple[VenueProfile, LimitProfile]:
             msgspec.convert(msgspec.structs.asdict(venue) | changed, VenueProfile),
             msgspec.convert(msgspec.structs.asdict(limits) | bounds, LimitProfile),
         )
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError, AttributeError) as error:
+    except yaml.YAMLError as error:
+        what, why = broken_text(str(settings.profile), text, error)
+        raise ConfigError(what, why=why, fix=mend("docs/hyperliquid-conformance.md")) from None
+    except (OSError, UnicodeDecodeError, TypeError, AttributeError) as error:
         raise ConfigError(
             f"{settings.profile} is no profile",
             why=str(error),

@@ -195,7 +195,11 @@ def load_risk_config(path: Path) -> RiskConfig:
             f"there is no configuration {path}", fix=f"copy {EXAMPLE} and edit it"
         ) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read the configuration {path}", why=str(error)) from None
+        raise ConfigError(
+            f"cannot read the configuration {path}",
+            why=str(error),
+            fix="name a YAML file that this user may read",
+        ) from None
     return parse_risk_config(text, str(path))
 
 

@@ -200,7 +200,10 @@ def _check_url(settings: HyperliquidSettings) -> None:
     parts = urlsplit(settings.url)
     local = parts.hostname in _LOOPBACK
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ConfigError(f"{settings.url!r} is no address of an exchange")
+        raise ConfigError(
+            f"{settings.url!r} is no address of an exchange",
+            fix="write it in full, such as http://127.0.0.1:8080",
+        )
     if settings.network is Network.LOCAL and not local:
         raise ConfigError(
             f"{settings.url} is not on this machine", fix="use network testnet or mainnet for it"
@@ -219,7 +222,11 @@ def _check_accounts(settings: HyperliquidSettings) -> None:
         raise ConfigError("no account is given", fix="bind at least one name to an address")
     for account in settings.accounts:
         if not _ADDRESS.fullmatch(account.address):
-            raise ConfigError(f"{account.address!r} is no address", why=f"of '{account.name}'")
+            raise ConfigError(
+                f"{account.address!r} is no address",
+                why=f"of '{account.name}'",
+                fix="write the account's own in full: 0x and 40 hexadecimal digits",
+            )
     addresses = {account.address.lower() for account in settings.accounts}
     if len(set(names)) < len(names) or len(addresses) < len(names):
         raise ConfigError(

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import msgspec
 import yaml
 
+from genesis.domain.broken_text import broken_text, mend
 from genesis.domain.errors import ConfigError, did_you_mean, refuse_unknown_keys
 
 REQUEST_KINDS = {
@@ -312,18 +313,19 @@ def read_faults(path: Path) -> FaultFile:
     ConfigError
         If it cannot be read, or a rule is unknown or impossible.
     """
+    fix = "docs/venue.md shows its form"
     try:
-        body = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        body = yaml.safe_load(text)
         given = body.get("faults") if isinstance(body, dict) else None
         for place, rule in enumerate(given if isinstance(given, list) else ()):
             _known_keys(f"faults[{place}]", rule)
         file = msgspec.convert(body if body is not None else {}, FaultFile)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, msgspec.ValidationError) as error:
-        raise ConfigError(
-            f"{path} is no file of faults",
-            why=str(error),
-            fix="see docs/venue.md for its form",
-        ) from None
+    except yaml.YAMLError as error:
+        what, why = broken_text(str(path), text, error)
+        raise ConfigError(what, why=why, fix=mend(fix)) from None
+    except (OSError, UnicodeDecodeError, msgspec.ValidationError) as error:
+        raise ConfigError(f"{path} is no file of faults", why=str(error), fix=fix) from None
     names = [rule.id for rule in file.faults if rule.id]
     if len(set(names)) < len(names):
         raise ConfigError(f"two faults of {path} have one id", fix="give each its own, or none")

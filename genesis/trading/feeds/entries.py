@@ -10,6 +10,7 @@ from typing import TypeVar
 import msgspec
 import yaml
 
+from genesis.domain.broken_text import broken_text, mend
 from genesis.domain.errors import ConfigError, InputError, did_you_mean
 
 VERSION = "1"
@@ -165,10 +166,8 @@ def _yaml(path: Path, text: str, section: str) -> Iterator[Entry]:
     try:
         root = yaml.compose(text, Loader=yaml.BaseLoader)
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{path}:{mark.line + 1}" if mark else str(path)
-        cause = getattr(error, "problem", None) or str(error)
-        raise ConfigError(f"{where}: is no valid YAML", why=str(cause)) from None
+        what, why = broken_text(str(path), text, error)
+        raise ConfigError(what, why=why, fix=mend("docs/paper.md shows the form")) from None
     head = _mapping(path, root, "the file")
     for key, node in head.items():
         if key not in ("version", section):

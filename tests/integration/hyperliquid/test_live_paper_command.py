@@ -87,7 +87,7 @@ def test_a_wrong_account_is_refused(desk: Desk) -> None:
     other = "0x" + "c3" * 20
     desk.rig.act("fund", other, "1000")
     refused(desk, desk.call(*desk.line(account=other)), 3, "does not act for", MASTER)
-    refused(desk, desk.call(*desk.line(account="0x12")), 2, "no address")
+    refused(desk, desk.call(*desk.line(account="0x12")), 2, "no address", "40 hexadecimal")
 
 
 def test_what_is_no_key_is_not_repeated(desk: Desk) -> None:

@@ -35,7 +35,7 @@ def test_values_have_their_types_and_the_command_line_comes_first(tmp_path: Path
         ("foreign: kept", "kept"),
         ("leverage: {SOL: much}", "cannot be read"),
         ("- foreign", "holds no settings"),
-        ("{", "holds no settings"),
+        ("{", "is not valid YAML"),
     ],
 )
 def test_a_mistake_is_told(tmp_path: Path, text: str, words: str) -> None:

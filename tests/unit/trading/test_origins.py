@@ -166,7 +166,7 @@ def test_a_provider_begins_at_any_instant(tmp_path: Path) -> None:
         ("schedules: []\n", "version: is not 1"),
         ("- a\n", "no block of keys"),
         ("", "no block of keys"),
-        ("version: 1\nschedules: [\n", "no valid YAML"),
+        ("version: 1\nschedules: [\n", "is not valid YAML"),
     ],
 )
 def test_a_wrong_file_is_refused_with_line_and_key(tmp_path: Path, text: str, words: str) -> None:
