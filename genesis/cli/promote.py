@@ -83,6 +83,7 @@ def promote(
     workspace, manager = _open(ctx, gates, scripted)
     wish = wish_of(workspace, manager, strategy, account, target, symbols, cap)
     require_local(manager, wish, scripted)
+    _warn_of_symbols(workspace, manager, wish)
     given = Consent(file=read_approval(approval)) if approval is not None else _ask
     done = manager.promote(wish, stage_named(to), whoami(), given, reason)
     _tell(done, as_json)
@@ -179,16 +180,23 @@ def retire(
     scripted: Scripted = "",
     as_json: Json = False,
 ) -> None:
-    """End a strategy's deployment; it comes back only with a dossier on fresh sealed bars.
+    """End a strategy's deployment.
+
+    What ever sent orders comes back to that target only with a dossier on sealed bars from after
+    its retirement. A candidate or one on paper that never did may be registered again at once,
+    also on other symbols: so a misprint is corrected.
 
     Examples:
 
         genesis retire strat_3fa9 --reason "edge is gone"
     """
+    from genesis.decision.step_guards import after_retirement
+
     workspace, manager = _open(ctx, None, scripted)
     wish = wish_of(workspace, manager, strategy, account, target)
     require_local(manager, wish, scripted)
-    _tell(manager.retire(wish, whoami(), reason), as_json)
+    done = manager.retire(wish, whoami(), reason)
+    _tell(done, as_json, note=after_retirement(done))
 
 
 def _open(
@@ -288,6 +296,18 @@ def wish_of(
     return Wish(name, address, place, names, usd_named(cap) if cap else None)
 
 
+def _warn_of_symbols(workspace: Workspace, manager: StrategyDeploymentManager, wish: Wish) -> None:
+    """Say that nobody can tell whether the symbols of a new deployment exist."""
+    from genesis.system.promotion_runs import WorkspaceEvidence
+
+    if wish.symbols and manager.find(wish) is None and not WorkspaceEvidence(workspace).symbols():
+        typer.echo(
+            f"note: no bars and no runs are here that know {', '.join(wish.symbols)}; a misspelt"
+            " symbol never trades, so look at it once more",
+            err=True,
+        )
+
+
 def _ask(words: str) -> Consent:
     """Ask a person on a terminal to type the words; nobody there gives no consent."""
     from genesis.decision.ports import Consent
@@ -326,9 +346,9 @@ def plain_deployment(one: Deployment, *, history: bool = False) -> dict[str, Any
     return facts
 
 
-def _tell(done: Deployment, as_json: bool) -> None:
+def _tell(done: Deployment, as_json: bool, *, note: str = "") -> None:
     if as_json:
-        render.emit({"deployment": plain_deployment(done)})
+        render.emit({"deployment": plain_deployment(done), **({"note": note} if note else {})})
         return
     mark = f" {done.mark}" if done.mark else ""
     trades = f", trades {done.capital:f} of {done.cap:f} USD" if done.is_real else ""
@@ -336,3 +356,5 @@ def _tell(done: Deployment, as_json: bool) -> None:
         f"{done.strategy} is {done.stage}{mark} on {done.account} ({done.target}){trades}",
         markup=False,
     )
+    if note:
+        render.console().print(f"note: {note}", markup=False)

@@ -106,14 +106,17 @@ def _require_place(
         )
     if row is None and data.to_stage not in (CANDIDATE, PAPER):
         raise RefusedError(f"a deployment begins as {CANDIDATE} or {PAPER}, not as {data.to_stage}")
-    if row is not None and (row.strategy, row.account, row.symbols) != (
-        data.strategy,
-        data.account,
-        data.symbols,
-    ):
+    if row is not None and not _is_same(row, data):
         raise RefusedError(f"{data.deployment} keeps its strategy, account and symbols for life")
     if data.to_stage != RETIRED:
         _require_alone(state, data)
+
+
+def _is_same(row: DeploymentRow, data: DeploymentChanged) -> bool:
+    """Whether a step is of this deployment; one that was retired may begin anew on others."""
+    anew = row.stage == RETIRED and data.to_stage == CANDIDATE
+    same = (row.strategy, row.account) == (data.strategy, data.account)
+    return same and (anew or row.symbols == data.symbols)
 
 
 def _require_alone(state: OperationsState, data: DeploymentChanged) -> None:

@@ -16,7 +16,7 @@ import msgspec
 
 from genesis.decision.grounds import Baseline, GatesUsed, Grounds, grounds_of, unmet
 from genesis.decision.operations import FOLDER
-from genesis.decision.rows import CANARY, REAL, RETIRED
+from genesis.decision.rows import CANARY, ENGINE, REAL, RETIRED
 from genesis.decision.stages import CENT, SHARES, Move, Step, Target, stage_capital, step_of
 from genesis.decision.state import OperationsState
 from genesis.domain.errors import RefusedError, StorageError
@@ -111,6 +111,18 @@ class Deployment(msgspec.Struct, frozen=True):
     def is_real(self) -> bool:
         """Whether its orders reach an exchange."""
         return self.stage in REAL
+
+
+def returns_freely(one: Deployment) -> bool:
+    """Whether a retired deployment may be registered again on the evidence that it had.
+
+    So it is where it never sent an order to an exchange and no decision of the engine ended it: a
+    wrong symbol or account is corrected that way. What was traded on paper still counts.
+    """
+    return not any(
+        step.to_stage in REAL or (step.to_stage == RETIRED and step.who == ENGINE)
+        for step in one.history
+    )
 
 
 def deployment_id(strategy: str, account: str, target: str) -> str:
@@ -329,7 +341,12 @@ def _require_gates(
 
 
 def _require_fresh(data: DeploymentChanged, grounds: Grounds, old: Deployment) -> None:
-    """A retired strategy comes back on sealed bars that nobody had seen when it was retired."""
+    """A retired strategy comes back on sealed bars that nobody had seen when it was retired.
+
+    One that `returns_freely` comes back as it is.
+    """
+    if returns_freely(old):
+        return
     seen = max((*old.sealed_ms, old.since_ms))
     if (
         data.dossier_hash == old.dossier_hash

@@ -42,8 +42,11 @@ from genesis.decision.step_guards import (
     change_of,
     on_dossier,
     require_healthy,
+    require_known,
+    require_lower,
     require_passed,
     require_room,
+    require_same_symbols,
     require_seq,
 )
 from genesis.decision.strategy_approval import require_standing
@@ -137,6 +140,8 @@ class StrategyDeploymentManager:
             Naming the gate and by how much it was missed, or what else forbids the step.
         """
         now = self.find(wish)
+        if now is not None:
+            require_same_symbols(wish, now)
         prepared = []
         if to == PAPER and (now is None or now.stage == RETIRED):
             prepared.append(self._registration(wish, now, reason))
@@ -212,6 +217,7 @@ class StrategyDeploymentManager:
             If it sends no orders, or the stage is not below its own.
         """
         deployment = self._known(wish)
+        require_lower(deployment, to)
         lower = to if to is not None else one_back(deployment.stage)
         step = step_of(deployment.stage, lower)
         if step.move is not Move.DEMOTE:
@@ -222,7 +228,7 @@ class StrategyDeploymentManager:
         return self._down(deployment, lower, deployment.scale, who, reason)
 
     def retire(self, wish: Wish, who: str, reason: str) -> Deployment:
-        """End a deployment; it comes back only with fresh sealed data."""
+        """End a deployment; one that ever sent orders comes back only with fresh sealed data."""
         deployment = self._known(wish)
         return self._down(deployment, RETIRED, Decimal(1), who, reason)
 
@@ -275,6 +281,7 @@ class StrategyDeploymentManager:
                 "a deployment needs its symbols and its full capital",
                 fix="write --symbols BTC --cap 1000",
             )
+        require_known(wish.symbols, self._evidence.symbols())
         grounds = Grounds(target=wish.target.value, cap=wish.cap)
         standing = None
         step = step_of(now.stage if now is not None else "", CANDIDATE)

@@ -65,6 +65,10 @@ class EvidencePort(Protocol):
         """
         ...
 
+    def symbols(self) -> frozenset[str]:
+        """Symbols that are known here, by stored bars and runs; empty if nothing is."""
+        ...
+
     def baseline(self, strategy: str, target: Target) -> Baseline:
         """What the strategy was like before it traded."""
         ...

@@ -15,6 +15,8 @@ STAGES: Final = (CANDIDATE, PAPER, CANARY, "live_25", "live_50", "live_100", RET
 """Stages of a deployment, in the order of a career."""
 REAL: Final = STAGES[2:6]
 """Stages whose orders reach an exchange."""
+ENGINE: Final = "decision engine"
+"""Who does what an automatic decision says."""
 OPEN, APPROVED, REJECTED, EXPIRED = "open", "approved", "rejected", "expired"
 SUPERSEDED: Final = "superseded"
 """State of a review of what was done, once a later decision of the type took its place."""

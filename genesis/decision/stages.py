@@ -103,15 +103,22 @@ def step_of(now: str, to: str, *, larger: bool = False) -> Step:
     """
     step = TABLE.get((now, to))
     if step is None:
-        onward = [b for (a, b), s in TABLE.items() if a == now and s.move is Move.PROMOTE]
+        up = to in STAGES and (now not in STAGES or STAGES.index(to) > STAGES.index(now))
+        onward = [b for (a, b), s in TABLE.items() if a == now and s.move is Move.PROMOTE and up]
         raise RefusedError(
             f"there is no step from {now or 'nothing'} to {to}",
             why="stages are taken one by one: " + " > ".join(STAGES),
-            fix=f"the next one is {onward[0]}" if onward else "a person may register it anew",
+            fix=f"the next one is {onward[0]}" if onward else _elsewhere(now),
         )
     if now == to and larger:
         return Step(Move.RESTORE, approval=True, reason=True)
     return step
+
+
+def _elsewhere(now: str) -> str:
+    if now == RETIRED:
+        return "a person may register it anew: genesis promote STRATEGY --to paper"
+    return "genesis retire ends it" if now not in REAL else "genesis demote takes down"
 
 
 def one_back(stage: str) -> str:

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 
+from genesis.decision.approvals import usd_text
 from genesis.decision.consent import Prepared
-from genesis.decision.deployments import Deployment, DeploymentBook, step_capital
+from genesis.decision.deployments import (
+    Deployment,
+    DeploymentBook,
+    returns_freely,
+    step_capital,
+)
 from genesis.decision.grounds import DOSSIER, Grounds, unmet
 from genesis.decision.in_force import Bound, most_deployments
 from genesis.decision.operations import Draft, OperationsLog
-from genesis.decision.ports import Measured, Standing
+from genesis.decision.ports import Measured, Standing, Wish
 from genesis.decision.retirement import Alarm, Health
-from genesis.decision.rows import CANARY
-from genesis.decision.stages import Move, Step
+from genesis.decision.rows import CANARY, REAL, RETIRED, STAGES
+from genesis.decision.stages import TABLE, Move, Step
 from genesis.decision.state import OperationsState
-from genesis.domain.errors import RefusedError
+from genesis.domain.errors import InputError, RefusedError, did_you_mean
+from genesis.domain.instrument import base_asset
 from genesis.trading.events import Event
 from genesis.trading.payloads import DeploymentChanged
 
@@ -75,6 +82,69 @@ def require_passed(
     raise RefusedError(
         f"{now.strategy} does not pass {step.gate}", why="; ".join(problems), fix=fix
     )
+
+
+def require_known(symbols: Sequence[str], known: Collection[str]) -> None:
+    """Refuse a symbol that nothing here knows: a misspelt one would never trade.
+
+    Parameters
+    ----------
+    symbols : sequence of str
+        Asked for.
+    known : collection of str
+        By stored bars and runs; where it is empty nothing can be said.
+    """
+    assets = {base_asset(symbol) for symbol in known}
+    for symbol in symbols:
+        if assets and base_asset(symbol) not in assets:
+            names = sorted({*known, *assets})
+            raise InputError(
+                f"nothing here knows the symbol {symbol!r}{did_you_mean(symbol.upper(), names)}",
+                why=f"stored bars and runs are of {', '.join(sorted(known)[:12])}",
+                fix=f"fetch bars of {symbol} (genesis data fetch VENUE:{symbol}:INTERVAL) or trade"
+                " it in a paper run first, if it is no misprint",
+            )
+
+
+def require_same_symbols(wish: Wish, now: Deployment) -> None:
+    """Refuse other symbols for what is deployed; how they are corrected is said."""
+    if not wish.symbols or set(wish.symbols) == set(now.symbols) or now.stage == RETIRED:
+        return
+    place = f"--account {now.account} --target {now.target}"
+    raise RefusedError(
+        f"{now.id} trades {', '.join(now.symbols)}, not {', '.join(wish.symbols)}",
+        why="a deployment keeps its symbols; " + after_retirement(now),
+        fix=f"genesis retire {now.strategy} {place} --reason 'other symbols', then genesis promote"
+        f" {now.strategy} --to paper {place} --symbols {','.join(wish.symbols)}"
+        f" --cap {usd_text(wish.cap or now.cap)}",
+    )
+
+
+def after_retirement(one: Deployment) -> str:
+    """What its retirement means for a deployment."""
+    if returns_freely(one):
+        return "it never sent an order, so once retired it may be registered again at once"
+    return (
+        f"once retired it comes back to {one.target} only with a new dossier on sealed bars from"
+        " after its retirement"
+    )
+
+
+def require_lower(now: Deployment, lower: str | None) -> None:
+    """Refuse to take down what sends no orders, or to where it is or above."""
+    if now.stage not in REAL:
+        end = f"--account {now.account} --target {now.target} --reason … ends it"
+        raise RefusedError(
+            f"{now.strategy} is {now.stage} and cannot be rolled back: it sends no orders",
+            why=after_retirement(now),
+            fix=f"genesis retire {now.strategy} {end}" if now.stage != RETIRED else "",
+        )
+    if lower is not None and (now.stage, lower) not in TABLE:
+        raise RefusedError(
+            f"{lower} is no stage that {now.stage} is taken down to",
+            why=f"there are: {', '.join(STAGES[1 : STAGES.index(now.stage)])}",
+            fix="genesis promote takes up, genesis retire ends",
+        )
 
 
 def require_seq(name: str, now: Deployment | None, seen: int) -> None:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genesis.system.retirements import ENGINE, finish_retirements, retire
+from genesis.decision.rows import ENGINE
+from genesis.system.retirements import finish_retirements, retire
 
 if TYPE_CHECKING:
     from genesis.decision.calibration import Calibration

@@ -124,7 +124,7 @@ def _missing(deployment: Deployment, run: _Found) -> list[str]:
 def _lacking(deployment: Deployment, runs: Sequence[_Found]) -> str:
     """Symbols that the run nearest to the deployment's does not trade; empty if one has all."""
     missing = [_missing(deployment, one) for one in runs]
-    return ", ".join(min(missing, key=lambda names: len(names)))
+    return ", ".join(min((len(names), names) for names in missing)[1])
 
 
 def _named(runs: Sequence[_Found]) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from genesis.decision.grounds import Baseline, RunRef
 from genesis.decision.ports import Measured
 from genesis.decision.stages import Target
-from genesis.domain.errors import RefusedError
+from genesis.domain.errors import GenesisError, RefusedError
 from genesis.system.promotion_dossiers import DossierEvidence
 
 if TYPE_CHECKING:
@@ -43,6 +44,21 @@ class _Run:
 
 class WorkspaceEvidence(DossierEvidence):
     """All evidence on the strategies of a workspace."""
+
+    # ---- what is known of markets --------------------------------------------------------------
+
+    def symbols(self) -> frozenset[str]:
+        """Symbols of stored bars, and of what trades in a run."""
+        from genesis.market.store import BarStore
+        from genesis.paper.logged import started_of
+        from genesis.trading.run_folders import list_runs
+
+        store = BarStore(self._workspace.data)
+        stored = {name for venue in store.venues() for name in store.symbols(venue)}
+        for folder in list_runs(self._home):
+            with suppress(GenesisError):  # a log that cannot be read tells of no symbol
+                stored |= {one.symbol for one in started_of(folder)[1]}
+        return frozenset(stored)
 
     # ---- what trading says -------------------------------------------------------------------
 

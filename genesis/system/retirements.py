@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from genesis.decision.rows import ENGINE
 from genesis.domain.errors import RefusedError
 
 if TYPE_CHECKING:
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from genesis.domain.clock import Clock
     from genesis.system.workspace import Workspace
 
-ENGINE = "decision engine"
-"""Who does what an automatic decision says."""
 KIND = "strategy_retirement"
 _TRIES = 3
 """Somebody may move a deployment between the look at it and the step."""

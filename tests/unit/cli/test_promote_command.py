@@ -113,6 +113,23 @@ def test_files_of_strategies(deployed: PromotionHome, tmp_path: Path) -> None:
                "a test").code == 0  # fmt: skip
 
 
+def test_a_misprint_is_refused_and_a_wrong_symbol_corrected(deployed: PromotionHome) -> None:
+    name, place = deployed.record.id, ("--account", OTHER, "--target", "loopback")
+    promote = ("promote", name, "--to", "paper", *place, "--cap", "1000", "--symbols")
+    told = run(deployed, *promote, "SYN11")
+    assert told.code == 2
+    assert "did you mean 'SYN1'" in told.err
+    assert run(deployed, *promote, "SYN1").code == 0
+    told = run(deployed, *promote, "SYN2")
+    assert told.code == 3
+    assert "registered again at once" in told.err
+    ended = run(deployed, "retire", name, *place, "--reason", "wrong symbol")
+    assert "note: it never sent an order, so once retired it may be registered" in ended.out
+    assert run(deployed, *promote, "SYN2").code == 0
+    ended = run(deployed, "retire", name, *place, "--reason", "tried", "--json")
+    assert "registered again at once" in ended.json["note"]
+
+
 def typed(home: PromotionHome, words: str) -> tuple[int, str]:
     """Promote at a real terminal and type."""
     command = [sys.executable, "-m", "genesis", "--home", str(home.home), "promote",

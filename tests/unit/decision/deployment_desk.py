@@ -106,6 +106,7 @@ class Evidence:
     refusal: str = ""
     verdict: Health = field(default_factory=lambda: Health(Alarm.GREEN, (), {}))
     settings: Any = GATES.settings
+    known: frozenset[str] = frozenset()
     asked: int = 0
     on_standing: Any = None
 
@@ -127,6 +128,9 @@ class Evidence:
             results=dossier_results(self.passed),
             sealed_ms=self.sealed_ms,
         )
+
+    def symbols(self) -> frozenset[str]:
+        return self.known
 
     def baseline(self, strategy: str, target: Target) -> Baseline:
         return BASELINE

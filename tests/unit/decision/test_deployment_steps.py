@@ -11,7 +11,7 @@ from genesis.decision.deployments import fold_deployments
 from genesis.decision.operations import OperationsLog
 from genesis.decision.ports import Consent
 from genesis.decision.retirement import Alarm, Health
-from genesis.decision.rows import STAGES
+from genesis.decision.rows import ENGINE, STAGES
 from genesis.decision.stages import SHARES, TABLE, Move, Target, stage_capital, step_of
 from genesis.domain.errors import InputError, RefusedError
 from genesis.evidence.measures import PromotionSettings
@@ -19,10 +19,12 @@ from genesis.trading.events import Event
 from genesis.trading.payloads import CapitalAllocated
 from genesis.trading.store import EventReader
 from tests.unit.decision.deployment_desk import (
+    ACCOUNT,
     DAY,
     GOOD,
     OTHER,
     STAGES_UP,
+    STRATEGY,
     Desk,
     amber,
     copied,
@@ -429,6 +431,45 @@ def test_a_retired_strategy_needs_sealed_bars_from_after_its_retirement(desk: De
             desk.manager.register(desk.wish(), "ann")
     desk.evidence.dossier, desk.evidence.sealed_ms = "e" * 64, (retired_ms, retired_ms + DAY)
     assert desk.promote("paper").stage == "paper"
+
+
+def test_what_never_sent_an_order_is_corrected_by_registering_it_again(desk: Desk) -> None:
+    desk.up_to("paper", symbols=("BTX",))
+    told = refused(desk, "canary", symbols=("BTC",))
+    assert f"{desk.wish().id} trades BTX, not BTC" in told
+    assert "registered again at once" in told
+    assert f"genesis retire {STRATEGY} --account {ACCOUNT} --target testnet" in told
+    assert "--symbols BTC --cap 2000" in told
+    desk.manager.retire(desk.wish(symbols=()), "ann", "misspelt")
+    assert desk.promote("paper", symbols=("BTC",)).symbols == ("BTC",)
+    assert desk.promote("canary", symbols=()).symbols == ("BTC",)
+    # Now it sent orders: its symbols cost fresh data.
+    assert "only with a new dossier" in refused(desk, "live_25", symbols=("ETH",))
+    desk.manager.retire(desk.wish(), "ann", "enough")
+    assert "nothing new speaks for it" in refused(desk, "paper")
+
+
+def test_what_the_engine_ended_is_not_registered_again_as_it_was(desk: Desk) -> None:
+    desk.up_to("paper")
+    desk.manager.retire(desk.wish(), ENGINE, "negative for a week")
+    assert "nothing new speaks for it" in refused(desk, "paper")
+
+
+def test_a_symbol_that_nothing_knows_is_refused(desk: Desk) -> None:
+    desk.evidence.known = frozenset({"BTCUSDT", "ETHUSDT"})
+    with pytest.raises(InputError, match="knows the symbol 'BTX' - did you mean 'BTC'"):
+        desk.promote("paper", symbols=("BTX",))
+    assert desk.stage() == ""
+    assert desk.promote("paper", symbols=("BTC", "ETH")).stage == "paper"
+
+
+def test_what_is_on_paper_is_not_told_to_go_up_when_it_is_to_go_down(desk: Desk) -> None:
+    desk.up_to("paper")
+    with pytest.raises(RefusedError) as caught:
+        desk.manager.demote(desk.wish(), "candidate", "ann", "not yet")
+    assert "canary" not in str(caught.value)
+    assert f"genesis retire {STRATEGY}" in str(caught.value)
+    assert "the next one" not in refused(desk, "candidate")
 
 
 def test_capital_grows_by_starting_over_only(desk: Desk) -> None:

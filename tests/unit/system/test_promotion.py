@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -17,7 +18,7 @@ from genesis.backtest.portfolio import backtest_strategy
 from genesis.decision.ports import Consent, Wish
 from genesis.decision.stages import Target
 from genesis.domain.canonical import content_hash
-from genesis.domain.errors import RefusedError
+from genesis.domain.errors import InputError, RefusedError
 from genesis.evidence import gates as gates_module
 from genesis.paper import agreement as agreements
 from genesis.paper.began import began_ms
@@ -132,13 +133,25 @@ def test_of_runs_on_the_same_bars_the_one_that_began_last_counts(home: Promotion
     assert "paper_days is 20" in told
 
 
-def test_a_simulated_market_and_other_symbols_prove_nothing(home: PromotionHome) -> None:
+def test_symbols_are_known_by_stored_bars_and_runs(home: PromotionHome) -> None:
+    home.judged()
+    with pytest.raises(InputError, match="nothing here knows the symbol 'ETH'"):
+        promote(home, "paper", symbols=("SYN1", "ETH"))
+    home.trade("whole")
+    shutil.rmtree(home.workspace.data)
+    assert WorkspaceEvidence(home.workspace).symbols() == {"SYN1", "SYN2"}
+
+
+def test_a_simulated_market_and_other_symbols_prove_nothing(
+    home: PromotionHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from genesis.paper.settings import PaperMode
 
     home.judged()
+    monkeypatch.setattr(WorkspaceEvidence, "symbols", lambda _: frozenset())
     promote(home, "paper", symbols=("SYN1", "ETH"))
     home.trade("whole")
-    told = refusal(home, "canary")
+    told = refusal(home, "canary", symbols=())
     assert "could not be measured" in told
     assert "no paper run trades ETH (the runs of this strategy trade SYN1, SYN2)" in told
     assert f"genesis paper run {home.record.id} -m testnet --symbols SYN1,ETH" in told
