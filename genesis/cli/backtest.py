@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from genesis.cli import render
-from genesis.cli.options import Json, home_of
+from genesis.cli.options import Json, home_of, naming_options
 
 if TYPE_CHECKING:
     from genesis.backtest.portfolio import PortfolioBacktest
@@ -74,9 +74,10 @@ def backtest(
         )
     chosen = find_strategy(workspace, strategy)
     spec = datasets.parse(dataset, funding=funding)
-    setup = EvaluationSetup(
-        costs=CostModel(taker=taker, maker=maker, slippage=slippage), leverage=leverage
-    )
+    with naming_options():
+        setup = EvaluationSetup(
+            costs=CostModel(taker=taker, maker=maker, slippage=slippage), leverage=leverage
+        )
     panel = datasets.load(BarStore(workspace.data), spec)
     panel, sealed_from, notice = _honour_seals(
         workspace, panel, spec, chosen.id, open_sealed=open_sealed

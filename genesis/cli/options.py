@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+_SETTING = re.compile(r"^evaluation\.(\w+) = ")
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 SeedPaths = Annotated[
@@ -22,6 +27,18 @@ Sizing = Annotated[
         "the sizer makes entries smaller.",
     ),
 ]
+
+
+@contextmanager
+def naming_options() -> Iterator[None]:
+    """Errors about the evaluation's values name the options that set them."""
+    from genesis.domain.errors import ConfigError
+
+    try:
+        yield
+    except ConfigError as error:
+        what = _SETTING.sub(lambda found: f"--{found[1].replace('_', '-')} ", error.what)
+        raise ConfigError(what, why=error.why, fix=error.fix) from None
 
 
 def not_empty(value: str | None) -> str | None:

@@ -247,11 +247,13 @@ def run_settings(
         If an option is out of range.
     """
     from genesis.backtest.setup import EvaluationSetup
+    from genesis.cli.options import naming_options
     from genesis.costs.execution import ExecutionModel
     from genesis.paper.settings import PaperMode, PaperSettings
     from genesis.strategy.text import dump_strategy
 
-    setup = EvaluationSetup(capital=capital, leverage=leverage)
+    with naming_options():
+        setup = EvaluationSetup(capital=capital, leverage=leverage)
     setup.require_margin(market.instruments)
     execution: dict[str, Any] = {}
     if mode != "backtest-validation":

@@ -8,6 +8,7 @@ _WORDS = {
     "mapping values are not allowed here": "a second colon, or a key that is indented too far",
     "while parsing a flow sequence": "a list that is opened with [ and not closed",
     "while parsing a flow mapping": "a block that is opened with { and not closed",
+    "while parsing a flow node": "a list or block that is opened and not closed",
     "could not find expected ':'": "a key without its colon",
     "found character '\\t' that cannot start any token": "a tab; only spaces indent",
     "found unexpected end of stream": "the file ends within a text in quotes",

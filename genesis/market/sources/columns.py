@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,6 +35,7 @@ _ALIASES: dict[str, tuple[str, ...]] = {
 _PARQUET = (".parquet", ".pq")
 _CSV = (".csv", ".csv.gz")
 SUFFIXES = (*_PARQUET, *_CSV)
+_LONGEST_HEAD = 65_536
 # An epoch below the bound has so many units in a millisecond: seconds, ms, us, ns. Each bound is
 # far from any real date in the units on both sides of it.
 _EPOCHS = ((1e11, 1e-3), (1e14, 1.0), (1e17, 1e3), (np.inf, 1e6))
@@ -108,7 +110,9 @@ def _table(path: Path) -> Any:
         if lower.endswith(_PARQUET):
             return pq.ParquetFile(path).read()
         if lower.endswith(_CSV):
-            return pyarrow.csv.read_csv(path)
+            return pyarrow.csv.read_csv(
+                path, parse_options=pyarrow.csv.ParseOptions(delimiter=_delimiter(path))
+            )
     except (pa.ArrowException, OSError) as error:
         kind = "Parquet" if lower.endswith(_PARQUET) else "CSV"
         raise DataError(
@@ -119,6 +123,14 @@ def _table(path: Path) -> Any:
     raise DataError(
         f"{path} is neither Parquet nor CSV", fix=f"use a file that ends in {', '.join(SUFFIXES)}"
     )
+
+
+def _delimiter(path: Path) -> str:
+    """What separates the columns: a comma, unless the first line has none but ``;`` or tabs."""
+    with gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb") as file:
+        head = file.readline(_LONGEST_HEAD)
+    others = [mark for mark in (";", "\t") if mark.encode() in head]
+    return others[0] if others and b"," not in head else ","
 
 
 def _find(name: str, present: Sequence[str], mapping: Mapping[str, str], path: Path) -> str:
@@ -150,7 +162,8 @@ def _numbers(column: Any, name: str, path: Path) -> Floats:
         raise DataError(
             f"column '{name}' of {path} does not hold numbers",
             why=str(error).splitlines()[0],
-            fix="map another column with --map, or remove the rows with text",
+            fix="map another column with --map, or remove the rows with text; a decimal point"
+            " is written as a point",
         ) from error
 
 

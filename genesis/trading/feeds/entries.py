@@ -167,7 +167,7 @@ def _yaml(path: Path, text: str, section: str) -> Iterator[Entry]:
         root = yaml.compose(text, Loader=yaml.BaseLoader)
     except yaml.YAMLError as error:
         what, why = broken_text(str(path), text, error)
-        raise ConfigError(what, why=why, fix=mend("docs/paper.md shows the form")) from None
+        raise ConfigError(what, why=why, fix=mend("docs/trading.md shows the form")) from None
     head = _mapping(path, root, "the file")
     for key, node in head.items():
         if key not in ("version", section):

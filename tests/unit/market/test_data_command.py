@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -183,3 +184,26 @@ def test_every_command_shows_examples(shell: Shell, command: str) -> None:
     code, out, _ = shell(command, "--help")
     assert code == 0
     assert f"genesis data {command}" in out
+
+
+@pytest.mark.parametrize("mark", [";", "\t"])
+def test_columns_that_semicolons_or_tabs_separate_are_read(
+    shell: Shell, tmp_path: Path, mark: str
+) -> None:
+    path = tmp_path / "eu.csv"
+    path.write_text((HEADER + GOOD).replace(",", mark))
+    code, payload = shell.json("import", str(path), "--venue", "mine", "--symbol", "BTC")
+    assert code == 0
+    assert payload["imported"][0]["rows"] == 20
+    packed = tmp_path / "eu2.csv.gz"
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    code, payload = shell.json("import", str(packed), "--venue", "mine", "--symbol", "ETH")
+    assert code == 0
+
+
+def test_a_decimal_comma_is_told_of(shell: Shell, tmp_path: Path) -> None:
+    path = tmp_path / "eu.csv"
+    path.write_text((HEADER + GOOD).replace(",", ";").replace(";12;", ";12,5;"))
+    code, _, err = shell("import", str(path), "--venue", "mine", "--symbol", "BTC")
+    assert code == 2
+    assert "a decimal point is written as a point" in " ".join(err.split())
