@@ -74,6 +74,8 @@ def evolve(
     study, run_id = _study(home, config, run, resume, search)
     study = _overridden(study, {**search, **place})
     out = render.console(stderr=as_json)
+    if resume is not None:
+        _tell_finished(home, resume, out)
     progress = StudyProgress(out)
     try:
         outcome = start_study(
@@ -123,6 +125,19 @@ def _study(
         )
     found = load_run(resume, home)
     return found.config, found.id
+
+
+def _tell_finished(home: Path, resume: str, out: Console) -> None:
+    """Say of a run that has nothing left to search what a resume does with it."""
+    from genesis.evolution.run import load_run
+
+    run = load_run(resume, home)
+    if run.status == "finished":
+        out.print(
+            f"{run.id} is finished already: nothing is searched any more; its strategies,"
+            " leaderboard and report are written again",
+            markup=False,
+        )
 
 
 def _overridden(config: StudyConfig, values: dict[str, Any]) -> StudyConfig:

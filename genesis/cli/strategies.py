@@ -206,6 +206,7 @@ def export(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="File to write; default ID.json here.")
     ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the files.")] = False,
     as_json: Json = False,
 ) -> None:
     """Write a strategy to a file that another workspace can import.
@@ -221,7 +222,23 @@ def export(
 
     home = _workspace(ctx).home
     record = _store(ctx).get(strategy)
-    _show_moved(export_strategy(home, record.id, out or Path(f"{record.id}.json")), "", as_json)
+    path = out or Path(f"{record.id}.json")
+    if not force:
+        _refuse_existing(path)
+    moved = export_strategy(home, record.id, path)
+    _show_moved(moved, str(moved.path), as_json)
+
+
+def _refuse_existing(path: Path) -> None:
+    """Refuse to write over a strategy or ledgers that somebody exported before."""
+    from genesis.domain.errors import InputError
+    from genesis.evolution.strategy_export import ledgers_file
+
+    for file in (path, ledgers_file(path)):
+        if file.is_file():
+            raise InputError(
+                f"{file} exists", fix="give --force to replace it, or another file with --out"
+            )
 
 
 @app.command("import")
@@ -244,10 +261,14 @@ def import_(
 
     read_document(file)  # a file that is no JSON is the user's to mend
     workspace = _workspace(ctx).open()
-    _show_moved(import_strategy(workspace.home, file), "imported ", as_json)
+    before = _store(ctx).ids()
+    moved = import_strategy(workspace.home, file)
+    known = moved.record.id in before
+    said = f"already here: {moved.record.id}" if known else f"imported {moved.record.id}"
+    _show_moved(moved, said, as_json, already_here=known)
 
 
-def _show_moved(moved: Moved, verb: str, as_json: bool) -> None:
+def _show_moved(moved: Moved, said: str, as_json: bool, **more: bool) -> None:
     if as_json:
         render.emit(
             {
@@ -255,11 +276,12 @@ def _show_moved(moved: Moved, verb: str, as_json: bool) -> None:
                 "path": str(moved.path),
                 "ledgers": str(moved.ledgers) if moved.ledgers is not None else None,
                 "origin_problem": moved.problem,
+                **more,
             }
         )
         return
     out = render.console()
-    out.print(f"{verb}{moved.record.id if verb else moved.path}", markup=False)
+    out.print(said, markup=False)
     if moved.ledgers is not None:
         out.print(f"ledgers  {moved.ledgers}", markup=False)
     if moved.problem is not None:
