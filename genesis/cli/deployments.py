@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from genesis.cli import render
+from genesis.cli.commands import whole
 from genesis.cli.options import Json, home_of, not_empty
 from genesis.cli.person import whoami
 from genesis.cli.promote import (
@@ -58,7 +59,8 @@ def list_deployments(
         return
     out = render.console()
     if not rows:
-        out.print("no strategy is deployed: genesis promote STRATEGY --to paper", markup=False)
+        text = "no strategy is deployed: genesis promote STRATEGY --to paper"
+        out.print(whole(text), markup=False)
         return
     left = ("strategy", "stage", "target", "account", "symbols")
     columns = [(word, "left") for word in left]
@@ -66,7 +68,7 @@ def list_deployments(
     cells = [
         (
             one.strategy, f"{one.stage} {one.mark}".strip(), one.target.value, one.account,
-            ",".join(one.symbols), str(one.capital), str(one.cap), format_ts(one.since_ms),
+            ",".join(one.symbols), f"{one.capital:f}", f"{one.cap:f}", format_ts(one.since_ms),
         )
         for one in rows
     ]  # fmt: skip
@@ -110,7 +112,7 @@ def _page(found: Deployment) -> None:
     out = render.console()
     out.print(f"{found.id}   {found.stage} {found.mark}".rstrip(), markup=False)
     out.print(
-        f"symbols {', '.join(found.symbols)}; {found.capital} of {found.cap} USD;"
+        f"symbols {', '.join(found.symbols)}; {found.capital:f} of {found.cap:f} USD;"
         f" dossier {found.dossier_hash[:12] or '-'}",
         markup=False,
     )
@@ -124,7 +126,7 @@ def _page(found: Deployment) -> None:
     for step in found.history:
         approved = f", approval {step.approval}" if step.approval else ""
         out.print(
-            f"\n{format_ts(step.ts_ms)}  {step.move} to {step.to_stage}: {step.capital} USD,"
+            f"\n{format_ts(step.ts_ms)}  {step.move} to {step.to_stage}: {step.capital:f} USD,"
             f" by {step.who}{approved}\n  {step.reason}".rstrip(),
             markup=False,
         )
@@ -225,7 +227,7 @@ def allocate_capital(
     rows = [
         (
             one.deployment, str(one.cluster), f"{one.risk_weight:.3f}", f"{one.tilted:.3f}",
-            f"{one.weight:.3f}", str(one.capital), "; ".join(one.reasons),
+            f"{one.weight:.3f}", f"{one.capital:f}", "; ".join(one.reasons),
         )
         for one in found.shares
     ]  # fmt: skip

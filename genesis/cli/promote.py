@@ -14,7 +14,7 @@ from genesis.cli.person import whoami
 from genesis.cli.strategies import complete_strategy
 
 if TYPE_CHECKING:
-    from genesis.decision.deployments import Deployment
+    from genesis.decision.deployments import Deployment, History
     from genesis.decision.manager import StrategyDeploymentManager
     from genesis.decision.ports import Consent, Wish
     from genesis.domain.clock import Clock
@@ -328,10 +328,10 @@ def plain_deployment(one: Deployment, *, history: bool = False) -> dict[str, Any
         "symbols": list(one.symbols),
         "target": one.target.value,
         "stage": one.stage,
-        "capital": str(one.capital),
-        "cap": str(one.cap),
-        "scale": str(one.scale),
-        "allocated": None if one.allocated is None else str(one.allocated),
+        "capital": f"{one.capital:f}",
+        "cap": f"{one.cap:f}",
+        "scale": f"{one.scale:f}",
+        "allocated": None if one.allocated is None else f"{one.allocated:f}",
         "mark": one.mark,
         "dossier_hash": one.dossier_hash,
         "since_ms": one.since_ms,
@@ -341,9 +341,19 @@ def plain_deployment(one: Deployment, *, history: bool = False) -> dict[str, Any
     if history:
         import msgspec
 
-        facts["history"] = [msgspec.to_builtins(step) for step in one.history]
+        facts["history"] = [_plain_step(step) for step in one.history]
         facts["baseline"] = msgspec.to_builtins(one.baseline)
     return facts
+
+
+def _plain_step(step: History) -> dict[str, Any]:
+    import msgspec
+
+    plain: dict[str, Any] = msgspec.to_builtins(step)
+    plain["capital"] = f"{step.capital:f}"
+    grounds = step.grounds
+    plain["grounds"] |= {"cap": f"{grounds.cap:f}", "scale": f"{grounds.scale:f}"}
+    return plain
 
 
 def _tell(done: Deployment, as_json: bool, *, note: str = "") -> None:

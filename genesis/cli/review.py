@@ -12,6 +12,8 @@ from genesis.cli.options import Json, home_of
 from genesis.cli.person import whoami
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from genesis.decision.rows import DecisionRow
 
 app = typer.Typer(
@@ -90,7 +92,7 @@ def show(ctx: typer.Context, name: Decided, as_json: Json = False) -> None:
     if event is None or not isinstance(event.data, DecisionMade):
         raise StorageError(f"event {row.seq} of the operations log is no decision")
     body = dict(event.data.body)
-    same = body["context"] is not None and render.plain(replay(body).plain()) == render.plain(body)
+    same = body["context"] is not None and _content(replay(body).plain()) == _content(body)
     now = SystemClock().now_ms()
     if as_json:
         render.emit({"review": plain_row(row, now), "decision": body, "replays": same})
@@ -201,6 +203,15 @@ def cells(row: DecisionRow, now_ms: int | None = None) -> list[str]:
         _state(row, now_ms),
         row.who or "-",
     ]
+
+
+def _content(body: Mapping[str, Any]) -> Any:
+    """What was decided and on what, without the words that tell of a rule: those may improve."""
+    plain = render.plain(dict(body))
+    for reason in plain["reasons"]:
+        reason.pop("what", None)
+        reason.pop("text", None)
+    return plain
 
 
 def _state(row: DecisionRow, now_ms: int | None) -> str:

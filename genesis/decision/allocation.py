@@ -75,7 +75,7 @@ class Share:
             "risk_weight": self.risk_weight,
             "tilted": self.tilted,
             "weight": self.weight,
-            "capital": str(self.capital),
+            "capital": format(self.capital, "f"),
             "reasons": list(self.reasons),
         }
 
@@ -201,7 +201,7 @@ def _capped(
             )
         capital = (total * Decimal(repr(weight))).quantize(_CENT, rounding="ROUND_DOWN")
         if capital > claim.cap:
-            reasons.append(f"{capital} USD held at the approved {claim.cap} USD")
+            reasons.append(f"{capital:f} USD held at the approved {claim.cap:f} USD")
             capital = claim.cap
         if claim.haircut_sharpe <= 0.0:
             reasons.append("no edge is left after the haircut")

@@ -142,7 +142,7 @@ def usd_named(text: str) -> Decimal:
         amount = Decimal("NaN")
     if not amount.is_finite() or amount <= 0 or amount != round(amount, 2):
         raise InputError(f"{text!r} is no amount of USD", fix="write for example 2500")
-    return amount.normalize()
+    return Decimal(usd_text(amount))  # no exponent: 2000 and never 2E+3
 
 
 def usd_text(amount: Decimal) -> str:

@@ -74,8 +74,10 @@ def moved(state: OperationsState, event: Event, data: DeploymentChanged) -> None
         approval = _approval_of(state, data)
         cap = approval.granted.max_usd
     if data.to_stage in REAL and (cap is None or data.capital > cap):
-        allowed = "nothing" if cap is None else f"{cap} USD"
-        raise RefusedError(f"{data.deployment} would get {data.capital} USD; {allowed} is approved")
+        allowed = "nothing" if cap is None else f"{cap:f} USD"
+        raise RefusedError(
+            f"{data.deployment} would get {data.capital:f} USD; {allowed} is approved"
+        )
     if larger:
         state.approvals[data.approval] = msgspec.structs.replace(approval, spent=True)
     state.deployments[data.deployment] = DeploymentRow(
@@ -179,9 +181,9 @@ def allocated(state: OperationsState, _: Event, data: CapitalAllocated) -> None:
         if row is None or row.stage == RETIRED:
             raise RefusedError(f"there is no active deployment {name}")
         if capital < 0:
-            raise RefusedError(f"{name} cannot get {capital} USD")
+            raise RefusedError(f"{name} cannot get {capital:f} USD")
         if row.cap is not None and capital > row.cap:
-            raise RefusedError(f"{name} would get {capital} USD; {row.cap} USD is approved")
+            raise RefusedError(f"{name} would get {capital:f} USD; {row.cap:f} USD is approved")
     for name, capital in data.capital.items():
         row = msgspec.structs.replace(state.deployments[name], capital=capital)
         state.deployments[name] = row

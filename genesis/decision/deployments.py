@@ -225,7 +225,7 @@ class DeploymentBook:
                 raise RefusedError(f"there is no active deployment {name}")
             most = stage_capital(row.cap, row.stage, row.scale)
             if not 0 <= capital <= most:
-                raise RefusedError(f"{name} would get {capital} USD; {most} USD is its most")
+                raise RefusedError(f"{name} would get {capital:f} USD; {most:f} USD is its most")
         for name, capital in data.capital.items():
             row = self.deployments[name]
             self.deployments[name] = msgspec.structs.replace(
@@ -284,17 +284,17 @@ def _require_size(
 ) -> None:
     """Capital is the stage's share of the full one, which grows by starting over alone."""
     if not grounds.cap.is_finite() or grounds.cap <= 0:
-        raise RefusedError(f"a full capital of {grounds.cap} USD is not possible")
+        raise RefusedError(f"a full capital of {grounds.cap:f} USD is not possible")
     if grounds.scale not in (HALF, Decimal(1)):
         raise RefusedError(f"a scale of {grounds.scale} is not possible")
     up = step.move not in (Move.HALVE, Move.DEMOTE)
     whole = step_capital(old, grounds.cap, data.to_stage, grounds.scale, up=up)
     if data.capital != whole:
         bound = old.allocated if old is not None else None
-        allocated = "" if bound is None else f", as {bound} USD of it are allocated"
+        allocated = "" if bound is None else f", as {bound:f} USD of it are allocated"
         raise RefusedError(
-            f"{data.deployment} would trade {data.capital} USD as {data.to_stage}",
-            why=f"the stage's share of {grounds.cap} USD is {whole} USD{allocated}",
+            f"{data.deployment} would trade {data.capital:f} USD as {data.to_stage}",
+            why=f"the stage's share of {grounds.cap:f} USD is {whole:f} USD{allocated}",
         )
     if old is None or old.stage not in REAL or data.to_stage not in REAL:
         return
@@ -302,8 +302,8 @@ def _require_size(
         raise RefusedError(f"{step.move.value} raises no capital")
     if grounds.cap > old.canary_cap:
         raise RefusedError(
-            f"{data.deployment} would get a full capital of {grounds.cap} USD",
-            why=f"its canary proved {old.canary_cap} USD",
+            f"{data.deployment} would get a full capital of {grounds.cap:f} USD",
+            why=f"its canary proved {old.canary_cap:f} USD",
             fix="roll back to paper, and begin the canary with the larger capital",
         )
     if step.move is not Move.RESTORE and grounds.scale > old.scale:

@@ -109,8 +109,8 @@ def pool_size(context: DecisionContext, rules: PoolSizing) -> Finding:
         rules.review_above * rules.max_strategies,
         rules.review_below * rules.min_strategies,
     )
-    review = bool(sheet.test("review_above", "size of the pool", size, ">", above))
-    review |= bool(sheet.test("review_below", "size of the pool", size, "<", below))
+    review = bool(sheet.test("review_above", "proposed size of the pool", size, ">", above))
+    review |= bool(sheet.test("review_below", "proposed size of the pool", size, "<", below))
     now = known(account, "strategies")
     cautious = min(size, int(now) if now is not None else rules.min_strategies)
     return Finding(

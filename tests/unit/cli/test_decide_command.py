@@ -419,3 +419,16 @@ def test_too_few_decisions_calibrate_nothing(own: Home) -> None:
     refused(own.call("decide", "calibrate", "whole", "--json"), 2, "too few")
     told = own.call("decide", "calibrate", "whole", "--dry-run", "--json").json
     assert (told["types"], told["recorded"]) == ({}, False)
+
+
+def test_a_decision_replays_the_same_though_its_rules_are_told_in_other_words() -> None:
+    from genesis.cli.review import _content
+
+    old = {"action": "grow", "reasons": [{"rule": "x", "text": "size is 5", "what": "size"}]}
+    new = {
+        "action": "grow",
+        "reasons": [{"rule": "x", "text": "new size is 5", "what": "new size"}],
+    }
+    assert _content(old) == _content(new)
+    assert _content(old) != _content({**new, "action": "keep"})
+    assert _content(old) != _content({**new, "reasons": [{"rule": "y"}]})

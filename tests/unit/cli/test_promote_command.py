@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ import pytest
 from tests.conftest import REPOSITORY
 from tests.e2e.command_line import Answer
 from tests.unit.cli.command_answers import call
-from tests.unit.decision.deployment_desk import ACCOUNT, DAY, OTHER, ManualClock
+from tests.unit.decision.deployment_desk import ACCOUNT, DAY, OTHER, ManualClock, copied
 from tests.unit.evidence.conftest import bred, settled_code
 from tests.unit.system.promotion_homes import PRODUCTION, PromotionHome, promotion_home
 
@@ -96,6 +97,30 @@ def test_words_that_make_no_sense_are_told(deployed: PromotionHome) -> None:
         answer = run(deployed, *words)
         assert answer.code == code, (words, answer.err)
         assert "Traceback" not in answer.err + answer.out
+
+
+def test_amounts_have_no_exponent(deployed: PromotionHome) -> None:
+    """Also those of a log that was written with one."""
+    from genesis.decision import deployments
+    from genesis.decision.approvals import usd_named
+
+    assert str(usd_named("2,000")) == "2000"
+    found = deployed.manager().book().deployments.values()
+    old = next(one for one in found if one.account == ACCOUNT)
+    with pytest.MonkeyPatch.context() as patch:
+        step = copied(old.history[0], capital=Decimal("2E+3"))
+        step = copied(step, grounds=copied(step.grounds, cap=Decimal("2E+3")))
+        written = copied(old, capital=Decimal("2E+3"), cap=Decimal("2E+3"), history=(step,))
+        book = deployments.DeploymentBook()
+        book.deployments[old.id] = written
+        patch.setattr(deployments, "read_book", lambda _: (None, book))
+        patch.setattr("genesis.decision.manager.read_book", lambda _: (None, book))
+        for words in (("list",), ("show", old.id)):
+            for more in ((), ("--json",)):
+                told = run(deployed, "deployments", *words, *more)
+                assert told.code == 0, told.err
+                assert "E+" not in told.out, told.out
+                assert "2000" in told.out
 
 
 def test_files_of_strategies(deployed: PromotionHome, tmp_path: Path) -> None:

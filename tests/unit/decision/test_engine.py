@@ -80,6 +80,9 @@ def test_a_pool_near_its_bounds_is_looked_at(capital: float, asks: bool, confide
     made = ask(SIZING, context(account=account(capital=capital)))
     assert made.raw_confidence == confidence
     assert (made.review != "none") == asks
+    told = [reason.text for reason in made.reasons if reason.rule.startswith("review_")]
+    assert all(text.startswith("proposed size of the pool is ") for text in told), told
+    assert told
 
 
 def test_a_pool_that_grows_waits_for_its_review_and_one_that_shrinks_does_not() -> None:
