@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import re
-import shlex
 from contextvars import ContextVar
 
+from genesis.domain.command_lines import naming
+
 _HOME: ContextVar[str] = ContextVar("workspace that the command line named", default="")
-_LINE = re.compile(
-    r"\bgenesis (?=(?:demo|doctor|data|evolve|validate|report|backtest|ui|runs|strategies|seeds"
-    r"|events|paper|replay|story|trades|reconcile|audit|risk|alerts|decide|review|kill|rearm|promote"
-    r"|approve|demote|retire|deployments|live|venue|keys)\b)"
-)
 
 
 def keep_home(home: str) -> None:
@@ -24,5 +19,4 @@ def keep_home(home: str) -> None:
 
 def whole(text: str) -> str:
     """Text in which each `genesis` command names the workspace that was given."""
-    home = _HOME.get()
-    return _LINE.sub(lambda _: f"genesis --home {shlex.quote(home)} ", text) if home else text
+    return naming(_HOME.get(), text)

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from genesis.cli import render
+from genesis.cli.commands import whole
 from genesis.cli.options import Json, home_of
 
 
@@ -36,7 +37,8 @@ def doctor(
     checks = list(examine(Workspace(home_of(ctx)), live=live))
     healthy = all(check.status != "fail" for check in checks)
     if as_json:
-        render.emit({"checks": [check.to_plain() for check in checks]}, ok=healthy)
+        plain = [check.to_plain() | {"fix": whole(check.fix)} for check in checks]
+        render.emit({"checks": plain}, ok=healthy)
     else:
         out = render.console()
         colours = {"ok": "green", "warn": "yellow", "fail": "bold red"}
@@ -44,6 +46,6 @@ def doctor(
             out.print(f"[{colours[check.status]}]{check.status:4}[/]", end="  ")
             out.print(f"{check.name:14}  {check.detail}", markup=False)
             if check.fix and check.status != "ok":
-                out.print(f"      {'':14}  fix: {check.fix}", markup=False)
+                out.print(f"      {'':14}  fix: {whole(check.fix)}", markup=False)
     if not healthy:
         raise typer.Exit(1)

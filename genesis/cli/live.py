@@ -142,7 +142,7 @@ def _tell(done: LiveRun, *, as_json: bool) -> None:
     out = render.console()
     state = "is over" if outcome.finished else "is saved; the same command goes on"
     out.print(f"run {done.run.run_id} {state}: {outcome.events:,} events", markup=False)
-    out.print(done.note, markup=False)
+    out.print(whole(done.note), markup=False)
     out.print(whole(f"next     genesis trades {done.run.run_id}"), markup=False)
 
 

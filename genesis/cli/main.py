@@ -47,6 +47,7 @@ from genesis.cli.deployment_files import activate, save
 from genesis.cli.deployment_files import validate as validate_file
 from genesis.cli.events_quarantine import quarantine
 from genesis.domain.errors import GenesisError, InputError
+from genesis.system.workspace import DEFAULT_HOME
 
 app = typer.Typer(
     name="genesis",
@@ -78,7 +79,7 @@ def root(
             help="Workspace folder: data, runs, strategies.",
             show_default=True,
         ),
-    ] = Path(".genesis"),
+    ] = Path(DEFAULT_HOME),
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")

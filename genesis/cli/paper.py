@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from genesis.cli import paper_line, render
+from genesis.cli.commands import whole
 from genesis.cli.limits import LimitsFile
 from genesis.cli.options import Json, Sizing, home_of, not_empty
 from genesis.cli.paper_show import show_outcome, show_report
@@ -270,7 +271,8 @@ def list_runs(ctx: typer.Context, as_json: Json = False) -> None:
         render.emit({"runs": rows})
         return
     if not rows:
-        render.console().print("no paper run yet: genesis paper run STRATEGY --dataset …")
+        text = "no paper run yet: genesis paper run STRATEGY --dataset …"
+        render.console().print(whole(text))
         return
     columns = [("run", "left"), ("mode", "left"), ("strategies", "right"), ("state", "left")]
     body = [(r["run"], r["mode"], str(r["strategies"]), r["state"]) for r in rows]

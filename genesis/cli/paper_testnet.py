@@ -254,4 +254,4 @@ def read_key(options: Options) -> AgentKey:
 def say_what_remains(done: LiveRun, out: Console) -> None:
     """Say what a run left at its exchange."""
     if done.note:
-        out.print(done.note, markup=False)
+        out.print(whole(done.note), markup=False)

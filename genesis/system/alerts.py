@@ -23,6 +23,7 @@ from genesis.monitoring.alerts.outbox import Outbox
 from genesis.monitoring.alerts.settings import FILE, AlertSettings, load_settings
 from genesis.monitoring.alerts.sink import OPERATIONS
 from genesis.system.clock import SystemClock
+from genesis.system.workspace import DEFAULT_HOME
 
 CONFIG_VARIABLE: Final = "GENESIS_ALERTS"
 """Names another file of settings than ``WORKSPACE/alerts.yaml``."""
@@ -39,13 +40,24 @@ def slots_of(
     home: Path, settings: AlertSettings, stream: TextIO | None = None
 ) -> list[ChannelSlot]:
     """Channels of a workspace: the user's own in their order, then file and console."""
+    named = _named(home)
     own = [
         ChannelSlot(
-            one.name, AppriseChannel(one.url, one.timeout_s), one.level, one.timeout_s, one.quiet
+            one.name,
+            AppriseChannel(one.url, one.timeout_s, named),
+            one.level,
+            one.timeout_s,
+            one.quiet,
         )
         for one in settings.channels
     ]
-    return own + local_slots(Outbox(home, SystemClock()).folder, settings.console, stream)
+    folder = Outbox(home, SystemClock()).folder
+    return own + local_slots(folder, settings.console, stream, named)
+
+
+def _named(home: Path) -> str:
+    """Workspace that commands in an alert name: whoever reads it may be elsewhere."""
+    return "" if home.absolute() == Path(DEFAULT_HOME).absolute() else str(home.absolute())
 
 
 def make_dispatcher(

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from genesis.domain.errors import InputError, StorageError
 
+DEFAULT_HOME = ".genesis"
+"""In the current folder."""
 FOLDERS = ("data", "runs", "strategies", "spool")
 LEAST_FREE_BYTES = 256 * 1024 * 1024
 """Below this a study is not started: a panel run with its ledger and report stays under it."""

@@ -11,6 +11,7 @@ import re
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
+from genesis.domain.command_lines import naming
 from genesis.monitoring.alerts.levels import AlertLevel
 from genesis.monitoring.alerts.message import Message
 from genesis.monitoring.alerts.secret_urls import ChannelError, UrlSource
@@ -53,8 +54,9 @@ class AppriseChannel:
 
     kind = "apprise"
 
-    def __init__(self, source: UrlSource, timeout_s: float) -> None:
+    def __init__(self, source: UrlSource, timeout_s: float, home: str = "") -> None:
         self._source = source
+        self._home = home
         self._timeout_s = timeout_s
 
     def send(self, message: Message) -> None:
@@ -80,7 +82,7 @@ class AppriseChannel:
             heard.append(entry.message)
 
         told = app.notify(
-            body=message.body,
+            body=naming(self._home, message.body),
             title=message.headline,
             notify_type=_kind(message.level),
             body_format=NotifyFormat.TEXT,

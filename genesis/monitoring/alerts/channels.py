@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol, TextIO
 
+from genesis.domain.command_lines import naming
 from genesis.monitoring.alerts.levels import AlertLevel
 from genesis.monitoring.alerts.message import Message
 from genesis.monitoring.alerts.secret_urls import ChannelError
@@ -59,16 +60,24 @@ class ChannelSlot:
 
 
 class ConsoleChannel:
-    """A line and its details on standard error, or on another stream."""
+    """A line and its details on standard error, or on another stream.
+
+    Parameters
+    ----------
+    stream : text stream, optional
+    home : str
+        Workspace that the commands of a message name; empty for none.
+    """
 
     kind = "standard error"
 
-    def __init__(self, stream: TextIO | None = None) -> None:
+    def __init__(self, stream: TextIO | None = None, home: str = "") -> None:
         self._stream = stream
+        self._home = home
 
     def send(self, message: Message) -> None:
         """Print an alert."""
-        lines = [message.headline, *message.body.splitlines()]
+        lines = [message.headline, *naming(self._home, message.body).splitlines()]
         text = "\n  ".join(lines) + "\n"
         try:
             stream = self._stream or sys.stderr
@@ -120,11 +129,15 @@ class FileChannel:
 
 
 def local_slots(
-    folder: Path, console: AlertLevel | None, stream: TextIO | None = None
+    folder: Path, console: AlertLevel | None, stream: TextIO | None = None, home: str = ""
 ) -> list[ChannelSlot]:
-    """The channels that are always there: the local file, and the console unless unwanted."""
+    """The channels that are always there: the local file, and the console unless unwanted.
+
+    ``home`` is the workspace that commands on the console name; empty for none.
+    """
     file = FileChannel(folder / ALERTS_FILE)
     slots = [ChannelSlot(LOCAL_FILE, file, AlertLevel.INFO, 4.0, quiet=False)]
     if console is not None:
-        slots.append(ChannelSlot(CONSOLE, ConsoleChannel(stream), console, 4.0, quiet=False))
+        told = ConsoleChannel(stream, home)
+        slots.append(ChannelSlot(CONSOLE, told, console, 4.0, quiet=False))
     return slots

@@ -13,6 +13,8 @@ from genesis.monitoring.alerts.channels import ConsoleChannel, FileChannel, loca
 from genesis.monitoring.alerts.levels import AlertLevel
 from genesis.monitoring.alerts.message import Message
 from genesis.monitoring.alerts.secret_urls import ChannelError
+from genesis.monitoring.alerts.settings import CONSOLE, AlertSettings
+from genesis.system.alerts import slots_of
 
 
 def message(title: str = "title", **changes: object) -> Message:
@@ -73,6 +75,23 @@ def test_the_console_prints_what_to_do(tmp_path: Path) -> None:
         "  next: genesis events tail paper_1",
         "  acknowledge: genesis alerts ack ALR_1 --reason TEXT",
     ]
+
+
+def test_commands_name_a_workspace_that_is_not_the_usual_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    usual, other = tmp_path / ".genesis", tmp_path / "my desk"
+    for home, named in ((usual, "genesis"), (other, f"genesis --home '{other}'")):
+        stream = io.StringIO()
+        (console,) = [s for s in slots_of(home, AlertSettings(), stream) if s.name == CONSOLE]
+        console.channel.send(message(text="see genesis audit flow paper_1"))
+        lines = stream.getvalue().splitlines()
+        assert lines[1] == f"  see {named} audit flow paper_1"
+        assert lines[-2:] == [
+            f"  next: {named} events tail paper_1",
+            f"  acknowledge: {named} alerts ack ALR_1 --reason TEXT",
+        ]
 
 
 def test_a_stream_that_is_closed_is_a_failure() -> None:

@@ -161,3 +161,14 @@ def test_reviews_past_their_deadline(workspace: Workspace) -> None:
     check = found(workspace, "reviews")
     assert (check.status, check.detail) == ("warn", "1 of 2 past their deadline: DEC_2")
     require_healthy(workspace)
+
+
+def test_what_the_doctor_says_to_do_names_the_workspace(workspace: Workspace) -> None:
+    latch = KillLatch(workspace.home)
+    latch.set(KillOrder("drill", "ann", 1))
+    answer = call(workspace.home, "doctor")
+    named = f"genesis --home {workspace.home}"
+    assert f'fix: {named} rearm --reason "…"' in answer.out
+    assert f"then {named} alerts test" in answer.out
+    listed = call(workspace.home, "doctor", "--json").json["checks"]
+    assert f"{named} rearm" in next(one["fix"] for one in listed if one["name"] == "kill latch")
