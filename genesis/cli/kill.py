@@ -79,7 +79,8 @@ def _show(found: list[RunKill], *, as_json: bool, reason: str) -> None:
         out.print("no live run has anything at an exchange", markup=False)
     for one in found:
         process = f" (process {one.process})" if one.process else ""
-        out.print(f"{one.run}{process}: {one.text}", markup=False)
+        had = f"had {one.had}; now " if one.had else ""
+        out.print(f"{one.run}{process}: {had}{one.text}", markup=False)
         if one.fix:
             out.print(f"  {one.fix}", markup=False)
         elif not one.done and not one.process:

@@ -158,11 +158,18 @@ class LivePaperEngine:
         rest = None if paced is None else self._pacer(paced).rest
         self._driver = LiveDriver(clock, bus, self.session.loop, self._timers, self._answered, rest)
         self._end = WindDown(self.core, self._driver, gate, self._publish, self._latched)
-        self._kill = KillSequence(
-            self._driver, gate, gateway, tuple(self._facts.accounts), self._publish, folder, clock
-        )
-        self._beside = KillSequence(
-            None, gate, gateway, tuple(self._facts.accounts), _nobody, folder, clock
+        self._kill, self._beside = (
+            KillSequence(
+                one,
+                gate,
+                gateway,
+                tuple(self._facts.accounts),
+                publish,
+                folder,
+                clock,
+                self._end.holds,
+            )
+            for one, publish in ((self._driver, self._publish), (None, _nobody))
         )
         self._unheeded = 0
         self.killed: KillReport | None = None

@@ -74,6 +74,12 @@ class WindDown:
         """Number of orders that live."""
         return len(self._desk.orders.open_orders())
 
+    def holds(self) -> str:
+        """Readable: what the books show at the exchange."""
+        held, orders = self.positions(), self.working()
+        positions = f"positions {', '.join(held)}" if held else "no position"
+        return f"{positions}, {orders or 'no'} working orders"
+
     def _entries(self) -> bool:
         return any(one.purpose == ENTRY for one in self._desk.orders.open_orders())
 

@@ -60,6 +60,8 @@ class KillSequence:
     folder : Path
         Of the run; the report is written there.
     clock : Clock
+    had : callable
+        Says what the books show at the beginning.
 
     Attributes
     ----------
@@ -78,6 +80,7 @@ class KillSequence:
         publish: Callable[[OperatorCommand, str], None],
         folder: Path,
         clock: Clock,
+        had: Callable[[], str] = str,
     ) -> None:
         self._driver = driver
         self._gate = gate
@@ -86,6 +89,7 @@ class KillSequence:
         self._publish = publish
         self._folder = folder
         self._clock = clock
+        self._held, self._had = had, ""
         self.failure: BaseException | None = None
         self.begun = False
 
@@ -113,6 +117,8 @@ class KillSequence:
         """
         self.begun = True
         self._gate.shut()
+        with suppress(Exception):  # where it is told from beside the loop
+            self._had = self._had or self._held()
         self._turn(lambda: self._command("halt", order))
         self._turn(lambda: self._command("flatten" if order.flatten else "cancel_entries", order))
         self._pause(given_up, FIRST_S)
@@ -178,6 +184,7 @@ class KillSequence:
             verified=verified,
             trouble="; ".join(trouble),
             flatten=order.flatten,
+            had=self._had,
         )
         return report, heard
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec.structs import replace
 
 from genesis.domain.errors import GenesisError, InputError
 from genesis.trading.kill_latch import KillLatch, KillOrder
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from genesis.system.workspace import Workspace
 
 _LOOK_S = 0.05
+_BY_ITSELF = "it ended by itself before it heard of the kill, with nothing left"
 
 
 class RunKill(msgspec.Struct, frozen=True):
@@ -31,6 +33,8 @@ class RunKill(msgspec.Struct, frozen=True):
     text : str
     again : str
         Command that takes the run up and goes on emptying its accounts.
+    had : str
+        What it had when it heard of the kill.
     fix : str
         What makes it possible to look, where nobody can tell whether it trades.
     """
@@ -41,6 +45,7 @@ class RunKill(msgspec.Struct, frozen=True):
     text: str
     again: str = ""
     fix: str = ""
+    had: str = ""
 
 
 def set_latch(
@@ -139,8 +144,29 @@ def _unfinished(workspace: Workspace) -> Iterator[tuple[Path, str]]:
 
 
 def look(workspace: Workspace, order: KillOrder) -> list[RunKill]:
-    """How far a kill has come in each run that trades, or may trade, at an exchange."""
-    return [_look(folder, order, why) for folder, why in _unfinished(workspace)]
+    """How far a kill has come in each run that trades, may trade, or was ended by it."""
+    from genesis.system.paper import RESULT, runs_folder
+
+    found = {folder.name: _look(folder, order, why) for folder, why in _unfinished(workspace)}
+    root = runs_folder(workspace)
+    for folder in root.iterdir() if root.is_dir() else ():
+        if folder.name not in found and (folder / RESULT).is_file():
+            ended = _ended(folder, order)
+            found |= {folder.name: ended} if ended is not None else {}
+    return [found[name] for name in sorted(found)]
+
+
+def _ended(folder: Path, order: KillOrder) -> RunKill | None:
+    """What a kill came to in a run that is finished; None where the kill did not end it."""
+    from genesis.trading.kill_report import read_kill_report
+
+    try:
+        report = read_kill_report(folder)
+    except GenesisError:
+        return None  # it is finished in any case
+    if report is None or report.latched_ms != order.at_ms:
+        return None
+    return RunKill(folder.name, "", report.done, report.text, had=report.had)
 
 
 def _look(folder: Path, order: KillOrder, unreadable: str) -> RunKill:
@@ -154,7 +180,7 @@ def _look(folder: Path, order: KillOrder, unreadable: str) -> RunKill:
     except GenesisError as error:
         unreadable = unreadable or error.what
     if report is not None and report.latched_ms == order.at_ms:
-        return RunKill(folder.name, process, report.done, report.text, again)
+        return RunKill(folder.name, process, report.done, report.text, again, had=report.had)
     if unreadable:
         text = f"it may be trading, settings unreadable: {unreadable}"
         return RunKill(folder.name, process, False, text, again, _mend(folder, process))
@@ -200,8 +226,16 @@ def await_empty(
         Waits for the seconds that it is given.
     """
     ends = clock.monotonic() + wait_s
+    told: dict[str, RunKill] = {}
     while True:
         found = look(workspace, order)
+        told |= {
+            one.run: replace(one, process="", done=True, text=_BY_ITSELF)
+            for one in found
+            if one.process
+        }
+        gone = told.keys() - {one.run for one in found}
+        found += [told[name] for name in sorted(gone)]
         waits = any(one.process and not one.done for one in found)
         if not waits or clock.monotonic() >= ends:
             return found

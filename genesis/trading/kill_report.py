@@ -32,6 +32,8 @@ class KillReport(msgspec.Struct, frozen=True):
     flatten : bool
         Whether positions were to be closed.
     schema : int
+    had : str
+        What the run had when it heard of the kill; empty where nobody could tell.
     """
 
     latched_ms: int
@@ -42,6 +44,7 @@ class KillReport(msgspec.Struct, frozen=True):
     trouble: str = ""
     flatten: bool = True
     schema: int = SCHEMA
+    had: str = ""
 
     @property
     def done(self) -> bool:

@@ -67,6 +67,10 @@ def test_a_touched_file_empties_the_account_and_a_restart_stays_killed(desk: Ben
     report = read_kill_report(desk.workspace.home / "trading" / "net")
     assert report is not None
     assert report.done
+    assert "SOL " in report.had
+    assert report.had.endswith(", 1 working orders"), "its stop"
+    (run,) = look(desk.workspace, KillLatch(desk.workspace.home).read() or KillOrder())
+    assert (run.run, run.done, run.had) == ("net", True, report.had)
     assert sitting.position("SOL") == sitting.position("BTC") == 0, "the books follow"
 
     with pytest.raises(RefusedError, match="nothing is traded"):

@@ -10,7 +10,9 @@ import pytest
 from genesis.cli.main import dispatch
 from genesis.decision.operations import read_operations
 from genesis.paper.settings import PaperMode, PaperSettings, write_settings
+from genesis.system.paper import RESULT
 from genesis.trading.kill_latch import KillLatch
+from genesis.trading.kill_report import KillReport, write_kill_report
 
 
 @pytest.fixture
@@ -98,6 +100,30 @@ def test_a_run_that_nobody_trades_is_named_with_the_command_that_empties_it(
     write_settings(folder, PaperSettings(mode=mode, strategies=(), market=market), {})
     assert dispatch(["--home", str(home), "kill", "--reason", "drill"]) == 1
     assert command in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_run_that_the_kill_has_ended_is_named_with_what_it_had(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = ["--home", str(home), "kill", "--reason", "drill"]
+    assert dispatch(line) == 0
+    assert "no live run" in capsys.readouterr().out
+    order = KillLatch(home).read()
+    assert order is not None
+    for name, at_ms in (("net", order.at_ms), ("old", order.at_ms - 1)):
+        folder = home / "trading" / name
+        folder.mkdir(parents=True)
+        (folder / RESULT).write_text("{}")
+        had = "no position, no working orders"
+        write_kill_report(folder, KillReport(at_ms, at_ms, 0, (), verified=True, had=had))
+    assert dispatch(line) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "net: had no position, no working orders; now no orders rest at the exchange, no position"
+    ]
+    assert dispatch([*line, "--json"]) == 0
+    runs = said(capsys)["runs"]
+    assert isinstance(runs, list)
+    assert [(one["run"], one["had"], one["done"]) for one in runs] == [("net", had, True)]
 
 
 def broken(home: Path, what: str) -> Path:
