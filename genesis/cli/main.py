@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from contextvars import copy_context
 from pathlib import Path
@@ -14,6 +13,7 @@ from genesis.cli import (
     alerts,
     audit,
     backtest,
+    closed_pipe,
     commands,
     decide,
     demo,
@@ -145,7 +145,7 @@ def dispatch(arguments: list[str]) -> int:
     Returns
     -------
     int
-        0 ok, 1 failed, 2 bad usage or input, 3 refused, 130 interrupted.
+        0 ok, 1 failed, 2 bad usage or input, 3 refused, 130 interrupted, 141 nobody reads.
     """
     # In a context of its own: what a line says of its workspace ends with it.
     return copy_context().run(_dispatch, arguments)
@@ -160,20 +160,23 @@ def _dispatch(arguments: list[str]) -> int:
         code = app(arguments, prog_name="genesis", standalone_mode=False)
     except GenesisError as error:
         return _fail(error, as_json=as_json, debug=debug)
+    except closed_pipe.NobodyReads:
+        return closed_pipe.EXIT_CODE  # nothing was under way that would have to be saved
     except KeyboardInterrupt:
         return _fail(_Interrupted(), as_json=as_json, debug=debug)
     except typer.Abort:
         return _fail(_Interrupted(), as_json=as_json, debug=debug)
-    except BrokenPipeError:
-        # The reader went away (`genesis runs list | head`); that is no failure of ours.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except BrokenPipeError:  # the reader went away (`genesis runs list | head`)
+        closed_pipe.silence(stderr=False)
+        return closed_pipe.EXIT_CODE
     except Exception as error:
         usage = getattr(error, "format_message", None)
         if usage is not None:  # Typer's own complaints about arguments and options
             hint = f"see `{_command_of(error)} --help`"
             return _fail(InputError(usage(), fix=hint), as_json=as_json, debug=debug)
         return _fail(_Unexpected(error), as_json=as_json, debug=debug)
+    if closed_pipe.closed():
+        return closed_pipe.EXIT_CODE  # a run of trading that stopped and saved
     return code if isinstance(code, int) else 0
 
 
@@ -203,8 +206,11 @@ def _fail(error: GenesisError, *, as_json: bool, debug: bool) -> int:
         import traceback
 
         traceback.print_exc()
-    if as_json:
-        render.emit(render.error_payload(error), ok=False)
-    else:
-        render.show_error(error)
-    return error.exit_code
+    try:
+        if as_json:
+            render.emit(render.error_payload(error), ok=False)
+        else:
+            render.show_error(error)
+    except (BrokenPipeError, closed_pipe.NobodyReads):
+        closed_pipe.silence(stderr=not as_json)
+    return closed_pipe.EXIT_CODE if closed_pipe.closed() else error.exit_code

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from rich.console import Console
 
+from genesis.cli.closed_pipe import NobodyReads
 from genesis.cli.render import duration
 
 if TYPE_CHECKING:
@@ -62,15 +63,20 @@ class PaperProgress:
         if self._asked:
             raise KeyboardInterrupt
         self._asked = True
-        self._out.print(self.stopping, markup=False)
+        self._say(self.stopping)
+
+    def _say(self, text: str) -> None:
+        """Print a line; where nobody reads it the run stops, as if it had been asked to."""
+        try:
+            self._out.print(text, markup=False)
+        except NobodyReads:
+            self._asked = True
 
     def begin(self, run_id: str, strategies: int, feed: DataFeed) -> None:
         """Say which run begins."""
         few = "strategy" if strategies == 1 else "strategies"
         many = "symbol" if len(feed.symbols) == 1 else "symbols"
-        self._out.print(
-            f"run {run_id}: {strategies} {few} on {len(feed.symbols)} {many}", markup=False
-        )
+        self._say(f"run {run_id}: {strategies} {few} on {len(feed.symbols)} {many}")
 
     def stopped(self) -> bool:
         """Whether the user asked to stop."""
@@ -88,6 +94,4 @@ class PaperProgress:
             speed = phases / (now - self._begun)
             left = duration((self._total - phases) / speed) if self._total else "-"
             of = f" of {self._total:,}" if self._total else ""
-            self._out.print(
-                f"{phases:,}{of} steps of the market  {speed:,.0f}/s  ETA {left}", markup=False
-            )
+            self._say(f"{phases:,}{of} steps of the market  {speed:,.0f}/s  ETA {left}")

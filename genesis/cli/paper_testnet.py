@@ -69,11 +69,11 @@ class LiveProgress(PaperProgress):
 
     def found(self, address: str, text: str) -> None:
         """What is in an account already."""
-        self._out.print(f"account {address}: {text}", markup=False)
+        self._say(f"account {address}: {text}")
 
     def begun(self, run_id: str) -> None:
         """The exchange took key and accounts."""
-        self._out.print(f"run {run_id} trades; Ctrl-C stops and saves it", markup=False)
+        self._say(f"run {run_id} trades; Ctrl-C stops and saves it")
 
     def say(self, story: str) -> None:
         """Show how it stands: twice a minute, and at once when new risk is halted or not."""
@@ -81,7 +81,7 @@ class LiveProgress(PaperProgress):
         halted = story.partition("HALTED")[2]
         if story and (now - self._told >= _EVERY_S or halted != self._halted):
             self._told, self._halted = now, halted
-            self._out.print(whole(story), markup=False)
+            self._say(whole(story))
 
 
 def given_options(ctx: typer.Context) -> list[str]:

@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from genesis.cli.closed_pipe import OpenConsole
 from genesis.cli.commands import whole
 from genesis.domain.errors import GenesisError
 
@@ -23,9 +24,11 @@ def console(*, stderr: bool = False) -> Console:
     """Return a console that wraps and colours only on a terminal (``NO_COLOR`` is respected)."""
     terminal = (sys.stderr if stderr else sys.stdout).isatty()
     if terminal:
-        return Console(stderr=stderr, highlight=False, emoji=False)
+        return OpenConsole(stderr=stderr, highlight=False, emoji=False)
     # Into a file or pipe nothing is folded: a table keeps one line a row.
-    return Console(stderr=stderr, highlight=False, emoji=False, soft_wrap=True, width=_PIPE_WIDTH)
+    return OpenConsole(
+        stderr=stderr, highlight=False, emoji=False, soft_wrap=True, width=_PIPE_WIDTH
+    )
 
 
 def plain(value: Any) -> Any:
