@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -103,6 +104,7 @@ def _study(
 ) -> tuple[StudyConfig, str | None]:
     """Configuration and run id of a new study or of the one to go on with."""
     from genesis.domain.errors import InputError
+    from genesis.domain.shipped import shipped
     from genesis.evolution.config import load_config
     from genesis.evolution.run import load_run
 
@@ -110,7 +112,8 @@ def _study(
         if config is None:
             raise InputError(
                 "no configuration given",
-                fix="genesis evolve configs/demo.yaml, or genesis evolve --resume RUN",
+                fix=f"genesis evolve {shlex.quote(shipped('demo.yaml'))},"
+                " or genesis evolve --resume RUN",
             )
         return load_config(config), run
     given = [name.removeprefix("evolution__") for name, v in search.items() if v is not None]

@@ -10,6 +10,7 @@ from msgspec import Meta, Struct, field
 
 from genesis.domain.canonical import content_hash
 from genesis.domain.errors import ConfigError
+from genesis.domain.shipped import shipped
 from genesis.evolution.configcheck import (
     Problem,
     check_shape,
@@ -224,7 +225,7 @@ def load_config(path: Path) -> StudyConfig:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ConfigError(
-            f"there is no configuration {path}", fix="copy configs/demo.yaml and edit it"
+            f"there is no configuration {path}", fix=f"copy {shipped('demo.yaml')} and edit it"
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(

@@ -14,8 +14,9 @@ from msgspec import inspect as mi
 
 from genesis.domain.broken_text import broken_text, mend
 from genesis.domain.errors import ConfigError, did_you_mean
+from genesis.domain.shipped import shipped
 
-EXAMPLE = "configs/crypto_perps_1h.yaml"
+EXAMPLE = shipped("crypto_perps_1h.yaml")
 
 
 @dataclass(frozen=True, slots=True)

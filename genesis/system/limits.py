@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from genesis.domain.errors import ConfigError, RefusedError, refuse_unknown_keys
+from genesis.domain.shipped import shipped
 from genesis.risk.limits import HardLimits
 from genesis.risk.loosening import confirms, loosened, loosening_phrase
 
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 FILE: Final = "limits.yaml"
 SCHEMA: Final = 1
 BUILT_IN: Final = "built in"
-_EXAMPLE: Final = "compare it with configs/limits.yaml, or remove it: the built-in limits hold then"
+_EXAMPLE: Final = (
+    f"compare it with {shipped('limits.yaml')}, or remove it: the built-in limits hold then"
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from genesis.decision.grounds import Baseline, GatesUsed
 from genesis.decision.ports import Standing
 from genesis.decision.stages import Target
 from genesis.domain.errors import ConfigError, RefusedError
+from genesis.domain.shipped import shipped
 from genesis.system.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -238,7 +239,7 @@ def _promotion_of(file: GatesFile) -> PromotionGates:
     if file.promotion is None:
         raise RefusedError(
             f"the gates '{file.name}' say nothing of promotion",
-            fix="take over the block `promotion` of configs/gates.rehearsal.yaml",
+            fix=f"take over the block `promotion` of {shipped('gates.rehearsal.yaml')}",
         )
     return file.promotion
 

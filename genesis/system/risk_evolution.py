@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from genesis.domain.shipped import shipped
 from genesis.evolution.risk.result import RiskResult, accepted_genome, load_risk_result
 from genesis.system.clock import SystemClock
 from genesis.system.workspace import Workspace
@@ -184,7 +186,7 @@ def risk_config(
         )
         raise ConfigError(
             what,
-            fix="genesis risk evolve configs/risk_evolution.yaml, or"
+            fix=f"genesis risk evolve {shlex.quote(shipped('risk_evolution.yaml'))}, or"
             " genesis risk evolve --dataset binance_perp:BTCUSDT,ETHUSDT:1h",
         )
     if path is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from genesis.decision.rehearsal_time import CLOCK_SLACK_MS
+from genesis.domain.shipped import shipped
 from genesis.domain.timeline import format_ts
 from genesis.system.check import Check
 from genesis.system.clock import SystemClock
@@ -81,7 +82,8 @@ def alerts(workspace: Workspace) -> Check:
             "alerts",
             "warn",
             "only console and file: nobody is told who does not look",
-            f"add a channel to {path} (configs/alerts.yaml shows how), then genesis alerts test",
+            f"add a channel to {path} ({shipped('alerts.yaml')} shows how),"
+            " then genesis alerts test",
         )
     return Check("alerts", "ok", ", ".join(one.name for one in channels))
 

@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 
 from genesis.domain.canonical import content_hash
 from genesis.domain.errors import ConfigError
+from genesis.domain.shipped import shipped
 from genesis.evolution.config import CostsConfig, Count, DatasetConfig, ExecutorConfig, Share
 from genesis.evolution.configcheck import (
     Problem,
@@ -21,7 +22,7 @@ from genesis.evolution.configcheck import (
 from genesis.evolution.risk.paths import PATTERN
 from genesis.risk.track import Windows
 
-EXAMPLE = "configs/risk_evolution.yaml"
+EXAMPLE = shipped("risk_evolution.yaml")
 LEAST_STRATEGIES = 60
 LEAST_GENOMES = 4_000
 

@@ -13,6 +13,7 @@ import msgspec
 import yaml
 
 from genesis.domain.errors import ConfigError
+from genesis.domain.shipped import shipped
 from genesis.monitoring.alerts.levels import AlertLevel, is_level, level_of
 from genesis.monitoring.alerts.quiet import QuietHours
 from genesis.monitoring.alerts.secret_urls import UrlSource, without_urls
@@ -202,7 +203,7 @@ def _zone(name: str) -> tzinfo:
         raise _wrong("timezone is none that this machine knows, such as Europe/Berlin") from None
 
 
-_EXAMPLE: Final = "configs/alerts.yaml is an example, docs/alerts.md explains each key"
+_EXAMPLE: Final = f"{shipped('alerts.yaml')} is an example, docs/alerts.md explains each key"
 
 
 def _wrong(why: str) -> ConfigError:
