@@ -10,7 +10,7 @@ import typer
 from genesis.cli import render
 from genesis.cli.options import Json, home_of
 from genesis.cli.person import whoami
-from genesis.cli.promote import plain_deployment
+from genesis.cli.promote_words import plain_deployment
 
 if TYPE_CHECKING:
     from genesis.decision.strategy_files import ConfigStrategyLoader, StrategyFile

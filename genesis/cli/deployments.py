@@ -15,10 +15,10 @@ from genesis.cli.promote import (
     Scripted,
     TargetName,
     clock_at,
-    plain_deployment,
     require_local,
     wish_of,
 )
+from genesis.cli.promote_words import plain_deployment
 
 if TYPE_CHECKING:
     from genesis.decision.deployments import Deployment

@@ -39,6 +39,7 @@ def next_steps(validation: Validation) -> list[str]:
     if passed and validation.gates.rehearsal:
         steps = [
             f"genesis strategies explain {passed[0]}",
+            f"practise its promotion: {_practice(validation.promotable[0].dossier)}",
             f"let the production gates decide: genesis validate {validation.run_id}",
         ]
     elif passed:
@@ -52,6 +53,18 @@ def next_steps(validation: Validation) -> list[str]:
         ranked = sorted(_advice(one.dossier) for one in validation.judged)
         steps = list(dict.fromkeys(step for _, step in ranked))
     return [whole(step) for step in steps]
+
+
+def _practice(dossier: Dossier) -> str:
+    """The step that a rehearsal leads to, with the symbols that it was bred on."""
+    from genesis.domain.instrument import base_asset
+
+    words = str(dossier.facts.get("dataset", "")).split(":")
+    names = [base_asset(name) for name in words[1].split(",")] if len(words) > 1 else ["SYMBOLS"]
+    return (
+        f"genesis promote {dossier.strategy} --to paper --target loopback --account 0x…"
+        f" --symbols {','.join(names)} --cap 1000"
+    )
 
 
 def _advice(dossier: Dossier) -> tuple[int, str]:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from genesis.cli import render
 from genesis.cli.options import Json, home_of, not_empty
 from genesis.cli.person import whoami
+from genesis.cli.promote_words import same_way, steps_after, tell, tell_approval
 from genesis.cli.strategies import complete_strategy
 
 if TYPE_CHECKING:
-    from genesis.decision.deployments import Deployment, History
     from genesis.decision.manager import StrategyDeploymentManager
     from genesis.decision.ports import Consent, Wish
     from genesis.domain.clock import Clock
@@ -85,8 +84,9 @@ def promote(
     require_local(manager, wish, scripted)
     _warn_of_symbols(workspace, manager, wish)
     given = Consent(file=read_approval(approval)) if approval is not None else _ask
-    done = manager.promote(wish, stage_named(to), whoami(), given, reason)
-    _tell(done, as_json)
+    with same_way(scripted, gates):
+        done = manager.promote(wish, stage_named(to), whoami(), given, reason)
+    tell(done, as_json, steps=steps_after(done, scripted))
 
 
 def approve(
@@ -109,7 +109,8 @@ def approve(
 ) -> None:
     """Approve one step of one strategy, once: write a file that `genesis promote` uses up.
 
-    It is bound to strategy, account, target, stage, capital, dossier and gates, and worth nothing
+    Nothing is typed: who may run this command in the workspace approves by it. The file is bound
+    to strategy, account, target, stage, capital, dossier and gates, and worth nothing
     when one of them changes, when it is edited, when others can read it, or after its time.
 
     Examples:
@@ -121,27 +122,23 @@ def approve(
     from genesis.decision.approvals import write_approval
     from genesis.decision.stages import stage_named
     from genesis.domain.errors import InputError
-    from genesis.domain.timeline import format_ts
 
+    if str(out) == "-":
+        raise InputError(
+            "an approval is not written to standard output",
+            why="who reads it can use it: it is a file that its owner alone can read",
+            fix="name a file with --out",
+        )
     if out.exists():
         raise InputError(f"{out} is there already", fix="name another file with --out")
     workspace, manager = _open(ctx, gates, scripted)
     wish = wish_of(workspace, manager, strategy, account, target, "", cap)
     require_local(manager, wish, scripted)
     life = int(minutes * 60_000) if 0 < minutes < 1e6 else 0
-    given = manager.approve(wish, stage_named(stage), whoami(), reason, life_ms=life)
+    with same_way(scripted, gates):
+        given = manager.approve(wish, stage_named(stage), whoami(), reason, life_ms=life)
     write_approval(out, given)
-    if as_json:
-        facts = {"approval": given.approval, "file": str(out), "expires_ms": given.expires_ms}
-        facts |= {"strategy": given.strategy, "stage": given.to_stage, "max_usd": given.max_usd}
-        render.emit(facts)
-        return
-    out_text = render.console()
-    out_text.print(
-        f"{out}: {given.strategy} to {given.to_stage} on {given.account} ({given.target}),"
-        f" {given.max_usd} USD at full size, once, until {format_ts(given.expires_ms)}",
-        markup=False,
-    )
+    tell_approval(given, out, manager.obstacle(wish, stage_named(stage)), as_json)
 
 
 def demote(
@@ -164,11 +161,12 @@ def demote(
     """
     from genesis.decision.stages import stage_named
 
-    workspace, manager = _open(ctx, None, scripted)
+    workspace, manager = _open(ctx, None, scripted, down=True)
     wish = wish_of(workspace, manager, strategy, account, target)
     require_local(manager, wish, scripted)
-    done = manager.demote(wish, stage_named(to) if to else None, whoami(), reason)
-    _tell(done, as_json)
+    with same_way(scripted):
+        done = manager.demote(wish, stage_named(to) if to else None, whoami(), reason)
+    tell(done, as_json)
 
 
 def retire(
@@ -192,24 +190,30 @@ def retire(
     """
     from genesis.decision.step_guards import after_retirement
 
-    workspace, manager = _open(ctx, None, scripted)
+    workspace, manager = _open(ctx, None, scripted, down=True)
     wish = wish_of(workspace, manager, strategy, account, target)
     require_local(manager, wish, scripted)
     done = manager.retire(wish, whoami(), reason)
-    _tell(done, as_json, note=after_retirement(done))
+    tell(done, as_json, note=after_retirement(done))
 
 
 def _open(
-    ctx: typer.Context, gates: Path | None, scripted: str
+    ctx: typer.Context, gates: Path | None, scripted: str, *, down: bool = False
 ) -> tuple[Workspace, StrategyDeploymentManager]:
+    from genesis.decision.deployments import read_book
     from genesis.system.clock import SystemClock
     from genesis.system.promotion import deployment_manager
+    from genesis.system.rehearsal_clock import clock_of_step_down
     from genesis.system.retirements import finish_retirements
     from genesis.system.workspace import Workspace
 
     workspace, clock = Workspace(home_of(ctx)), clock_at(scripted)
     for line in finish_retirements(workspace, SystemClock()):
         typer.echo(f"done       {line}", err=True)
+    if down and clock is None:
+        clock, note = clock_of_step_down(workspace, read_book(workspace.home)[1])
+        if note:
+            typer.echo(f"note: {note}", err=True)
     return workspace, deployment_manager(workspace, gates, clock)
 
 
@@ -317,54 +321,3 @@ def _ask(words: str) -> Consent:
     typer.echo("This step lets orders out to an exchange.", err=True)
     typer.echo(f"Type exactly: {words}\n> ", err=True, nl=False)
     return Consent(typed=sys.stdin.readline() or " ")  # standard output may be one JSON object
-
-
-def plain_deployment(one: Deployment, *, history: bool = False) -> dict[str, Any]:
-    """JSON form of a deployment."""
-    facts: dict[str, Any] = {
-        "deployment": one.id,
-        "strategy": one.strategy,
-        "account": one.account,
-        "symbols": list(one.symbols),
-        "target": one.target.value,
-        "stage": one.stage,
-        "capital": f"{one.capital:f}",
-        "cap": f"{one.cap:f}",
-        "scale": f"{one.scale:f}",
-        "allocated": None if one.allocated is None else f"{one.allocated:f}",
-        "mark": one.mark,
-        "dossier_hash": one.dossier_hash,
-        "since_ms": one.since_ms,
-        "live_since_ms": one.live_since_ms,
-        "seq": one.seq,
-    }
-    if history:
-        import msgspec
-
-        facts["history"] = [_plain_step(step) for step in one.history]
-        facts["baseline"] = msgspec.to_builtins(one.baseline)
-    return facts
-
-
-def _plain_step(step: History) -> dict[str, Any]:
-    import msgspec
-
-    plain: dict[str, Any] = msgspec.to_builtins(step)
-    plain["capital"] = f"{step.capital:f}"
-    grounds = step.grounds
-    plain["grounds"] |= {"cap": f"{grounds.cap:f}", "scale": f"{grounds.scale:f}"}
-    return plain
-
-
-def _tell(done: Deployment, as_json: bool, *, note: str = "") -> None:
-    if as_json:
-        render.emit({"deployment": plain_deployment(done), **({"note": note} if note else {})})
-        return
-    mark = f" {done.mark}" if done.mark else ""
-    trades = f", trades {done.capital:f} of {done.cap:f} USD" if done.is_real else ""
-    render.console().print(
-        f"{done.strategy} is {done.stage}{mark} on {done.account} ({done.target}){trades}",
-        markup=False,
-    )
-    if note:
-        render.console().print(f"note: {note}", markup=False)

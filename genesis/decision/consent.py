@@ -83,7 +83,8 @@ def consented(
             f"the step to {one.to} needs an approval",
             why="it can send more orders to an exchange",
             fix=f"type it on a terminal, or genesis approve {one.wish.strategy}"
-            f" --stage {one.to}, then add --approval FILE",
+            f" --stage {one.to} --account {one.wish.account} --target {one.wish.target}"
+            f" --cap {usd_text(one.grounds.cap)}, then add --approval FILE",
         )
     drafts.append(Draft(ApprovalUsed(name, one.wish.id), one.wish.id))
     return name

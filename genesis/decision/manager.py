@@ -48,10 +48,11 @@ from genesis.decision.step_guards import (
     require_room,
     require_same_symbols,
     require_seq,
+    require_usable,
 )
 from genesis.decision.strategy_approval import require_standing
 from genesis.domain.clock import Clock
-from genesis.domain.errors import InputError, RefusedError
+from genesis.domain.errors import GenesisError, InputError, RefusedError
 from genesis.trading.payloads import DeploymentChanged
 
 MACHINE = "genesis"
@@ -182,6 +183,7 @@ class StrategyDeploymentManager:
             raise RefusedError(f"the step from {deployment.stage} to {to} needs no approval")
         standing = self._standing(deployment)
         cap = wish.cap if wish.cap is not None else deployment.cap
+        require_usable(deployment, step, cap)
         with OperationsLog.open(self._home, self._clock) as log:
             self._require_unmoved(deployment.id, deployment.seq)
             now = log.now_ms()
@@ -207,6 +209,23 @@ class StrategyDeploymentManager:
             )
             log.append(approval.granted(reason), aggregate=deployment.id)
         return approval
+
+    def obstacle(self, wish: Wish, to: str) -> str:
+        """Why the gate of a step, or the health of what trades, forbids it now; empty if not."""
+        deployment = self._known(wish)
+        step = step_of(deployment.stage, to, larger=deployment.scale < 1)
+        try:
+            if step.gate:
+                found = self._evidence.measure(deployment, step.gate)
+                grounds = Grounds(
+                    target=deployment.target.value, cap=deployment.cap, results=found.results
+                )
+                require_passed(deployment, grounds, step, found)
+            if deployment.is_real:
+                require_healthy(deployment, step, self._evidence.health(deployment))
+        except GenesisError as error:
+            return f"{error.what}: {error.why}" if error.why else error.what
+        return ""
 
     def demote(self, wish: Wish, to: str | None, who: str, reason: str) -> Deployment:
         """Take a deployment down, one step back where no stage is named; never asks anybody.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from decimal import Decimal
 
 import msgspec
 
@@ -128,6 +129,18 @@ def after_retirement(one: Deployment) -> str:
         f"once retired it comes back to {one.target} only with a new dossier on sealed bars from"
         " after its retirement"
     )
+
+
+def require_usable(now: Deployment, step: Step, cap: Decimal) -> None:
+    """Refuse to approve a full capital that the step can never have; see the fold's rules."""
+    most = now.cap if step.move is Move.RESTORE else now.canary_cap
+    if now.is_real and cap > most:
+        raise RefusedError(
+            f"no step of {now.id} can use a full capital of {usd_text(cap)} USD",
+            why=f"its canary began with {usd_text(now.canary_cap)} USD, its full capital is"
+            f" {usd_text(now.cap)} USD; this step allows {usd_text(most)} USD",
+            fix="approve that or less; more only by going back to paper and a canary with it",
+        )
 
 
 def require_lower(now: Deployment, lower: str | None) -> None:

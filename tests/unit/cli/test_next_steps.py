@@ -31,6 +31,7 @@ def judged(*failed: str, origin: str | None = None, details: Any = None, note: s
     ]
     stops = [*failed, *(["origin"] if origin else [])]
     facts = {"gates": gates, "details": details or {}, "origin_problem": origin}
+    facts |= {"dataset": "binance_perp:BTCUSDT,SYN1:4h"}
     facts |= {"passed": not stops, "stopped_by": stops}
     return Judged(Dossier(f"strat_{'_'.join(stops) or 'good'}", facts, ""), Path("d.json"))
 
@@ -74,6 +75,8 @@ def test_a_rehearsal_leads_to_the_production_gates_and_they_to_the_list() -> Non
     practised = steps(judged(), judged("lottery"), rehearsal=True)
     assert practised == [
         "genesis strategies explain strat_good",
+        "practise its promotion: genesis promote strat_good --to paper --target loopback"
+        " --account 0x… --symbols BTC,SYN1 --cap 1000",
         "let the production gates decide: genesis validate small",
     ]
     assert steps(judged("lottery"), judged())[0] == "genesis strategies list --promotable"

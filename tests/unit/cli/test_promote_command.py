@@ -99,6 +99,78 @@ def test_words_that_make_no_sense_are_told(deployed: PromotionHome) -> None:
         assert "Traceback" not in answer.err + answer.out
 
 
+def test_a_step_up_names_the_next_one(deployed: PromotionHome) -> None:
+    name, account = deployed.record.id, "0x" + "5" * 40
+    line = ("promote", name, "--to", "paper", "--account", account, *NEW)
+    done = run(deployed, *line)
+    assert f"genesis --home {deployed.home} paper run {name}" in done.out.replace("\n", " ")
+    assert f"promote {name} --to canary --account {account} --target loopback" in done.out
+    assert run(deployed, "retire", name, "--account", account, "--reason", "x").code == 0
+    steps = run(deployed, *line, "--json").json["next"]
+    assert [step.split()[3:5] for step in steps] == [["paper", "run"], ["promote", name]]
+    assert run(deployed, "retire", name, "--account", account, "--reason", "x").code == 0
+
+
+def test_an_approval_says_what_forbids_the_step_now(
+    bred: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = promotion_home(bred, tmp_path)
+    home.judged(PRODUCTION)
+    name, file = home.record.id, tmp_path / "a.json"
+    assert run(home, "promote", name, "--to", "paper", "--account", ACCOUNT, *NEW).code == 0
+    line = ("approve", name, "--stage", "canary", "--out")
+    told = run(home, *line, str(file))
+    assert "note: the step would be refused now" in told.out
+    assert "no paper run trades" in told.out.replace("\n", " ")
+    told = run(home, *line, str(tmp_path / "b.json"), "--json")
+    assert told.json["passes_now"] is False
+    home.trade("whole")
+    told = run(home, *line, str(tmp_path / "c.json"), "--json")
+    assert (told.json["passes_now"], told.json["obstacle"]) == (True, "")
+    done = run(home, "promote", name, "--to", "canary", "--approval", str(tmp_path / "c.json"))
+    assert done.code == 0
+    # A capital that no step can have; nor a file named "-".
+    more = ("approve", name, "--stage", "live_25", "--cap", "3000", "--out", str(tmp_path / "d"))
+    told = run(home, *more)
+    assert told.code == 3
+    assert "no step of" in told.err
+    assert not (tmp_path / "d").exists()
+    monkeypatch.chdir(tmp_path)
+    assert run(home, *line, "-").code == 2
+    assert not (tmp_path / "-").exists()
+
+
+def test_in_scripted_time_hints_name_the_exchange_and_steps_down_the_later_time(
+    bred: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ahead = ManualClock(int(time.time() * 1000) + 400 * DAY)
+    monkeypatch.setattr("genesis.exchange.hyperliquid.pacing.PacedTime", lambda _: ahead)
+    home = promotion_home(bred, tmp_path)
+    home.judged(PRODUCTION)
+    home.trade("whole")
+    name, url = home.record.id, "http://127.0.0.1:1"
+    at = ("--scripted", url)
+    assert run(home, "promote", name, "--to", "paper", "--account", ACCOUNT, *NEW, *at).code == 0
+    told = run(home, "promote", name, "--to", "canary", *at, "--json")
+    fix = told.error["fix"]
+    assert f"approve {name} --stage canary --account {ACCOUNT}" in fix
+    assert f"--cap 2000 --scripted {url}, then add" in fix
+    monkeypatch.setattr(
+        "genesis.system.rehearsal_clock._last_events", lambda _: [ahead.ms + 5 * DAY]
+    )
+    down = run(home, "retire", name, "--reason", "enough", "--json")
+    assert down.json["deployment"]["since_ms"] == ahead.ms + 5 * DAY
+    assert "time was scripted here" in down.err
+
+
+def test_steps_down_elsewhere_are_dated_by_the_machine(deployed: PromotionHome) -> None:
+    from genesis.system.rehearsal_clock import clock_of_step_down
+
+    clock, note = clock_of_step_down(deployed.workspace, deployed.manager().book())
+    assert note == ""
+    assert clock.floor_ms == 0
+
+
 def test_amounts_have_no_exponent(deployed: PromotionHome) -> None:
     """Also those of a log that was written with one."""
     from genesis.decision import deployments
