@@ -134,7 +134,7 @@ def approve(
     workspace, manager = _open(ctx, gates, scripted)
     wish = wish_of(workspace, manager, strategy, account, target, "", cap)
     require_local(manager, wish, scripted)
-    life = int(minutes * 60_000) if 0 < minutes < 1e6 else 0
+    life = int(min(minutes, 1e6) * 60_000) if minutes > 0 else 0
     with same_way(scripted, gates):
         given = manager.approve(wish, stage_named(stage), whoami(), reason, life_ms=life)
     write_approval(out, given)

@@ -76,10 +76,15 @@ def serve(
             f"no market {market!r}{did_you_mean(market, venues.MARKETS)}",
             fix=f"use {', '.join(venues.MARKETS)}",
         )
-    if (market == "replay") != (dataset is not None):
+    if market == "replay" and dataset is None:
         raise InputError(
-            "a replay needs a dataset, and other markets have none",
-            fix="genesis venue serve --market replay DATASET",
+            "a replay needs a dataset",
+            fix="genesis venue serve --market replay DATASET, such as binance_perp:BTCUSDT:1h",
+        )
+    if market != "replay" and dataset is not None:
+        raise InputError(
+            f"a dataset was given, and only a replay plays one; the market is {market}",
+            fix=f"genesis venue serve --market replay {dataset}",
         )
     settings = venues.VenueSettings(
         seed=seed,

@@ -173,7 +173,12 @@ class StrategyDeploymentManager:
         InputError
             For a life that is not possible.
         """
-        if not 0 < life_ms <= MOST_LIFE_MS:
+        if life_ms <= 0:
+            raise InputError(
+                "an approval must live for some time",
+                fix="10 minutes as a rule, at most 24 hours: --for 10",
+            )
+        if life_ms > MOST_LIFE_MS:
             raise InputError(
                 "an approval cannot live that long", fix="at most 24 hours, 10 minutes as a rule"
             )
