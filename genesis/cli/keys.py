@@ -33,8 +33,9 @@ def create(file: _File, passphrase_fd: _Descriptor = -1, as_json: Json = False) 
     """
     import secrets
 
-    from genesis.exchange.hyperliquid.keys import write_key_file
+    from genesis.exchange.hyperliquid.keys import require_new_key_file, write_key_file
 
+    require_new_key_file(file)
     words = passphrase(passphrase_fd, twice=True)
     address = write_key_file(file, secrets.token_hex(32), words)
     _tell(file, address, as_json=as_json)
@@ -51,12 +52,16 @@ def show(file: _File, as_json: Json = False) -> None:
     import json
 
     from genesis.domain.errors import ConfigError
+    from genesis.exchange.hyperliquid.keys import require_key_file
 
+    require_key_file(file)
     try:
         address = "0x" + str(json.loads(file.read_text(encoding="utf-8"))["address"])[-40:]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(
-            f"{file} is no key file", why=str(error), fix="genesis keys create FILE makes one"
+            f"{file} is no key file",
+            why=f"it has no address: {type(error).__name__}",
+            fix="genesis keys create FILE makes one",
         ) from None
     _tell(file, address.lower(), as_json=as_json)
 

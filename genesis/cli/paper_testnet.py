@@ -234,7 +234,13 @@ def read_key(options: Options) -> AgentKey:
     """
     from genesis.cli.keys import passphrase
     from genesis.domain.errors import InputError
-    from genesis.exchange.hyperliquid.keys import KeyKind, KeySource, load_key, read_key_file
+    from genesis.exchange.hyperliquid.keys import (
+        KeyKind,
+        KeySource,
+        load_key,
+        read_key_file,
+        require_key_file,
+    )
 
     places = [options.key_file is not None, options.key_fd >= 0, bool(options.keyring)]
     if sum(places) != 1:
@@ -245,6 +251,7 @@ def read_key(options: Options) -> AgentKey:
             " --keyring SERVICE/USER",
         )
     if options.key_file is not None:
+        require_key_file(options.key_file)
         return read_key_file(options.key_file, passphrase(options.passphrase_fd))
     if options.key_fd >= 0:
         return load_key(KeySource(KeyKind.DESCRIPTOR, str(options.key_fd)))

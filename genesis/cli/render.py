@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -18,6 +19,7 @@ from genesis.domain.errors import GenesisError
 SCHEMA = 1
 UNMET_LEGEND = "* does not meet every constraint of its study; ranked behind all that do"
 _PIPE_WIDTH = 240
+_ERRNO = re.compile(r"\[Errno -?\d+\] ")
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -52,13 +54,18 @@ def emit(payload: Mapping[str, Any], *, ok: bool = True) -> None:
     print(json.dumps(plain(document), ensure_ascii=False, allow_nan=False))
 
 
+def in_words(why: str) -> str:
+    """Cause of an error without the numbers that an operating system gives it."""
+    return _ERRNO.sub("", why)
+
+
 def error_payload(error: GenesisError) -> dict[str, Any]:
     """Shape of an error in JSON: kind, what, why, fix and the exit code."""
     return {
         "error": {
             "kind": type(error).__name__,
             "what": error.what,
-            "why": error.why,
+            "why": in_words(error.why),
             "fix": whole(error.fix),
             "exit_code": error.exit_code,
         }
@@ -70,7 +77,7 @@ def show_error(error: GenesisError) -> None:
     out = console(stderr=True)
     out.print("[bold red]error:[/]", end=" ")
     out.print(error.what, markup=False)
-    for label, text in (("why", error.why), ("fix", whole(error.fix))):
+    for label, text in (("why", in_words(error.why)), ("fix", whole(error.fix))):
         if text:
             indented = text.replace("\n", "\n       ")
             out.print(f"[bold]{label + ':':6}[/]", end=" ")

@@ -10,6 +10,7 @@ import importlib
 import json
 import os
 import re
+import shlex
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, NoReturn
@@ -130,17 +131,81 @@ def read_key_file(path: Path, passphrase: str) -> AgentKey:
         mode = path.stat().st_mode
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"the key file {path} cannot be read", why=str(error)) from None
+        raise unreadable(path, error) from None
     if mode & 0o077:
         raise RefusedError(f"others can read the key file {path}", fix=f"chmod 600 {path}")
     try:
-        secret = Account.decrypt(json.loads(text), passphrase.strip())
+        sealed = json.loads(text)
+        whole = "crypto" in sealed
+    except (ValueError, TypeError):
+        whole = False
+    if not whole:
+        raise ConfigError(
+            f"the key file {path} cannot be opened",
+            why="it is no encrypted key",
+            fix=f"name a file that genesis keys create has written, not {path.name}",
+        )
+    try:
+        secret = Account.decrypt(sealed, passphrase.strip())
     except (ValueError, KeyError, TypeError):
         raise ConfigError(
             f"the key file {path} cannot be opened",
-            why="it is no keystore, or the passphrase is wrong",
+            why="the passphrase is wrong, or the file is damaged",
+            fix="try again; a key whose passphrase is lost is replaced by another one: genesis keys"
+            " create FILE, and approve its address as an agent",
         ) from None
     return AgentKey(bytes(secret).hex())
+
+
+def unreadable(path: Path, error: Exception) -> ConfigError:
+    """Error for a key file that cannot be read."""
+    why = "it holds no text"
+    if isinstance(error, OSError):
+        why = os.strerror(error.errno or 0).lower()
+    return ConfigError(
+        f"the key file {path} cannot be read",
+        why=why,
+        fix="name the file that genesis keys create has written",
+    )
+
+
+def require_key_file(path: Path) -> None:
+    """Refuse a key file that is not there, before anybody is asked for its passphrase.
+
+    Raises
+    ------
+    ConfigError
+    """
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise unreadable(path, error) from None
+
+
+def require_new_key_file(path: Path) -> None:
+    """Refuse a place where no key file can be made, before anybody thinks of a passphrase.
+
+    Raises
+    ------
+    ConfigError
+    """
+    if os.path.lexists(path):
+        raise _unwritable(path, FileExistsError())
+    if not path.parent.is_dir():
+        raise _unwritable(path, FileNotFoundError())
+
+
+def _unwritable(path: Path, error: OSError) -> ConfigError:
+    if isinstance(error, FileExistsError):
+        why = "it is there already, and a key is never overwritten"
+        fix = "write another name; genesis keys show FILE tells its address"
+    elif isinstance(error, FileNotFoundError):
+        why = f"there is no folder {path.parent}"
+        fix = f"mkdir -p {shlex.quote(str(path.parent))}"
+    else:
+        why = os.strerror(error.errno or 0).lower()
+        fix = "name a file in a folder that you may write"
+    return ConfigError(f"{path} cannot be written", why=why, fix=fix)
 
 
 def write_key_file(path: Path, key: str, passphrase: str) -> str:
@@ -163,7 +228,7 @@ def write_key_file(path: Path, key: str, passphrase: str) -> str:
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise ConfigError(f"{path} cannot be written", why=str(error)) from None
+        raise _unwritable(path, error) from None
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         json.dump(sealed, file)
         file.flush()

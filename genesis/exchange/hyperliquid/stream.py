@@ -16,6 +16,7 @@ import aiohttp
 import msgspec
 
 from genesis.exchange.hyperliquid.settings import StreamSettings
+from genesis.exchange.hyperliquid.unreached import in_words
 from genesis.exchange.hyperliquid.waits import Waits, within
 
 Json = dict[str, Any]
@@ -134,7 +135,7 @@ class Stream:
         except TimeoutError:
             return "no connection in time"
         except (aiohttp.ClientError, OSError) as error:
-            return f"{type(error).__name__}: {error}"
+            return in_words(error)
         self._ws = ws
         self.connections += 1
         now = self._waits.monotonic()
@@ -149,7 +150,7 @@ class Stream:
                 await ws.send_str(msgspec.json.encode(body).decode())
             await asyncio.wait({watch, reading}, return_when=asyncio.FIRST_COMPLETED)
         except (aiohttp.ClientError, OSError) as error:
-            self._why = self._why or f"{type(error).__name__}: {error}"
+            self._why = self._why or in_words(error)
         finally:
             for task in (watch, reading):
                 task.cancel()
@@ -268,7 +269,7 @@ class Stream:
             try:
                 await self._ping(ws)
             except (aiohttp.ClientError, OSError) as error:
-                self._why = self._why or f"{type(error).__name__}: {error}"
+                self._why = self._why or in_words(error)
 
     async def _ping(self, ws: aiohttp.ClientWebSocketResponse) -> None:
         self._ping_s = self._waits.monotonic()

@@ -12,11 +12,11 @@ from typing import Any
 import aiohttp
 import msgspec
 
-from genesis.domain.errors import InfrastructureError
 from genesis.exchange.hyperliquid.answers import UNSENT, Reply, Verdict, read_reply
 from genesis.exchange.hyperliquid.breaker import Breaker
 from genesis.exchange.hyperliquid.latency import Latency
 from genesis.exchange.hyperliquid.limits import Priority, WeightBudget
+from genesis.exchange.hyperliquid.unreached import in_words, silent
 from genesis.exchange.hyperliquid.waits import Waits, within
 
 _LIGHT = frozenset(
@@ -151,7 +151,7 @@ class Transport:
                 self.budget.landed(weight)
             self.budget.add(rows_weight(kind, answer))
             return answer
-        raise InfrastructureError(f"the exchange does not answer '{kind}'", why=why)
+        raise silent(self._url, kind, why)
 
     async def probe(self) -> bool:
         """Ask once for the exchange's time, to see whether it answers."""
@@ -182,7 +182,7 @@ class Transport:
             self.reads.timed_out()
             raise self._failed(f"no answer within {self.reads.timeout_s:g} s", probe) from None
         except (aiohttp.ClientError, OSError) as error:
-            raise self._failed(f"{type(error).__name__}: {error}", probe) from None
+            raise self._failed(in_words(error), probe) from None
         self.reads.answered(self._waits.monotonic() - began)
         if status == 429:
             self._limited()
@@ -217,10 +217,10 @@ class Transport:
             return self._lost("timeout", f"no answer within {timeout:g} s")
         except aiohttp.ClientConnectorError as error:
             # No connection was made, so that not a byte was sent.
-            self.breaker.failure(str(error))
-            return Reply(Verdict.REFUSED, reason=UNSENT, text=str(error))
+            self.breaker.failure(in_words(error))
+            return Reply(Verdict.REFUSED, reason=UNSENT, text=in_words(error))
         except (aiohttp.ClientError, OSError) as error:
-            return self._lost("connection", f"{type(error).__name__}: {error}")
+            return self._lost("connection", in_words(error))
         self.acts.answered(self._waits.monotonic() - began)
         reply = read_reply(status, data)
         if status == 429:

@@ -169,7 +169,7 @@ NOT_ON_A_TESTNET = [
     ((*NET, "--capital", "-5"), 2, ("capital",)),
     ((*NET, "--interval", "7s"), 2, ("7s",)),
     (("--url", "http://127.0.0.1:1"), 2, ("--url", "testnet")),
-    ((*NET[:-2], "--key-file", "/nowhere/agent.json"), 2, ("passphrase",)),
+    ((*NET[:-2], "--key-file", "/nowhere/agent.json"), 2, ("/nowhere/agent.json", "no such file")),
 ]
 
 

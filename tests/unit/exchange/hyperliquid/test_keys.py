@@ -23,6 +23,7 @@ from genesis.exchange.hyperliquid.keys import (
     KeySource,
     load_key,
     read_key_file,
+    require_new_key_file,
     write_key_file,
 )
 from genesis.exchange.hyperliquid.sdk import Signer
@@ -54,13 +55,28 @@ def test_a_key_from_an_encrypted_file(tmp_path: Path) -> None:
     assert SECRET not in path.read_text().lower()
     source = KeySource(KeyKind.FILE, str(path), passphrase_fd=pipe(PASS + "\n"))
     assert load_key(source).address == address
-    with pytest.raises(ConfigError, match="passphrase is wrong"):
+    with pytest.raises(ConfigError, match="passphrase is wrong") as wrong:
         read_key_file(path, "another one")
+    assert "genesis keys create" in wrong.value.fix
+    for text in ("[1", "5", "{}"):
+        (tmp_path / "other").write_text(text)
+        (tmp_path / "other").chmod(0o600)
+        with pytest.raises(ConfigError, match="no encrypted key"):
+            read_key_file(tmp_path / "other", PASS)
+    with pytest.raises(ConfigError, match="no such file") as absent:
+        read_key_file(tmp_path / "absent", PASS)
+    assert absent.value.fix
     path.chmod(0o640)
     with pytest.raises(RefusedError, match="others can read"):
         read_key_file(path, PASS)
-    with pytest.raises(ConfigError, match="cannot be written"):
-        write_key_file(path, SECRET, PASS)
+    for make in (lambda at: write_key_file(at, SECRET, PASS), require_new_key_file):
+        with pytest.raises(ConfigError, match="cannot be written") as there:
+            make(path)
+        assert "there already" in there.value.why
+        assert "another name" in there.value.fix
+        with pytest.raises(ConfigError, match="no folder") as nowhere:
+            make(tmp_path / "a b" / "key")
+        assert nowhere.value.fix == f"mkdir -p '{tmp_path}/a b'"
 
 
 def test_a_key_from_the_keyring(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import random
 import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import aiohttp
 import pytest
 from aiohttp import web
+from aiohttp.client_reqrep import ConnectionKey
 
 from genesis.domain.errors import InfrastructureError
 from genesis.exchange.hyperliquid.answers import Verdict
@@ -17,6 +20,7 @@ from genesis.exchange.hyperliquid.breaker import Breaker
 from genesis.exchange.hyperliquid.latency import Latency
 from genesis.exchange.hyperliquid.limits import Priority, WeightBudget
 from genesis.exchange.hyperliquid.transport import Transport, info_weight, rows_weight
+from genesis.exchange.hyperliquid.unreached import in_words, silent
 from genesis.exchange.hyperliquid.waits import RealWaits
 from genesis.system.clock import SystemClock
 
@@ -151,6 +155,11 @@ def test_where_nobody_listens_nothing_was_sent() -> None:
     async def act(transport: Transport) -> None:
         reply = await transport.exchange(b"1")
         assert (reply.verdict, reply.reason) == (Verdict.REFUSED, "unreachable")
+        assert reply.text.startswith("nothing listens at 127.0.0.1:")
+        with pytest.raises(InfrastructureError) as silent:
+            await transport.info(ASK)
+        assert silent.value.why == reply.text
+        assert "genesis venue serve" in silent.value.fix
 
     play(Script((200, b"")), act, serve=False)
 
@@ -184,3 +193,25 @@ def test_weights_are_those_of_the_documentation() -> None:
         assert transport.budget.spent() == 27 + 5  # its rows are counted too
 
     play(Script((200, b"[" + b"0," * 99 + b"0]")), act)
+
+
+def test_what_keeps_from_a_server_is_said_in_words() -> None:
+    key = ConnectionKey("example.org", 443, True, True, None, None, None)
+    words = [
+        in_words(kind(key, OSError(number, "text")))
+        for kind, number in (
+            (aiohttp.ClientConnectorDNSError, -2),
+            (aiohttp.ClientConnectorSSLError, 1),
+            (aiohttp.ClientConnectorError, errno.ENETUNREACH),
+            (aiohttp.ClientConnectorError, errno.ECONNREFUSED),
+        )
+    ]
+    assert words == [
+        "the name example.org is not known here (DNS)",
+        "example.org:443 proves no identity that is trusted (TLS)",
+        "example.org:443 cannot be reached: network is unreachable",
+        "nothing listens at example.org:443",
+    ]
+    assert in_words(aiohttp.ServerDisconnectedError()).startswith("the connection was cut")
+    assert in_words(ValueError("odd")) == "ValueError: odd"
+    assert "status page" in silent("https://api.hyperliquid.xyz", "meta", "x").fix
