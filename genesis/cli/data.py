@@ -11,6 +11,7 @@ import typer
 
 from genesis.cli import data_view, render
 from genesis.cli.options import Json, home_of
+from genesis.domain.counting import several
 
 if TYPE_CHECKING:
     from genesis.domain.errors import DataError
@@ -294,7 +295,7 @@ def _refused(failed: Sequence[tuple[ImportItem, DataError]], stored: int) -> Dat
         for item, error in failed
     ]
     return DataError(
-        f"{len(failed)} files were refused, {stored} were stored",
+        f"{several(len(failed), 'file')} refused, {stored} stored",
         why="\n".join(lines),
         fix="correct those files, or store their good bars with --quarantine",
     )

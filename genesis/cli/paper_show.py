@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from genesis.cli import render
 from genesis.cli.commands import whole
+from genesis.domain.counting import several
 
 if TYPE_CHECKING:
     from genesis.paper.fidelity import Fidelity
@@ -26,7 +27,7 @@ def show_outcome(done: PaperRun, *, as_json: bool, note: str = "") -> None:
 
         raise InterruptedRun(
             f"the paper run {done.run_id} was stopped; everything is saved",
-            why=f"{outcome.events:,} events are in its log" + (f"; {note}" if note else ""),
+            why=f"its log has {several(outcome.events, 'event')}" + (f"; {note}" if note else ""),
             fix=whole(f"genesis paper run --resume {done.run_id}"),
         )
     assert done.report is not None
@@ -37,7 +38,7 @@ def show_outcome(done: PaperRun, *, as_json: bool, note: str = "") -> None:
         return
     show_report(done.report)
     out = render.console()
-    out.print(f"{outcome.events:,} events   state {outcome.state_hash[:12]}", markup=False)
+    out.print(f"{several(outcome.events, 'event')}   state {outcome.state_hash[:12]}", markup=False)
     for label, text in (("run", done.run_id), ("page", str(done.page))):
         out.print(f"{label:8} {text}", markup=False)
     steps = (f"genesis replay {done.run_id} --verify", f"genesis trades {done.run_id}")

@@ -9,6 +9,7 @@ import typer
 from genesis.cli import render
 from genesis.cli.commands import whole
 from genesis.cli.options import Json, home_of, not_empty
+from genesis.domain.counting import several
 
 if TYPE_CHECKING:
     from genesis.evolution.run import Run
@@ -198,7 +199,7 @@ def sync(
     if as_json:
         render.emit({"sent": sent, "pending": pending, "runs": sorted(reports)})
     else:
-        render.console().print(f"{sent} events shipped, nothing waits")
+        render.console().print(f"{several(sent, 'event')} shipped, nothing waits")
 
 
 def _summary(run: Run) -> dict[str, Any]:

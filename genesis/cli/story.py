@@ -108,6 +108,13 @@ def _money(text: str) -> str:
     return "0" if short in ("-0", "") else short
 
 
+def _seen(value: Any) -> str:
+    """Value of a signal: what is below one with six digits that say something."""
+    if isinstance(value, float) and 0.0 < abs(value) < 1.0:
+        return f"{Decimal(f'{value:.6g}'):f}"
+    return render.number(value, 6)
+
+
 def _when(ts_ms: int) -> str:
     if not ts_ms:
         return "-"
@@ -139,7 +146,7 @@ def _why(out: Console, why: Mapping[str, Any]) -> None:
     for signal in why["signals"]:
         held = [name for name, value in signal["rules"].items() if value == 1]
         values = ", ".join(
-            f"{name} {render.number(value, 6)}"
+            f"{name} {_seen(value)}"
             for name, value in signal["values"].items()
             if value is not None
         )

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from genesis.domain.counting import several
 from genesis.risk.genome import RiskGenome
 from genesis.risk.levels import RiskLevel
 from genesis.risk.manager import RiskProfile
@@ -129,7 +130,9 @@ class RiskImpact:
             text += f", {self.kept:.0%} of the size left"
         trips = sum(row.trips for row in self.breakers)
         names = ", ".join(dict.fromkeys(row.breaker for row in self.breakers))
-        text += f"; {trips:,} breakers tripped ({names})" if trips else "; no breaker tripped"
+        text += (
+            f"; {several(trips, 'breaker')} tripped ({names})" if trips else "; no breaker tripped"
+        )
         return f"{text}; highest level {self.highest}"
 
     def to_plain(self) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from genesis.domain.counting import several
 from genesis.domain.errors import GenesisError
 from genesis.system.check import Check
 from genesis.system.trading_checks import trading_checks
@@ -131,7 +132,7 @@ def _compile_cache(_: Workspace) -> Check:
         )
     files = [file for file in folder.rglob("*") if file.is_file()]
     size = sum(file.stat().st_size for file in files) / 2**20
-    return Check("compile cache", "ok", f"{folder}: {len(files)} files, {size:.1f} MiB")
+    return Check("compile cache", "ok", f"{folder}: {several(len(files), 'file')}, {size:.1f} MiB")
 
 
 def _accounting(_: Workspace) -> Check:
@@ -212,10 +213,10 @@ def _runs(workspace: Workspace) -> Check:
         return Check(
             "runs",
             "warn",
-            f"{len(runs)} runs, unfinished: {', '.join(broken[:5])}",
+            f"{several(len(runs), 'run')}, unfinished: {', '.join(broken[:5])}",
             f"genesis evolve --resume {broken[0]}",
         )
-    return Check("runs", "ok", f"{len(runs)} runs")
+    return Check("runs", "ok", several(len(runs), "run"))
 
 
 def _spool(workspace: Workspace) -> Check:

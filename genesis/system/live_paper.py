@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from genesis.domain.counting import several
 from genesis.domain.errors import GenesisError, InputError, RefusedError
 from genesis.system.clock import SystemClock
 from genesis.system.live_hold import leased, seen_latch
@@ -181,7 +182,8 @@ def live_settings(
 
     if len(accounts) != len(strategies):
         raise InputError(
-            f"{len(strategies)} strategies and {len(accounts)} accounts were given",
+            f"{several(len(strategies), 'strategy', 'strategies')} and"
+            f" {several(len(accounts), 'account')} given",
             why="each strategy trades an account (or sub-account) of its own: positions are netted",
             fix="write --account 0x… once for each strategy, in their order",
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from genesis.domain.counting import several
 from genesis.system.strategy_evidence_words import (
     NONE,
     Facts,
@@ -44,8 +45,9 @@ def paper_view(facts: Facts) -> tuple[Rows, list[Table]]:
 def _traded(run: Facts, feedback: Facts | None) -> str:
     fidelity = (feedback or {}).get("fidelity", {}).get("verdict", "no shadow on record")
     return (
-        f"{run['mode']}, {instant(run['first_ms'])} to {instant(run['last_ms'])}: {run['fills']:,}"
-        f" fills, {run['trades']:,} trades, net {signed(run['net'])} on {run['capital']:,.0f};"
+        f"{run['mode']}, {instant(run['first_ms'])} to {instant(run['last_ms'])}: "
+        f"{several(run['fills'], 'fill')}, {several(run['trades'], 'trade')},"
+        f" net {signed(run['net'])} on {run['capital']:,.0f};"
         f" {fidelity}"
     )
 
@@ -82,14 +84,14 @@ def _live_pairs(run: Facts) -> list[tuple[str, str]]:
     pairs = [
         ("run", f"{run['run']}, {instant(run['first_ms'])} to {instant(run['last_ms'])}{ended}"),
         ("orders", f"{run['orders']:,}: {counted(run['order_states'])}"),
-        ("fills", f"{run['fills']:,} in {run['trades']:,} closed trades"),
+        ("fills", f"{run['fills']:,} in {several(run['trades'], 'closed trade')}"),
         ("slippage", f"{bp(run['slippage_bp'])} against the venue's price,"
                      f" {bp(run['intent_slippage_bp'])} since the decision"),
         ("money", f"net {signed(run['net'])} = pnl {signed(run['pnl'])}, fees {signed(run['fees'])}"
                   f" and funding {signed(run['funding'])} paid; on {run['capital']:,.0f}"),
         ("stops", stopped),
-        ("risk impact", f"{risk['assessed']} orders judged, {risk['refused_total']} refused"
-                        f" ({counted(risk['refused'])}){cut}"),
+        ("risk impact", f"{several(risk['assessed'], 'order')} judged,"
+                        f" {risk['refused_total']} refused ({counted(risk['refused'])}){cut}"),
     ]  # fmt: skip
     if last is not None:
         path = [last["fill_id"], last["order_id"], last["plan_id"], *last["signal_ids"]]
@@ -145,7 +147,7 @@ def expectation_view(facts: Facts) -> tuple[Rows, list[Table]]:
         live = share(one["live"][-1])
         pairs += [
             ("deployment", one["deployment"]),
-            ("days", f"{one['days']:,}, {one['trades']:,} trades"),
+            ("days", f"{one['days']:,}, {several(one['trades'], 'trade')}"),
             ("profit", f"{live} of capital; {share(one['expected'][-1])} was expected,"
                        f" the shadow backtest made {share(one['shadow'][-1])}"),
             ("Sharpe ratio", f"{figure(one['live_sharpe'])} live; {one['expected_sharpe']:.2f}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from genesis.decision.rehearsal_time import CLOCK_SLACK_MS
+from genesis.domain.counting import several
 from genesis.domain.shipped import shipped
 from genesis.domain.timeline import format_ts
 from genesis.system.check import Check
@@ -48,7 +49,8 @@ def operations(workspace: Workspace) -> Check:
     state = read_operations(workspace.home)  # refuses one whose chain does not hold
     if not state.seq:
         return Check("operations", "ok", "nothing was decided or deployed yet")
-    detail = f"{state.seq:,} events verified, {len(state.active())} deployments"
+    active = several(len(state.active()), "deployment")
+    detail = f"{several(state.seq, 'event')} verified, {active}"
     return Check("operations", "ok", detail)
 
 

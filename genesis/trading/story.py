@@ -15,6 +15,7 @@ import msgspec
 from genesis.costs.execution import signed_slippage
 from genesis.domain.canonical import content_hash
 from genesis.domain.errors import InputError
+from genesis.domain.timeline import format_ts
 from genesis.trading.events import EventType
 from genesis.trading.payloads import CandlesReady, DeploymentAdded, NewsReceived, ScheduleDue
 from genesis.trading.store.reader import EventReader
@@ -216,7 +217,7 @@ def _origin_text(reader: EventReader, seq: int) -> str:
         return ""
     match event.data:
         case CandlesReady(open_ms=open_ms, symbols=symbols):
-            return f"bars of {open_ms} closed: {', '.join(symbols)}"
+            return f"bars of {format_ts(open_ms)} closed: {', '.join(symbols)}"
         case NewsReceived(headline=headline):
             return headline
         case ScheduleDue(name=name):

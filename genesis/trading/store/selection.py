@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import difflib
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from genesis.domain.errors import InputError, did_you_mean
+from genesis.domain.errors import InputError
 from genesis.trading.events import EventType
 
 _LEAST: Final = -(2**63)
@@ -119,6 +120,14 @@ class Selection:
         return wanted
 
 
+def _near(name: str, known: Sequence[str]) -> list[str]:
+    """Types that a wrong word may mean, the likeliest first: those that have it as a part, too."""
+    word = name.lower()
+    parts = [one for one in known if word and word in one]
+    likely = difflib.get_close_matches(word, parts, n=len(parts) or 1, cutoff=0.0)
+    return likely or difflib.get_close_matches(word, known, n=3, cutoff=0.6)
+
+
 def type_names(types: Collection[str] | None) -> tuple[str, ...]:
     """Names of event types, in a fixed order.
 
@@ -130,8 +139,10 @@ def type_names(types: Collection[str] | None) -> tuple[str, ...]:
     known = [kind.value for kind in EventType]
     for name in types or ():
         if name not in known:
+            near = _near(name, known)
             raise InputError(
-                f"there is no event type {name!r}{did_you_mean(name, known)}",
-                fix=f"use one of: {', '.join(known)}",
+                f"there is no event type {name!r}"
+                + (f" - did you mean {near[0]!r}?" if near else ""),
+                fix=f"use one of: {', '.join(near or known)}",
             )
     return tuple(sorted({str(EventType(name)) for name in types or ()}))

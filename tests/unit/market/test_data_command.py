@@ -124,7 +124,7 @@ def test_folder_with_one_bad_file_stores_the_others_and_says_so(
     (tmp_path / "mine/candles/v/C/1h.parquet").write_bytes(b"no parquet")
     code, payload = shell.json("import", str(tmp_path / "mine"))
     assert code == 2
-    assert payload["error"]["what"] == "2 files were refused, 1 were stored"
+    assert payload["error"]["what"] == "2 files refused, 1 stored"
     assert "B/1h.csv" in payload["error"]["why"]
     assert "C/1h.parquet" in payload["error"]["why"]
     _, payload = shell.json("list")

@@ -69,7 +69,7 @@ def test_a_killed_workspace_studies_and_does_not_trade(workspace: Workspace) -> 
 def test_an_edited_operations_log(workspace: Workspace) -> None:
     with sitting(workspace.home) as log:
         log.append(decided())
-    assert found(workspace, "operations").detail == "1 events verified, 0 deployments"
+    assert found(workspace, "operations").detail == "1 event verified, 0 deployments"
     with sqlite3.connect(workspace.home / "operations" / "events.db") as db:
         db.execute("UPDATE events SET aggregate = 'other' WHERE seq = 1")
     check = found(workspace, "operations")
