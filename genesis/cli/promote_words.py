@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from genesis.decision.deployments import Deployment, History
 
 _VALUE = r"(?:'[^']*'|[^\s;,]+)"
-_STEP = re.compile(rf"genesis (approve|promote|demote|retire) {_VALUE}(?: --[a-z]+ {_VALUE})*")
+_MORE = rf"(?: --[a-z]+ {_VALUE})*"
+_STEP = re.compile(rf"genesis (approve|promote|demote|retire|deployments check) {_VALUE}{_MORE}")
+_RUN = re.compile(rf"genesis live run{_MORE}")
 
 
 @contextmanager
@@ -33,6 +35,8 @@ def same_way(scripted: str, gates: Path | None = None) -> Iterator[None]:
         yield
     except GenesisError as error:
         error.fix = _STEP.sub(longer, error.fix)
+        if scripted:
+            error.fix = _RUN.sub(rf"\g<0> --url {scripted} --scripted", error.fix)
         raise
 
 

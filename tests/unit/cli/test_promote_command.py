@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from genesis.cli.promote_words import same_way
 from tests.conftest import REPOSITORY
 from tests.e2e.command_line import Answer
 from tests.unit.cli.command_answers import call
@@ -161,6 +162,19 @@ def test_in_scripted_time_hints_name_the_exchange_and_steps_down_the_later_time(
     down = run(home, "retire", name, "--reason", "enough", "--json")
     assert down.json["deployment"]["since_ms"] == ahead.ms + 5 * DAY
     assert "time was scripted here" in down.err
+
+
+def test_commands_of_an_error_take_the_options_that_were_given() -> None:
+    from genesis.domain.errors import RefusedError
+
+    fix = "live: genesis live run --account 0x1; or genesis retire s --reason 'a b', then wait"
+    with pytest.raises(RefusedError) as caught, same_way("http://h:1", Path("g.yaml")):
+        raise RefusedError("no", fix=f"{fix}; genesis promote s --to paper")
+    assert caught.value.fix == (
+        "live: genesis live run --account 0x1 --url http://h:1 --scripted; or genesis retire s"
+        " --reason 'a b' --scripted http://h:1, then wait;"
+        " genesis promote s --to paper --gates g.yaml --scripted http://h:1"
+    )
 
 
 def test_steps_down_elsewhere_are_dated_by_the_machine(deployed: PromotionHome) -> None:
