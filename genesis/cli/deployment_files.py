@@ -11,6 +11,7 @@ from genesis.cli import render
 from genesis.cli.options import Json, home_of
 from genesis.cli.person import whoami
 from genesis.cli.promote_words import plain_deployment
+from genesis.domain.counting import several
 
 if TYPE_CHECKING:
     from genesis.decision.strategy_files import ConfigStrategyLoader, StrategyFile
@@ -91,5 +92,5 @@ def _tell(path: Path, file: StrategyFile, as_json: bool) -> None:
         render.emit({"file": str(path), **file.to_plain()})
         return
     render.console().print(
-        f"{path}: {file.strategy.id}, {len(file.wishes)} deployments", markup=False
+        f"{path}: {file.strategy.id}, {several(len(file.wishes), 'deployment')}", markup=False
     )

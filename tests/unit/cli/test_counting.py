@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
@@ -72,3 +74,14 @@ def test_a_story_says_when_the_bars_closed() -> None:
     reader = SimpleNamespace(archived_seq=0, event=lambda _: event)
     told = _origin_text(cast(EventReader, reader), 5)
     assert told == "bars of 2021-12-06T12:00Z closed: SYN1"
+
+
+def test_deployments_of_a_file_are_counted(small: Small, tmp_path: Path) -> None:
+    best = small.run("strategies", "list", "--json").json["strategies"][0]["id"]
+    file = tmp_path / "one.yaml"
+    assert small.run("deployments", "save", best, str(file)).out.endswith(", 0 deployments\n")
+    wish = {"account": "0x" + "a1" * 20, "target": "loopback", "symbols": ["BTC"], "cap": "100"}
+    text = file.read_text().replace("deployments: []", f"deployments: [{json.dumps(wish)}]")
+    file.write_text(text)
+    answer = small.run("deployments", "validate", str(file))
+    assert answer.out.endswith(", 1 deployment\n"), answer.err
