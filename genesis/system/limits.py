@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -127,6 +128,7 @@ def _read(path: Path) -> dict[str, Any]:
         plain, _ = read_yaml(path.read_text(encoding="utf-8"), str(path))
     except (OSError, UnicodeDecodeError, ConfigError) as error:
         raise ConfigError(f"{path} holds no limits", why=str(error), fix=_EXAMPLE) from None
+    _refuse_flat(path, plain)
     refuse_unknown_keys(str(path), plain, ("schema", "limits"))
     if plain.get("schema") != SCHEMA:
         raise ConfigError(f"{path} is of schema {plain.get('schema')!r}", fix=f"write {SCHEMA}")
@@ -134,6 +136,24 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(stated, Mapping):
         raise ConfigError(f"{path}: limits is no mapping", fix=_EXAMPLE)
     return {str(name): value for name, value in stated.items()}
+
+
+def _refuse_flat(path: Path, plain: Mapping[str, Any]) -> None:
+    """Refuse limits that do not stand under the key `limits`."""
+    known = [one.name for one in fields(HardLimits)]
+    for name, value in plain.items():
+        meant = next(iter(get_close_matches(str(name), known, n=1, cutoff=0.8)), "")
+        if meant:
+            shown = (
+                value
+                if isinstance(value, int | float) and value > 0
+                else getattr(HardLimits(), meant)
+            )
+            raise ConfigError(
+                f"{path}: {name} stands beside the key limits",
+                why="a limit stands under it, indented",
+                fix=f"write limits: {{{meant}: {shown}}}, or indent it in a line below limits:",
+            )
 
 
 def live_limits(home: Path, account: str) -> HardLimits:

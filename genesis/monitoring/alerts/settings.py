@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, time, tzinfo
 from pathlib import Path
@@ -17,6 +18,7 @@ from genesis.domain.shipped import shipped
 from genesis.monitoring.alerts.levels import AlertLevel, is_level, level_of
 from genesis.monitoring.alerts.quiet import QuietHours
 from genesis.monitoring.alerts.secret_urls import UrlSource, without_urls
+from genesis.monitoring.alerts.settings_lines import broken, lines_of, placed, unknown_key
 
 FILE: Final = "alerts.yaml"
 SCHEMA: Final = 1
@@ -113,12 +115,27 @@ def load_settings(path: Path) -> AlertSettings:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} cannot be read", why=type(error).__name__) from None
     try:
-        plain = yaml.safe_load(text)
+        plain, lines = yaml.safe_load(text), lines_of(text)
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"line {mark.line + 1}" if mark is not None else "it is no YAML"
-        raise ConfigError(f"{path} cannot be read", why=where, fix=_EXAMPLE) from None
-    return parse_settings(plain, path.parent)
+        raise ConfigError(f"{path} cannot be read", why=broken(error), fix=_EXAMPLE) from None
+    try:
+        _refuse_unknown(plain, lines)
+        return parse_settings(plain, path.parent)
+    except ConfigError as error:
+        why = placed(error.why, lines) if error.what == _WRONG else error.why
+        raise ConfigError(f"{path}: {error.what}", why=why, fix=error.fix) from None
+
+
+def _refuse_unknown(plain: Any, lines: Mapping[str, int]) -> None:
+    if not isinstance(plain, dict):
+        return
+    channels = plain.get("channels")
+    parts = [(plain, _Document, ""), (plain.get("quiet_hours"), _Quiet, "quiet_hours.")]
+    for place, one in enumerate(channels if isinstance(channels, list) else ()):
+        parts.append((one, _Channel, f"channels.{place}."))
+    for given, kind, path in parts:
+        if why := unknown_key(given, kind.__struct_encode_fields__, path, lines):
+            raise _wrong(why)
 
 
 def parse_settings(plain: Any, folder: Path) -> AlertSettings:
@@ -203,8 +220,9 @@ def _zone(name: str) -> tzinfo:
         raise _wrong("timezone is none that this machine knows, such as Europe/Berlin") from None
 
 
+_WRONG: Final = "the configuration of alerts is wrong"
 _EXAMPLE: Final = f"{shipped('alerts.yaml')} is an example, docs/alerts.md explains each key"
 
 
 def _wrong(why: str) -> ConfigError:
-    return ConfigError("the configuration of alerts is wrong", why=why, fix=_EXAMPLE)
+    return ConfigError(_WRONG, why=why, fix=_EXAMPLE)

@@ -100,6 +100,34 @@ def test_what_is_wrong_is_named(tmp_path: Path, text: str, says: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("schema: 1\nconsole: loud", "line 2: console must be one of"),
+        ("schema: 1\n\nconsol: info", "line 3: there is no key consol - did you mean 'console'?"),
+        (
+            "schema: 1\nchannels:\n  - {name: a, url_env: X}\n  - {name: b, url_evn: Y}",
+            "line 4: there is no key channels.1.url_evn - did you mean 'url_env'?",
+        ),
+        ("schema: 1\nxyz: 1", "line 2: there is no key xyz; there are schema, channels, console"),
+        (
+            "schema: 1\nchannels:\n  - {name: a, url_env: X, level: loud}",
+            "line 3: channel a: level must be one of",
+        ),
+        ('schema: 1\nquiet_hours:\n  from: "22:00"\n  till: "07:00"', "line 4: there is no key"),
+        ('schema: 1\nquiet_hours:\n  from: "25:00"\n  to: "07:00"', "line 3: quiet_hours.from"),
+        ("schema: 1\nconsole: a: b", "line 2: mapping values are not allowed here"),
+        ("schema: 1\nconsole: &a [*a, *a]", "Expected"),
+        ("schema: 1\n\tconsole: info", "line 2: a tab; indent with spaces"),
+    ],
+)
+def test_file_and_line_are_named(tmp_path: Path, text: str, says: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, text)
+    assert caught.value.what.startswith(str(tmp_path / "alerts.yaml"))
+    assert caught.value.why.startswith(says)
+
+
+@pytest.mark.parametrize(
     "text",
     [
         f"schema: 1\nchannels: [{{name: a, url: '{URL}'}}]",
@@ -114,6 +142,9 @@ def test_what_is_wrong_is_named(tmp_path: Path, text: str, says: str) -> None:
         f"schema: '{URL}'",
         f"schema: 1\nchannels: [{{name: a, url_file: '{URL}'",
         f"schema: 1\n\turl: '{URL}'",
+        f"schema: 1\nconsole: *{CANARY}",
+        f"schema: 1\nconsole: !{CANARY} x",
+        f"schema: 1\n%{CANARY}",
     ],
 )
 def test_a_secret_in_the_wrong_place_is_refused_and_not_shown(tmp_path: Path, text: str) -> None:

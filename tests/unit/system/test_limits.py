@@ -109,6 +109,19 @@ def test_what_is_no_file_of_limits_is_refused(tmp_path: Path, text: str) -> None
     assert "limits.yaml" in caught.value.what
 
 
+@pytest.mark.parametrize(
+    ("text", "example"),
+    [("max_order: -1", "limits: {max_order: 1.0}"), ("max_gros: 2", "limits: {max_gross: 2}")],
+)
+def test_limits_that_stand_beside_their_key_are_told_where(
+    tmp_path: Path, text: str, example: str
+) -> None:
+    (tmp_path / "limits.yaml").write_text(f"schema: 1\n{text}\n")
+    with pytest.raises(ConfigError, match="beside the key limits") as caught:
+        stated_limits(tmp_path)
+    assert example in caught.value.fix
+
+
 def test_a_named_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     write(tmp_path)
     with pytest.raises(ConfigError, match="holds no limits"):
