@@ -34,7 +34,12 @@ def _files(home: Path) -> set[str]:
         (
             "venue: synth",
             "venue: nowhere",
-            ["nowhere", "data import", "data fetch"],
+            ["nowhere", "data import"],
+        ),
+        (
+            "venue: synth",
+            "venue: hyperliquid",
+            ["hyperliquid", "data import", "data fetch"],
         ),
         ("interval: 4h", "interval: 1h", ["SYN1", "4h", "1h"]),
         ("interval: 4h,", "interval: 4h, from: 2031-01-01, to: 2031-02-01,", ["no 4h bar", "2031"]),
