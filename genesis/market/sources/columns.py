@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -113,11 +114,11 @@ def _table(path: Path) -> Any:
             return pyarrow.csv.read_csv(
                 path, parse_options=pyarrow.csv.ParseOptions(delimiter=_delimiter(path))
             )
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, EOFError, zlib.error) as error:
         kind = "Parquet" if lower.endswith(_PARQUET) else "CSV"
         raise DataError(
             f"{path} cannot be read as {kind}",
-            why=str(error).splitlines()[0],
+            why=str(error).partition("\n")[0],
             fix="check that the file is complete; download or export it again",
         ) from error
     raise DataError(

@@ -207,3 +207,12 @@ def test_a_decimal_comma_is_told_of(shell: Shell, tmp_path: Path) -> None:
     code, _, err = shell("import", str(path), "--venue", "mine", "--symbol", "BTC")
     assert code == 2
     assert "a decimal point is written as a point" in " ".join(err.split())
+
+
+@pytest.mark.parametrize("keep", [0, 5, 25])
+def test_a_packed_file_that_was_cut_is_told_of(shell: Shell, tmp_path: Path, keep: int) -> None:
+    path = tmp_path / "cut.csv.gz"
+    path.write_bytes(gzip.compress((HEADER + GOOD).encode())[:keep])
+    code, _, err = shell("import", str(path), "--venue", "mine", "--symbol", "BTC")
+    assert code == 2
+    assert "check that the file is complete" in " ".join(err.split())
