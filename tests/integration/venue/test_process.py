@@ -268,7 +268,7 @@ def test_a_profile_changes_behaviour_and_limits(tmp_path: Path) -> None:
         (["--state", "/proc/none"], "the state cannot be kept in /proc/none"),
         (["--profile", "/nowhere.yaml"], "is no profile"),
         (["--market", "replay"], "a replay needs a dataset"),
-        (["binance_perp:BTCUSDT:1h"], "a replay needs a dataset"),
+        (["binance_perp:BTCUSDT:1h"], "only a replay plays one"),
         (["--faults", "/nowhere.yaml"], "is no file of faults"),
     ],
 )
