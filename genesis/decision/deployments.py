@@ -264,10 +264,9 @@ def step_capital(
     """
     if old is None or not old.is_real or to not in REAL:
         return stage_capital(cap, to, scale)
-    if not up:
-        return min(stage_capital(cap, to, scale), old.capital)
     most = cap if old.allocated is None else min(cap, old.allocated)
-    return stage_capital(most, to, scale)
+    share = stage_capital(most, to, scale)
+    return share if up else min(share, old.capital)
 
 
 def _require_identity(data: DeploymentChanged, grounds: Grounds, old: Deployment | None) -> None:

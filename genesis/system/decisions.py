@@ -143,10 +143,12 @@ def resolve_review(
     """
     from genesis.decision.review import find_decision, resolve
 
-    done = finish_retirements(workspace, clock)
+    done = finish_retirements(workspace, clock) if approve else []
     with _sitting(workspace, clock) as (log, _):
         resolved = resolve(log, name, approve=approve, who=who, reason=reason)
         kind = find_decision(log.state, resolved.decision).kind
+    if not approve:  # what is left undone may be what is rejected
+        done = finish_retirements(workspace, clock)
     why = f"{resolved.decision}, approved by {who}: {resolved.reason}"
     return resolved, (*done, *carry_out(workspace, kind, resolved.value, why, clock))
 

@@ -291,6 +291,18 @@ def test_a_command_that_decides_finishes_what_the_last_one_could_not(
     assert told["done"] == [f"{made} was candidate and is retired"]
 
 
+def test_a_retirement_that_is_rejected_before_it_was_carried_out_is_not_carried_out(
+    own: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = _register(own, TREND)
+    with busy_after(monkeypatch, 1):
+        own.call("decide", "strategy_retirement", "--record", "--json")
+    (row,) = read_operations(own.home).open_reviews()
+    told = own.call("review", "reject", row.decision, "--reason", "wrong data", "--json").json
+    assert told["done"] == []
+    assert read_operations(own.home).deployments[made].stage == "candidate"
+
+
 def test_what_was_registered_after_a_retirement_is_not_its_business(own: Home) -> None:
     assert own.call("decide", "strategy_retirement", "--record", "--json").json["done"] == []
     made = _register(own, TREND)

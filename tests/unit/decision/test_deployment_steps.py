@@ -290,7 +290,7 @@ def test_red_sends_to_paper_and_amber_halves_once(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("how", ["amber", "demote"])
-def test_a_step_down_does_not_raise_what_was_allocated_less(desk: Desk, how: str) -> None:
+def test_a_step_down_takes_its_share_of_what_was_allocated(desk: Desk, how: str) -> None:
     desk.up_to("live_100")
     with OperationsLog.open(desk.home, desk.clock) as log:
         row = CapitalAllocated({desk.wish().id: Decimal(100)}, "hrp", "ann", "its share")
@@ -301,7 +301,7 @@ def test_a_step_down_does_not_raise_what_was_allocated_less(desk: Desk, how: str
         assert done.scale == Decimal("0.5")
     else:
         done = desk.manager.demote(desk.wish(), "live_50", "ann", "too large")
-    assert done.capital == Decimal(100)
+    assert done.capital == Decimal(50), "half of 100, and not of the 2,000 that are approved"
 
 
 def allocate(desk: Desk, capital: int) -> None:
@@ -316,7 +316,7 @@ def test_a_step_up_gives_no_more_than_its_share_of_what_was_allocated(desk: Desk
     assert desk.promote("live_50").capital == Decimal(200)
     desk.evidence.verdict = amber()
     halved, _ = desk.manager.review(desk.wish())
-    assert halved.capital == Decimal(200)  # half of the stage's share of 2000 would be more
+    assert halved.capital == Decimal(100)
     desk.evidence.verdict = green()
     done = desk.manager.promote(desk.wish(), "live_50", "ann", desk.typed, "calm again")
     assert (done.scale, done.capital, done.allocated) == (1, Decimal(200), Decimal(400))
