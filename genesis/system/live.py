@@ -128,11 +128,11 @@ def run_live(
     GenesisError
         As `genesis.system.live_paper.start_live`.
     """
-    if way.paced is not None:
-        require_rehearsal(read_book(workspace.home)[1])
     latch, way = seen_latch(workspace, way)
     killed = latch.closed()
     if not killed:  # an account is emptied whatever is broken
+        if way.paced is not None:
+            require_rehearsal(read_book(workspace.home)[1])
         require_healthy(workspace, scripted=way.paced is not None)
     workspace.open()
     address = account.lower()

@@ -65,23 +65,17 @@ class KillLatch:
 
         A latch that cannot be looked at is a closed one.
         """
-        try:
-            os.lstat(self._name)
-        except FileNotFoundError:
-            return ""
-        except OSError as error:
-            return f"the kill latch cannot be looked at: {error.strerror}"
         order = self.read()
         return order.text if order is not None else ""
 
     def read(self) -> KillOrder | None:
         """What the latch says, None if it is not set; an unreadable one says nothing and holds."""
         try:
-            at_ms = self.path.lstat().st_mtime_ns // 1_000_000
+            at_ms = os.lstat(self._name).st_mtime_ns // 1_000_000
         except FileNotFoundError:
             return None
-        except OSError:
-            return KillOrder()
+        except OSError as error:
+            return KillOrder(f"the kill latch cannot be looked at: {error.strerror}")
         try:
             with self.path.open("rb") as file:
                 content = file.read(_MOST_BYTES)
@@ -135,6 +129,7 @@ class SeenLatch(KillLatch):
     """The latch as one process sees it: what was seen once holds until the process ends.
 
     So lifting the file lets nobody go on who began under it, with checks left out or a kill begun.
+    A look that failed counts as one that saw it: what was left out because of it is left out.
 
     Parameters
     ----------
@@ -145,11 +140,6 @@ class SeenLatch(KillLatch):
     def __init__(self, home: Path) -> None:
         super().__init__(home)
         self._seen: KillOrder | None = None
-
-    def closed(self) -> str:
-        """Why nothing that adds risk may leave, now or since it was seen; empty if it may."""
-        why = super().closed()
-        return self._seen.text if not why and self._seen is not None else why
 
     def read(self) -> KillOrder | None:
         """What the latch says, or said when it was seen last; None if it never was."""

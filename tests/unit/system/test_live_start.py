@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -141,6 +143,32 @@ def test_a_start_under_the_latch_keeps_it_though_it_is_lifted_before_it_connects
     assert seen == ["killed by ann: enough"]
 
 
+def test_a_start_that_could_not_look_at_the_latch_may_only_empty_the_account(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: LiveWay
+) -> None:
+    workspace, looked, lstat = Workspace(tmp_path).open(), [0], os.lstat
+    run_of(tmp_path, "live-1")
+    seen: list[str] = []
+
+    def fails_once(path: Any, **words: Any) -> os.stat_result:
+        if os.fspath(path) == str(tmp_path / "kill"):
+            looked[0] += 1
+            if looked[0] == 1:
+                raise OSError(5, "Input/output error")
+        return lstat(path, **words)
+
+    def resume(*args: Any) -> None:
+        seen.append(args[-1].latch.closed())
+        raise RefusedError("was killed")
+
+    monkeypatch.setattr(os, "lstat", fails_once)
+    monkeypatch.setattr(live, "resume_live", resume)
+    with pytest.raises(RefusedError, match="was killed"):
+        run_live(workspace, ADDRESS, KEY, way)
+    assert looked[0] > 1
+    assert seen == ["killed: the kill latch cannot be looked at: Input/output error"]
+
+
 def test_a_start_under_the_latch_begins_no_new_run_though_it_is_lifted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: LiveWay
 ) -> None:
@@ -156,6 +184,28 @@ def test_a_start_under_the_latch_begins_no_new_run_though_it_is_lifted(
     with pytest.raises(RefusedError, match="nothing is traded"):
         run_live(workspace, ADDRESS, KEY, way)
     assert latch.closed() == ""
+
+
+@pytest.mark.parametrize("killed", [True, False])
+def test_a_damaged_log_of_operations_keeps_no_killed_rehearsal_from_being_emptied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: LiveWay, *, killed: bool
+) -> None:
+    workspace = Workspace(tmp_path).open()
+    run_of(tmp_path, "live-1")
+    log = tmp_path / "operations" / "events.db"
+    log.parent.mkdir()
+    log.write_bytes(b"no log" * 100)
+    if killed:
+        KillLatch(tmp_path).set(KillOrder("enough", "ann", 7))
+
+    def emptied(*_: Any) -> None:
+        raise RefusedError("was killed")
+
+    monkeypatch.setattr(live, "resume_live", emptied)
+    paced: Any = object()
+    with pytest.raises(RefusedError) as refused:
+        run_live(workspace, ADDRESS, KEY, replace(way, paced=paced))
+    assert ("was killed" in str(refused.value)) is killed
 
 
 # ---- the lease -------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -95,6 +96,28 @@ def test_who_saw_it_once_never_goes_on(tmp_path: Path) -> None:
     assert latch.closed() == SeenLatch(tmp_path).closed() == "", "who begins now may trade"
     latch.path.touch()
     assert seen.closed() == "killed", "the one that holds now"
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EACCES])
+def test_a_look_that_failed_once_holds_for_who_saw_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def fails(*_: object, **__: object) -> os.stat_result:
+        raise OSError(number, os.strerror(number))
+
+    latch, seen = KillLatch(tmp_path), SeenLatch(tmp_path)
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "lstat", fails)
+        why = seen.closed()
+        assert (
+            why == latch.closed() == f"killed: the kill latch cannot be looked at: "
+            f"{os.strerror(number)}"
+        )
+    assert latch.closed() == "", "the next process may trade"
+    assert seen.closed() == why
+    order = seen.read()
+    assert order is not None
+    assert order.flatten
 
 
 # ---- the lease -------------------------------------------------------------------------------
