@@ -70,7 +70,8 @@ def run(
     an approved capital and a lease that no other process holds. A run that was stopped goes on
     from its log. When a deployment changes its stage, positions are closed and the next run begins
     with the new size. Hard limits are those of WORKSPACE/limits.yaml; others than the account had
-    count from this start on, looser ones once they are confirmed. Another --sizing than a run has
+    count from this start on, looser ones once they are confirmed. Without --sizing entries are
+    sized as in the account's last run: strategy brings full sizes back. Another one than a run has
     closes its positions and begins the next. genesis kill, a file named kill in the workspace and
     the signal SIGUSR1 empty the account at once.
 

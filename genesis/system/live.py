@@ -7,7 +7,7 @@ one path: a run of the account that is not finished is taken up where its log en
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -142,7 +142,9 @@ def run_live(
     ):
         limits = None if killed else _limits(workspace, address, way, choice or LimitsChoice())
         asked = "" if killed else way.sizing
-        sizing = kept_sizing(asked, unfinished_run(workspace, address))
+        sizing, note = kept_sizing(asked, last_run(workspace, address))
+        if note and not killed:
+            way.told(note)
         while True:
             own = replace(way, leases=leases, sizing=sizing)
             done, changed = _sitting(workspace, address, key, own, url, limits, live=live)
@@ -218,12 +220,31 @@ def _require_allowed(settings: PaperSettings, way: LiveWay, *, live: bool) -> No
 
 def unfinished_run(workspace: Workspace, address: str) -> tuple[Path, PaperSettings] | None:
     """Folder and settings of the account's live run that goes on, None if there is none."""
+    for folder, settings in _live_runs(workspace, address):
+        if not (folder / RESULT).is_file():
+            return folder, settings
+    return None
+
+
+def last_run(workspace: Workspace, address: str) -> tuple[Path, PaperSettings] | None:
+    """The account's live run that goes on, else the one that began last, None if there was none."""
+    from genesis.paper.live_facts import LiveFacts
+
+    over = max(
+        _live_runs(workspace, address),
+        key=lambda one: (LiveFacts.of(one[1]).trade_from_ms, one[0].name),
+        default=None,
+    )
+    return unfinished_run(workspace, address) or over
+
+
+def _live_runs(workspace: Workspace, address: str) -> Iterator[tuple[Path, PaperSettings]]:
     from genesis.paper.live_facts import LiveFacts
     from genesis.paper.settings import PaperMode, read_settings
 
     root = runs_folder(workspace)
     for folder in sorted(root.iterdir(), reverse=True) if root.is_dir() else ():
-        if not folder.is_dir() or (folder / RESULT).is_file():
+        if not folder.is_dir():
             continue
         try:
             settings, _ = read_settings(folder)
@@ -232,8 +253,7 @@ def unfinished_run(workspace: Workspace, address: str) -> tuple[Path, PaperSetti
         if settings.mode is not PaperMode.LIVE:
             continue
         if address in (at.lower() for at in LiveFacts.of(settings).accounts.values()):
-            return folder, settings
-    return None
+            yield folder, settings
 
 
 def live_run_settings(

@@ -39,15 +39,22 @@ def require_sizing(sizing: str, mode: str = "") -> None:
         )
 
 
-def kept_sizing(asked: str, unfinished: tuple[Path, PaperSettings] | None) -> str:
-    """Sizing that a live run is to have: the one asked for, else that of the run that goes on.
+def kept_sizing(asked: str, before: tuple[Path, PaperSettings] | None) -> tuple[str, str]:
+    """Sizing that a live run is to have: the one asked for, else that of the account's last run.
+
+    So no restart makes entries larger: full sizes after a sizer have to be asked for.
 
     Parameters
     ----------
     asked : str
         Empty where nothing was asked for.
-    unfinished : tuple of Path and PaperSettings, optional
-        The account's run that is not finished.
+    before : tuple of Path and PaperSettings, optional
+        The account's live run that goes on or, where none does, that began last.
+
+    Returns
+    -------
+    tuple of str
+        The sizing, and a note where it is kept and is not that of the strategies.
 
     Raises
     ------
@@ -56,10 +63,13 @@ def kept_sizing(asked: str, unfinished: tuple[Path, PaperSettings] | None) -> st
     """
     from genesis.trading.deployment import STRATEGY_SIZE
 
-    before = unfinished[1].options.sizing if unfinished is not None else STRATEGY_SIZE
-    sizing = asked or before
+    kept = before[1].options.sizing if before is not None else STRATEGY_SIZE
+    sizing = asked or kept
     require_sizing(sizing)
-    return sizing
+    if asked or before is None or sizing == STRATEGY_SIZE:
+        return sizing, ""
+    note = f"entries are sized by {sizing}, as in run {before[0].name};"
+    return sizing, f"{note} --sizing {STRATEGY_SIZE} gives them their full sizes"
 
 
 def ended_by_sizing(settings: PaperSettings, sizing: str) -> str:

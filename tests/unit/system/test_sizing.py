@@ -16,16 +16,16 @@ from genesis.domain.instrument import Instrument
 from genesis.domain.timeline import HOUR_MS
 from genesis.evolution.store import StoredStrategy, StrategyStore
 from genesis.paper.beginning import deployments_added
-from genesis.paper.settings import PaperSettings
+from genesis.paper.settings import PaperMode, PaperSettings, write_settings
 from genesis.strategy.language import Market
 from genesis.strategy.strategy import NEVER, PolicyParams, Rules, Strategy
-from genesis.system.live import live_run_settings
+from genesis.system.live import last_run, live_run_settings
 from genesis.system.sizing import edge_of, ended_by_sizing, kept_sizing
 from genesis.system.workspace import Workspace
 from genesis.trading.core import TradingCore
 from genesis.trading.deployment import DeploymentOptions
 from genesis.trading.payloads import DeploymentAdded
-from tests.unit.system.test_limits import Desk, settings, write
+from tests.unit.system.test_limits import ACCOUNT, Desk, facts_on, settings, write
 
 
 def going(sizing: str) -> PaperSettings:
@@ -33,9 +33,12 @@ def going(sizing: str) -> PaperSettings:
 
 
 def test_a_run_keeps_its_sizing_unless_another_is_asked_for() -> None:
-    assert kept_sizing("", None) == "strategy"
-    assert kept_sizing("", (Path("r"), going("fixed"))) == "fixed"
-    assert kept_sizing("kelly", (Path("r"), going("fixed"))) == "kelly"
+    assert kept_sizing("", None) == ("strategy", "")
+    assert kept_sizing("", (Path("r"), going("strategy"))) == ("strategy", "")
+    sizing, note = kept_sizing("", (Path("r"), going("fixed")))
+    assert sizing == "fixed"
+    assert "as in run r; --sizing strategy" in note
+    assert kept_sizing("kelly", (Path("r"), going("fixed"))) == ("kelly", "")
     with pytest.raises(InputError, match="fixd"):
         kept_sizing("fixd", None)
     assert ended_by_sizing(going("fixed"), "fixed") == ""
@@ -59,6 +62,38 @@ def test_the_next_live_run_has_the_sizing_of_the_one_before_unless_another_is_as
     desk.run(tmp_path, sizing=asked)
     assert why in desk.ended[0]
     assert desk.sizings == begun
+
+
+def kept(home: Path, name: str, sizing: str, began_ms: int, *, over: bool) -> None:
+    """A live run of the account, as an earlier process left it."""
+    folder = home / "trading" / name
+    folder.mkdir(parents=True)
+    facts = {**facts_on("local"), "accounts": {"live": ACCOUNT}, "trade_from_ms": began_ms}
+    made = msgspec.structs.replace(going(sizing), mode=PaperMode.LIVE, market=facts)
+    write_settings(folder, made, {})
+    (folder / "events.db").write_bytes(b"a log")
+    if over:
+        (folder / "result.json").write_text("{}")
+
+
+@pytest.mark.parametrize(
+    ("asked", "begun"), [("", "fixed"), ("strategy", "strategy"), ("kelly", "kelly")]
+)
+def test_a_process_that_begins_anew_keeps_the_sizing_of_the_run_that_is_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: str, begun: str
+) -> None:
+    kept(tmp_path, "live-1-2", "fixed", 30, over=True)
+    kept(tmp_path, "live-1-10", "strategy", 20, over=True)
+    kept(tmp_path, "live-0", "strategy", 10, over=True)
+    desk = Desk(monkeypatch, None)
+    desk.run(tmp_path, sizing=asked)
+    assert desk.sizings == [begun]
+    assert any("as in run live-1-2" in line for line in desk.told) is (asked == "")
+    kept(tmp_path, "live-2", "risk_parity", 5, over=False)
+    monkeypatch.undo()
+    found = last_run(Workspace(tmp_path), ACCOUNT.lower())
+    assert found is not None
+    assert found[0].name == "live-2", "what goes on comes first"
 
 
 def test_a_live_run_ends_before_one_with_another_sizing_begins(
