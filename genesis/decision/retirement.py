@@ -34,7 +34,7 @@ class Fidelity:
     Attributes
     ----------
     position_match : float or None
-        Share of bars times symbols; None where no bar was compared.
+        Share of bars times symbols; None where no bar was compared, or too many were set aside.
     slippage : float or None
         Mean over the model's 75th percentile; None without a fill.
     """
@@ -125,7 +125,8 @@ def _unknown(returns: Floats, fidelity: Fidelity) -> list[str]:
     if not returns.size:
         return ["no log has a day of its own orders since its canary began"]
     if fidelity.position_match is None:
-        return ["no bar's position was compared with the shadow backtest"]
+        why = "no bar's position was compared with the shadow backtest, or too many bars were set"
+        return [f"{why} aside after closes from outside"]
     return []
 
 

@@ -23,7 +23,7 @@ from genesis.domain.errors import StrategyError
 from genesis.domain.timeline import DAY_MS
 from genesis.paper.logged import LoggedRun, panel_of, traded_symbols
 from genesis.paper.matching import PaperSymbol, match_fills, paired
-from genesis.paper.positions import compared
+from genesis.paper.positions import MOST_ASIDE, compared, too_many_aside
 from genesis.paper.risk_effect import RiskEffect, impact_of, shadows, tally
 from genesis.validation.equivalence import tost
 
@@ -107,8 +107,15 @@ class Agreement:
 
     @property
     def position_match(self) -> float | None:
-        """Share of bars times symbols with the same position; None without a bar."""
-        return self.same / self.bars if self.bars else None
+        """Share of bars times symbols with the same position.
+
+        None without a bar, or where too many were set aside.
+        """
+        return self.same / self.bars if self.bars and not self._aside else None
+
+    @property
+    def _aside(self) -> bool:
+        return too_many_aside(self.bars, self.outside)
 
     @property
     def slippage(self) -> float | None:
@@ -138,9 +145,10 @@ class Agreement:
             "position_match": (
                 self.position_match,
                 f"of {self.bars} bars times symbols, {self.outside} more not compared after "
-                f"closes from outside, under the run's risk decisions: {risk.sentence()}",
+                f"closes from outside{_too_many(self._aside)}, under the run's risk decisions: "
+                f"{risk.sentence()}",
             ),
-            "held_match": self.same_held / self.held if self.held else None,
+            "held_match": (self.same_held / self.held if self.held and not self._aside else None),
             "slippage": (self.slippage, f"over {self.takers} orders"),
             "equivalence": None,
         }
@@ -151,6 +159,10 @@ class Agreement:
                 f"mean difference {test.mean / spread:+.4f} of a daily sd over {test.n} days",
             )
         return {f"{prefix}_{name}": value for name, value in found.items()}
+
+
+def _too_many(aside: bool) -> str:
+    return f": not measured, as they are more than {MOST_ASIDE:.0%} of all" if aside else ""
 
 
 def shadow_setup(run: LoggedRun, costs: CostModel, leverage: float) -> EvaluationSetup:

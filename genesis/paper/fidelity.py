@@ -29,7 +29,7 @@ from genesis.paper.matching import (
     match_fills,
     paired,
 )
-from genesis.paper.positions import compared
+from genesis.paper.positions import compared, too_many_aside
 from genesis.paper.risk_effect import RiskEffect
 
 Floats = npt.NDArray[np.float64]
@@ -53,7 +53,7 @@ class Fidelity:
     ----------
     verdict : str
         FAITHFUL, CLOSE or DIVERGED: the best whose three limits are all met; UNTESTED where
-        neither side filled anything, or no bar is left to compare.
+        neither side filled anything, no bar is left to compare, or too many are set aside.
     position_match : float
         Share of bars times symbols whose signed position after the bar is the same.
     held_match : float or None
@@ -135,9 +135,10 @@ def fidelity(
     difference = _daily_difference(pairs, backtest)
     share = seen.same / seen.bars if seen.bars else 1.0
     traded = any(m.pairs or m.late or m.missing or m.extra for m in matched)
+    enough = bool(seen.bars) and not too_many_aside(seen.bars, seen.outside)
     error = float(np.median(np.abs(errors))) if errors.size else 0.0
     return Fidelity(
-        verdict=_verdict(share, error, difference) if traded and seen.bars else UNTESTED,
+        verdict=_verdict(share, error, difference) if traded and enough else UNTESTED,
         position_match=share,
         held_match=seen.same_held / seen.held if seen.held else None,
         slippage_error_bp=error,

@@ -204,3 +204,24 @@ def test_partial_symbols_are_read_as_they_were_added(
     symbols = traded_symbols(run, panel)
     assert [s.symbol for s in symbols] == list(run.symbols)
     assert run.capital == pytest.approx(100_000.0)
+
+
+def test_of_a_run_whose_bars_are_mostly_set_aside_no_match_is_measured(
+    faithful: tuple[LoggedRun, Panel, Strategy],
+) -> None:
+    run, _, _ = faithful
+    found = agreement(run, COSTS, 3.0)
+    assert found is not None
+    assert found.position_match == 1.0
+    left = found.bars // 3
+    many = replace(found, bars=found.bars - left, same=found.same - left, outside=left)
+    assert many.position_match is None
+    measures = many.measures("canary", 0.1)
+    share, note = measures["canary_position_match"]
+    assert share is None
+    assert f"{left} more not compared after closes from outside: not measured" in note
+    assert "more than 25% of all" in note
+    assert measures["canary_held_match"] is None
+    few = replace(found, outside=left)
+    assert few.position_match == 1.0
+    assert "not measured" not in few.measures("canary", 0.1)["canary_position_match"][1]

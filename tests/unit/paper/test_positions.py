@@ -1,4 +1,4 @@
-"""Positions that an act from outside closed are set aside until both sides agree again."""
+"""Positions that an act from outside closed are set aside until both agree, but not for ever."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from genesis.backtest.portfolio import PortfolioBacktest
-from genesis.paper.fidelity import FAITHFUL, UNTESTED, fidelity
+from genesis.paper.fidelity import DIVERGED, FAITHFUL, UNTESTED, fidelity
 from genesis.paper.matching import PaperFill, PaperSymbol, paired
-from genesis.paper.positions import OUTSIDE, Compared, compared, set_aside
+from genesis.paper.positions import OUTSIDE, Compared, compared, set_aside, too_many_aside
 from tests.unit.paper.paper_runs import on_paper, shadow_of, wild_pair
 
 FIRST = "AAAUSDT"
@@ -23,21 +23,31 @@ def shadow() -> PortfolioBacktest:
 
 
 @pytest.mark.parametrize(
-    ("equal", "acts", "aside"),
+    ("equal", "shadow", "acts", "aside"),
     [
-        ("1111", (1,), "0000"),
-        ("1001", (1,), "0110"),
-        ("0001", (1,), "0110"),
-        ("1000", (1,), "0111"),
-        ("1001001", (1, 4), "0110110"),
-        ("1001001", (1,), "0110000"),
-        ("1000", (1, 2), "0111"),
-        ("0011", (-1,), "1100"),
-        ("1011", (), "0000"),
+        ("1111", "++++", (1,), "0000"),
+        ("1001", "++++", (1,), "0110"),
+        ("0001", "++++", (1,), "0110"),
+        ("1000", "++++", (1,), "0111"),
+        ("1001001", "+++++++", (1, 4), "0110110"),
+        ("1001001", "+++++++", (1,), "0110000"),
+        ("1000", "++++", (1, 2), "0111"),
+        ("0011", "++++", (-1,), "1100"),
+        ("1011", "++++", (), "0000"),
+        ("1000", "++++", (4,), "0000"),
+        # to the end of the trade after the one that was closed
+        ("10000000", "+++-----", (1,), "01111111"),
+        ("10000000", "+++--+++", (1,), "01111000"),
+        ("10000000", "++ ++ ++", (1,), "01111000"),
+        ("10000000", "++ ++++-", (1,), "01111110"),
+        ("10010000", "++ ++ ++", (1,), "01100000"),
+        ("10000000", "+  ++-++", (1,), "01111000"),
+        ("10000000", "+-++-+++", (1, 6), "01110011"),
     ],
 )
-def test_what_is_set_aside(equal: str, acts: tuple[int, ...], aside: str) -> None:
-    found = set_aside(np.array([one == "1" for one in equal]), acts)
+def test_what_is_set_aside(equal: str, shadow: str, acts: tuple[int, ...], aside: str) -> None:
+    position = np.array([{"+": 2.0, "-": -2.0, " ": 0.0}[one] for one in shadow])
+    found = set_aside(np.array([one == "1" for one in equal]), position, acts)
     assert "".join("1" if one else "0" for one in found) == aside
 
 
@@ -90,9 +100,37 @@ def test_what_differs_before_and_after_counts(shadow: PortfolioBacktest) -> None
     assert (seen.bars - seen.same, seen.outside) == (more, bars)
 
 
+def test_a_run_that_never_follows_again_after_one_act_is_broken(
+    shadow: PortfolioBacktest,
+) -> None:
+    """One flatten must not take all that comes after it out of the comparison."""
+    made, bar, bars = closed_early(shadow, 4)
+    stuck = [
+        replace(
+            one, position=np.where(np.arange(one.position.size) < bar, one.position, 1e9)
+        ) if one.symbol == FIRST else one
+        for one in made
+    ]  # fmt: skip
+    seen = compared(paired(told(stuck, bar), shadow))
+    assert bars < seen.outside < 0.1 * seen.bars
+    assert seen.same / seen.bars < 0.95
+    assert fidelity(told(stuck, bar), shadow).verdict == DIVERGED
+
+
+@pytest.mark.parametrize(
+    ("bars", "outside", "many"),
+    [(0, 0, False), (3, 1, False), (300, 101, True), (0, 1, True), (1, 0, False)],
+)
+def test_of_a_run_at_most_a_quarter_may_be_set_aside(
+    bars: int, outside: int, *, many: bool
+) -> None:
+    assert too_many_aside(bars, outside) is many
+
+
 def test_a_run_of_which_nothing_is_left_to_compare_is_untested(shadow: PortfolioBacktest) -> None:
     flat = [
-        replace(one, position=one.position * 0.0 + 1e9, outside=(0,)) for one in on_paper(shadow)
+        replace(one, position=one.position * 0.0 + 1e9, outside=tuple(range(one.position.size)))
+        for one in on_paper(shadow)
     ]
     found = fidelity(flat, shadow)
     assert found.verdict == UNTESTED != FAITHFUL
