@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from genesis.system.workspace import Workspace
 
 _LOOK_S = 1.0
+_CRITICAL, _WARNING = "critical", "warning"
+_SILENT_DAYS = 1
+"""Full days since a deployment went live in which nothing can be known of it yet."""
+_CRITICAL_DAYS = 2
+"""Full days after which one that nobody can judge is critical: from its third day on."""
 
 
 class DailyReviews:
@@ -68,14 +73,15 @@ class DailyReviews:
         try:
             lines = self._judge()
         except Exception as error:  # a thread that ends would never judge again
-            lines = [f"the deployments of {self._account} cannot be judged: {error}"]
-        for line in lines:
+            lines = [(_CRITICAL, f"the deployments of {self._account} cannot be judged: {error}")]
+        for level, line in lines:
             with suppress(Exception):  # who cannot hear it has the alert
                 self._told(line)
             with suppress(GenesisError):
-                raise_alert(self._workspace.home, "critical", "deployments", "review", line)
+                raise_alert(self._workspace.home, level, "deployments", "review", line)
 
-    def _judge(self) -> list[str]:
+    def _judge(self) -> list[tuple[str, str]]:
+        """Level and line of each alert."""
         from genesis.decision.ports import Wish
         from genesis.decision.retirement import Alarm
         from genesis.system.promotion import deployment_manager, live_deployments
@@ -87,9 +93,15 @@ class DailyReviews:
             try:
                 after, health = manager.review(wish)
             except Exception as error:  # the others are judged all the same
-                lines.append(f"{one.id} cannot be judged: {error}")
+                lines.append((_CRITICAL, f"{one.id} cannot be judged: {error}"))
                 continue
-            if health.alarm in (Alarm.AMBER, Alarm.RED):  # a canary's first day is no alarm
-                reasons = "; ".join(health.reasons)
-                lines.append(f"{one.id}: {health.alarm.value}, now {after.stage}: {reasons}")
+            reasons = "; ".join(health.reasons)
+            days = (self._clock.now_ms() - one.live_since_ms) // DAY_MS
+            if health.alarm in (Alarm.AMBER, Alarm.RED):
+                said = f"{one.id}: {health.alarm.value}, now {after.stage}: {reasons}"
+                lines.append((_CRITICAL, said))
+            elif health.alarm is Alarm.UNKNOWN and days >= _SILENT_DAYS:
+                age = f"{days} full day{'s' if days > 1 else ''}"
+                said = f"{one.id} trades unjudged, {age} after it went live: {reasons}"
+                lines.append((_CRITICAL if days >= _CRITICAL_DAYS else _WARNING, said))
         return lines

@@ -35,6 +35,8 @@ class Desk:
         self.names = ["a", "b"]
         self.broken: Exception | None = None
         self.alarm = Alarm.RED
+        self.live_since_ms = NOON - DAY_MS // 2
+        self.levels: list[str] = []
         monkeypatch.setattr(live_reviews, "_LOOK_S", 0.005)
         monkeypatch.setattr(promotion, "live_deployments", self.deployments)
         monkeypatch.setattr(promotion, "deployment_manager", self.manager)
@@ -47,7 +49,13 @@ class Desk:
     def deployments(self, _: Path, account: str) -> list[Any]:
         assert account == ACCOUNT
         return [
-            SimpleNamespace(id=f"DEP_{name}", strategy=name, account=account, target="loopback")
+            SimpleNamespace(
+                id=f"DEP_{name}",
+                strategy=name,
+                account=account,
+                target="loopback",
+                live_since_ms=self.live_since_ms,
+            )
             for name in self.names
         ]
 
@@ -66,7 +74,8 @@ class Desk:
         return SimpleNamespace(stage="paper"), health
 
     def alert(self, _: Path, level: str, component: str, title: str, text: str) -> bool:
-        assert (level, component, title) == ("critical", "deployments", "review")
+        assert (component, title) == ("deployments", "review")
+        self.levels.append(level)
         self.alerts.append(text)
         return True
 
@@ -101,14 +110,51 @@ def test_an_alarm_is_told_and_alerted(desk: Desk) -> None:
     desk.outcomes["b"] = ("it lost", "too much")
     desk.reviews.review()
     assert desk.told == desk.alerts == ["DEP_b: red, now paper: it lost; too much"]
+    assert desk.levels == ["critical"]
 
 
-@pytest.mark.parametrize("alarm", [Alarm.UNKNOWN, Alarm.GREEN])
-def test_what_is_no_alarm_is_not_told(desk: Desk, alarm: Alarm) -> None:
+@pytest.mark.parametrize(
+    ("alarm", "age_ms"),
+    [(Alarm.UNKNOWN, 0), (Alarm.UNKNOWN, DAY_MS - 1), (Alarm.GREEN, 9 * DAY_MS)],
+)
+def test_what_is_no_alarm_is_not_told(desk: Desk, alarm: Alarm, age_ms: int) -> None:
+    desk.live_since_ms = NOON - age_ms
     desk.alarm, desk.outcomes["b"] = alarm, ("too few bars",)
     desk.reviews.review()
     assert desk.judged == ["a", "b"]
     assert desk.told == desk.alerts == []
+
+
+@pytest.mark.parametrize(
+    ("age_ms", "age", "level"),
+    [
+        (DAY_MS, "1 full day", "warning"),
+        (2 * DAY_MS - 1, "1 full day", "warning"),
+        (2 * DAY_MS, "2 full days", "critical"),
+        (9 * DAY_MS, "9 full days", "critical"),
+    ],
+)
+def test_one_that_nobody_can_judge_is_told_after_its_first_day(
+    desk: Desk, age_ms: int, age: str, level: str
+) -> None:
+    desk.alarm, desk.outcomes["b"] = Alarm.UNKNOWN, ("its logs are gone",)
+    desk.live_since_ms = NOON - age_ms
+    desk.reviews.review()
+    line = f"DEP_b trades unjudged, {age} after it went live: its logs are gone"
+    assert desk.told == desk.alerts == [line]
+    assert desk.levels == [level]
+
+
+def test_one_that_nobody_can_judge_is_told_once_a_day(desk: Desk) -> None:
+    desk.alarm, desk.outcomes["b"] = Alarm.UNKNOWN, ("its logs are gone",)
+    with desk.reviews:
+        desk.day(2)
+        for day in (1, 2, 3):
+            desk.clock.ms += DAY_MS
+            desk.day(2 + 2 * day)
+            until(lambda day=day: len(desk.levels) == day)
+            assert still(lambda day=day: len(desk.levels) == day)
+    assert desk.levels == ["warning", "critical", "critical"]
 
 
 def test_one_that_cannot_be_judged_keeps_no_other_from_it(desk: Desk) -> None:
