@@ -201,19 +201,19 @@ def _open(
     ctx: typer.Context, gates: Path | None, scripted: str, *, down: bool = False
 ) -> tuple[Workspace, StrategyDeploymentManager]:
     from genesis.decision.deployments import read_book
-    from genesis.system.clock import SystemClock
     from genesis.system.promotion import deployment_manager
-    from genesis.system.rehearsal_clock import clock_of_step_down
+    from genesis.system.rehearsal_clock import clock_of_retirements, clock_of_step_down
     from genesis.system.retirements import finish_retirements
     from genesis.system.workspace import Workspace
 
     workspace, clock = Workspace(home_of(ctx)), clock_at(scripted)
-    for line in finish_retirements(workspace, SystemClock()):
-        typer.echo(f"done       {line}", err=True)
+    book = read_book(workspace.home)[1]
     if down and clock is None:
-        clock, note = clock_of_step_down(workspace, read_book(workspace.home)[1])
+        clock, note = clock_of_step_down(workspace, book)
         if note:
             typer.echo(f"note: {note}", err=True)
+    for line in finish_retirements(workspace, clock_of_retirements(workspace, book, clock)):
+        typer.echo(f"done       {line}", err=True)
     return workspace, deployment_manager(workspace, gates, clock)
 
 

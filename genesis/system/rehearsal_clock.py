@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from genesis.decision.deployments import DeploymentBook
+    from genesis.domain.clock import Clock
     from genesis.system.workspace import Workspace
 
 
@@ -60,6 +61,28 @@ def clock_of_step_down(workspace: Workspace, book: DeploymentBook) -> tuple[Late
         " or run, and not by this machine's clock; --scripted URL takes the exchange's own time"
     )
     return LaterClock(latest), note
+
+
+def clock_of_retirements(workspace: Workspace, book: DeploymentBook, chosen: Clock | None) -> Clock:
+    """Clock that dates retirements which were decided before and a command now carries out.
+
+    They are steps down, whatever the command itself is for; and scripted time dates nothing where
+    something is or was deployed off this machine.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    book : DeploymentBook
+    chosen : Clock, optional
+        That of the command; None for the machine's.
+    """
+    if chosen is None:
+        return clock_of_step_down(workspace, book)[0]
+    try:
+        require_rehearsal(book)
+    except RefusedError:
+        return LaterClock(0)
+    return chosen
 
 
 def _last_events(workspace: Workspace) -> list[int]:
