@@ -105,9 +105,10 @@ def _decide(
     as_json: bool,
 ) -> None:
     from genesis.decision.rules import load_rules
+    from genesis.decision.strategy_approval import KIND as APPROVAL
     from genesis.domain.errors import InputError
     from genesis.system.clock import SystemClock
-    from genesis.system.decision_facts import APPROVAL, strategy_in
+    from genesis.system.decision_facts import strategy_in
     from genesis.system.decisions import decide_now, preview
     from genesis.system.workspace import Workspace
 

@@ -13,6 +13,7 @@ from typing import Any, Final, Self
 import msgspec
 from msgspec import Struct
 
+from genesis.decision.grounds import RunRef
 from genesis.domain.broken_text import broken_text
 from genesis.domain.errors import InputError
 from genesis.domain.timeline import DAY_MS
@@ -166,7 +167,9 @@ class DecisionContext(_Facts, frozen=True):
     data_ms : int, optional
         Instant of the latest data.
     source : str
-        Where the facts come from, such as a run.
+        Where the facts come from: a run, or ``file:NAME``.
+    log : RunRef, optional
+        Log of the run that they were measured on, as it was; those of a file have none.
     market : MarketFacts
     account : AccountFacts
     strategies : mapping of str to StrategyFacts
@@ -178,6 +181,7 @@ class DecisionContext(_Facts, frozen=True):
     market: MarketFacts = MarketFacts()
     account: AccountFacts = AccountFacts()
     strategies: Mapping[str, StrategyFacts] = {}
+    log: RunRef | None = None
 
     @property
     def last_day(self) -> int:
@@ -187,6 +191,8 @@ class DecisionContext(_Facts, frozen=True):
     def plain(self) -> dict[str, Any]:
         """Context as JSON values."""
         plain: dict[str, Any] = msgspec.to_builtins(self)
+        if self.log is None:  # as in logs of before there was one
+            del plain["log"]
         return plain
 
     @classmethod
@@ -211,6 +217,8 @@ class DecisionContext(_Facts, frozen=True):
 def read_context(text: str, name: str) -> DecisionContext:
     """Context from the text of a JSON file, ``{"schema": 1, "context": {…}}``.
 
+    Its source is the file, whatever it says itself: anybody can have written it.
+
     Raises
     ------
     InputError
@@ -232,9 +240,10 @@ def read_context(text: str, name: str) -> DecisionContext:
             fix="genesis decide TYPE --from-run RUN --context-out FILE writes one",
         )
     try:
-        return DecisionContext.from_plain(raw["context"])
+        found = DecisionContext.from_plain(raw["context"])
     except InputError as error:
         raise InputError(f"{name}: {error.what}", why=error.why, fix=error.fix) from None
+    return msgspec.structs.replace(found, source=f"file:{name}", log=None)
 
 
 _RANGES: Final[dict[str, tuple[float, float]]] = {

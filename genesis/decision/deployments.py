@@ -138,12 +138,15 @@ class DeploymentBook:
         self._granted: dict[str, ApprovalGranted] = {}
         self._used: dict[str, str] = {}
         self._spent: set[str] = set()
+        self._words = False
+        """A row was seen that says which decision it rests on: so do all after it."""
 
     def copy(self) -> Self:
         """Book of its own; rows are frozen and shared."""
         other = type(self)()
         other.deployments, other._granted = dict(self.deployments), dict(self._granted)
         other._used, other._spent = dict(self._used), set(self._spent)
+        other._words = self._words
         return other
 
     def real(self) -> list[Deployment]:
@@ -182,11 +185,15 @@ class DeploymentBook:
             raise RefusedError(f"the step of {data.deployment} to {data.to_stage} has no reason")
         if step.gate:
             _require_gates(data, grounds, old, step)
+        words = self._words or "decision" in data.evidence
+        if words and step.move is Move.PROMOTE and data.to_stage == CANARY and not grounds.decision:
+            raise RefusedError(f"no decision of the engine lets {data.strategy} leave paper")
         if step.approval:
             self._spend(data, grounds)
         elif data.approval:
             raise RefusedError(f"the step of {data.deployment} needs no approval, and has one")
         self.deployments[data.deployment] = _after(old, event, data, grounds, step)
+        self._words = words
 
     def _spend(self, data: DeploymentChanged, grounds: Grounds) -> None:
         granted = self._granted.get(data.approval)

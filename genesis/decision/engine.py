@@ -301,5 +301,11 @@ def narrowed(
             )
         }
     return DecisionContext(
-        context.as_of_ms, context.data_ms, context.source, market, account, strategies
+        context.as_of_ms,
+        context.data_ms,
+        context.source,
+        market,
+        account,
+        strategies,
+        context.log,
     )

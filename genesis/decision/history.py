@@ -22,6 +22,7 @@ from genesis.decision.context import (
     MarketFacts,
     StrategyFacts,
 )
+from genesis.decision.grounds import RunRef
 from genesis.decision.rules import Data
 from genesis.domain.timeline import DAY_MS
 
@@ -46,6 +47,9 @@ class StrategyHistory:
         Whether each had a net profit.
     backtest_sharpe : float or None
         Of the backtest that it was chosen by.
+    own_size : bool
+        Its entries had the sizes that it asked for. What smaller ones came to is no answer to
+        whether it may trade: the facts of that are absent.
     """
 
     capital: float
@@ -53,6 +57,7 @@ class StrategyHistory:
     exit_ms: Ints
     won: Bools
     backtest_sharpe: float | None = None
+    own_size: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,8 @@ class BookHistory:
     closes, volumes : mapping of str to float64, shape (T,)
         By symbol; NaN where there was no bar.
     strategies : mapping of str to StrategyHistory
+    log : RunRef or None
+        Log of the run, as it was read.
     """
 
     source: str
@@ -75,6 +82,7 @@ class BookHistory:
     closes: Mapping[str, Floats]
     volumes: Mapping[str, Floats]
     strategies: Mapping[str, StrategyHistory]
+    log: RunRef | None = None
     _days: _Days = field(init=False)
 
     def __post_init__(self) -> None:
@@ -108,16 +116,7 @@ class BookHistory:
         seen = np.flatnonzero(self._days.measured_bars[:bars])
         last_day = as_of_ms // DAY_MS - 1
         series = {name: self._days.series(name, last_day, since_day) for name in self.strategies}
-        facts = {
-            name: StrategyFacts(
-                series=one,
-                backtest_sharpe=self.strategies[name].backtest_sharpe,
-                paper_days=sum(value is not None for value in one.equity),
-                paper_sharpe=sharpe_of(one),
-                paper_drawdown=max((d for d in one.drawdown if d is not None), default=None),
-            )
-            for name, one in series.items()
-        }
+        facts = {name: self._facts(name, one) for name, one in series.items()}
         return DecisionContext(
             as_of_ms=as_of_ms,
             data_ms=int(self.ends_ms[seen[-1]]) if seen.size else None,
@@ -125,6 +124,19 @@ class BookHistory:
             market=self._days.market(last_day, data.window_days, data.min_days, since_day),
             account=self._account(bars, as_of_ms, series, data.window_days, since_day),
             strategies=facts,
+            log=self.log,
+        )
+
+    def _facts(self, name: str, series: DailySeries) -> StrategyFacts:
+        own = self.strategies[name]
+        if not own.own_size:
+            return StrategyFacts(series=series, backtest_sharpe=own.backtest_sharpe)
+        return StrategyFacts(
+            series=series,
+            backtest_sharpe=own.backtest_sharpe,
+            paper_days=sum(value is not None for value in series.equity),
+            paper_sharpe=sharpe_of(series),
+            paper_drawdown=max((d for d in series.drawdown if d is not None), default=None),
         )
 
     def _account(

@@ -40,6 +40,7 @@ from genesis.decision.stages import Move, one_back, step_of
 from genesis.decision.step_guards import (
     append_allowed,
     change_of,
+    needs_word,
     on_dossier,
     require_healthy,
     require_known,
@@ -49,6 +50,7 @@ from genesis.decision.step_guards import (
     require_same_symbols,
     require_seq,
     require_usable,
+    require_word,
 )
 from genesis.decision.strategy_approval import require_standing
 from genesis.domain.clock import Clock
@@ -375,7 +377,7 @@ class StrategyDeploymentManager:
             refusal = self._evidence.admission(now, others)
             if refusal:
                 raise RefusedError(f"{now.strategy} adds nothing to the book", why=refusal)
-            if step.move is Move.PROMOTE:
+            if needs_word(step, to):
                 decision = self._engine.approved(now, grounds.runs)
                 grounds = msgspec.structs.replace(grounds, decision=decision)
         text = reason or f"passed {step.gate}" if step.gate else reason
@@ -396,7 +398,8 @@ class StrategyDeploymentManager:
                 self._require_same_evidence(one)
                 if one.to == CANARY:
                     require_room(state, book, one)
-                if one.grounds.decision:  # somebody may have rejected it meanwhile
+                if needs_word(one.step, one.to):  # somebody may have rejected it meanwhile
+                    require_word(one)
                     require_standing(state, one.grounds.decision, log.now_ms())
                 approval = ""
                 if one.step.approval:

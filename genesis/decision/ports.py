@@ -44,12 +44,14 @@ class Measured:
     """What was measured for a step: verdicts of its gate, and the logs that were read.
 
     Where there was nothing to measure, ``absent`` says why and ``fix`` what leads to something.
+    ``aside`` names runs that were left out of what was measured, and why.
     """
 
     results: tuple[Mapping[str, Any], ...]
     runs: tuple[RunRef, ...] = ()
     absent: str = ""
     fix: str = ""
+    aside: str = ""
 
 
 class EvidencePort(Protocol):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from genesis.decision.grounds import RunRef
 from genesis.decision.rows import (
     APPROVED,
     EXPIRED,
@@ -47,6 +48,7 @@ def decided(state: OperationsState, event: Event, data: DecisionMade) -> None:
         state="" if data.review == "none" else OPEN,
         source=(data.body.get("context") or {}).get("source", ""),
         rules_hash=data.rules_hash,
+        log=_log_of(data),
     )
     _supersede(state, data)
     if data.review != "none":
@@ -56,6 +58,15 @@ def decided(state: OperationsState, event: Event, data: DecisionMade) -> None:
         state.in_force[data.kind, data.strategy] = InForce(
             data.decision, data.action, row.value, event.ts_ms
         )
+
+
+def _log_of(data: DecisionMade) -> RunRef | None:
+    """Log that the facts were measured on; None where there is none, or nothing that reads so."""
+    plain = (data.body.get("context") or {}).get("log")
+    try:
+        return None if plain is None else msgspec.convert(plain, RunRef)
+    except msgspec.ValidationError:
+        return None
 
 
 def _supersede(state: OperationsState, data: DecisionMade) -> None:

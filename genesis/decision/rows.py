@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
+from genesis.decision.grounds import RunRef
 from genesis.trading.payloads import ApprovalGranted
 
 CANDIDATE, PAPER, CANARY, RETIRED = "candidate", "paper", "canary", "retired"
@@ -28,7 +29,8 @@ class DecisionRow(msgspec.Struct, frozen=True):
     """A decision and what became of its review; ``state`` is empty where none was asked for.
 
     ``value`` is what it proposes, ``cautious`` what holds if nobody looks in time, ``source`` the
-    run or file that its facts are from.
+    run or file that its facts are from, ``log`` the log of that run as it was measured; None for
+    a file, and in decisions of before this was kept.
     """
 
     seq: int
@@ -53,6 +55,7 @@ class DecisionRow(msgspec.Struct, frozen=True):
     resolved_action: str = ""
     source: str = ""
     rules_hash: str = ""
+    log: RunRef | None = None
 
     @property
     def is_open(self) -> bool:

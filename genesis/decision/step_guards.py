@@ -80,6 +80,8 @@ def require_passed(
     if measured is not None and measured.absent:
         problems = [measured.absent, *problems]
         fix = measured.fix
+    if measured is not None and measured.aside:
+        problems = [*problems, measured.aside]
     raise RefusedError(
         f"{now.strategy} does not pass {step.gate}", why="; ".join(problems), fix=fix
     )
@@ -168,6 +170,20 @@ def require_seq(name: str, now: Deployment | None, seen: int) -> None:
         raise RefusedError(
             f"{name} was moved meanwhile: it is {stage} now{by}",
             fix=f"look at it first: genesis deployments show {name}",
+        )
+
+
+def needs_word(step: Step, to: str) -> bool:
+    """Whether the decision engine has to approve a step: the one that leaves paper."""
+    return to == CANARY and step.move is Move.PROMOTE
+
+
+def require_word(one: Prepared) -> None:
+    """Refuse a step that leaves paper without a decision of the engine."""
+    if not one.grounds.decision:
+        raise RefusedError(
+            f"no decision of the engine lets {one.wish.strategy} leave paper",
+            fix=f"genesis decide new_strategy_approval --strategy {one.wish.strategy}",
         )
 
 

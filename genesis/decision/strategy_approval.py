@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Final
 
+from genesis.decision.grounds import RunRef
 from genesis.decision.rows import APPROVED, EXPIRED, REJECTED, DecisionRow
 from genesis.decision.state import OperationsState
 from genesis.domain.errors import RefusedError
@@ -17,27 +18,47 @@ APPROVE: Final = "approve"
 def decision_on(
     state: OperationsState,
     strategy: str,
-    runs: Collection[str],
+    runs: Sequence[RunRef],
     rules_hash: str,
     since_ms: int = 0,
 ) -> DecisionRow | None:
-    """Latest decision on a strategy that rests on one of some runs, None if there is none.
+    """Decision on a strategy that answers for its evidence, None where the engine is to be asked.
+
+    The latest one counts if it was taken on the newest run, whose log was then what it is now: what
+    a run did later nobody has judged. On another run or another log it says nothing, but for a
+    person's no: that holds until a person has it decided anew.
 
     Parameters
     ----------
     state : OperationsState
     strategy : str
-    runs : collection of str
-        Paper runs that are evidence.
+    runs : sequence of RunRef
+        Paper runs that are evidence, as they were measured, the newest first.
     rules_hash : str
         Rules that count: what was decided by others is no answer here.
     since_ms : int
         What was decided before says nothing any more.
     """
+    found = latest_on(state, strategy, runs, rules_hash, since_ms)
+    if found is None or not (found.log == runs[0] or found.state == REJECTED):
+        return None
+    return found
+
+
+def latest_on(
+    state: OperationsState,
+    strategy: str,
+    runs: Sequence[RunRef],
+    rules_hash: str,
+    since_ms: int = 0,
+) -> DecisionRow | None:
+    """Latest decision that was measured on one of some runs, however far that had come."""
+    names = {one.run for one in runs}
     found = None
     for row in state.decisions.values():
-        own = row.kind == KIND and row.strategy == strategy and row.source in runs
-        if own and row.rules_hash == rules_hash and row.made_ms >= since_ms:
+        own = row.kind == KIND and row.strategy == strategy
+        on_run = row.log is not None and row.log.run in names
+        if own and on_run and row.rules_hash == rules_hash and row.made_ms >= since_ms:
             found = row
     return found
 

@@ -25,6 +25,7 @@ from genesis.paper.matching import PaperFill, PaperSymbol, positions_of
 from genesis.paper.positions import OUTSIDE
 from genesis.strategy.strategy import Strategy
 from genesis.strategy.text import load_strategy
+from genesis.trading.deployment import STRATEGY_SIZE
 from genesis.trading.events import Event, EventType
 from genesis.trading.gateway import Side, VenueFill
 from genesis.trading.payloads import (
@@ -96,6 +97,12 @@ class LoggedRun:
     def trade_from_ms(self) -> int:
         """Bars that close before only warmed it up."""
         return max(int(one.options.get("trade_from_ms", 0)) for one in self.added)
+
+
+def other_sizing(added: Iterable[DeploymentAdded]) -> str:
+    """Sizing by which entries were made smaller than the strategy's own; empty if by none."""
+    found = {str(one.options.get("sizing", STRATEGY_SIZE)) for one in added} - {STRATEGY_SIZE}
+    return ", ".join(sorted(found))
 
 
 def started_of(folder: Path) -> tuple[RunStarted | None, list[DeploymentAdded]]:

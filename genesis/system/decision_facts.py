@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from genesis.decision.strategy_approval import KIND as APPROVAL
 from genesis.domain.errors import InputError
 
 if TYPE_CHECKING:
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from genesis.domain.clock import Clock
     from genesis.paper.logged import LoggedRun
     from genesis.system.workspace import Workspace
-
-APPROVAL = "new_strategy_approval"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +71,7 @@ def history_of(workspace: Workspace, folder: Path) -> BookHistory:
     """
     import numpy as np
 
+    from genesis.decision.grounds import RunRef
     from genesis.decision.history import BookHistory
     from genesis.paper.logged import panel_of, read_logged, traded_symbols
 
@@ -98,6 +98,7 @@ def history_of(workspace: Workspace, folder: Path) -> BookHistory:
         closes={s.symbol: np.where(s.valid, s.close, np.nan)[first:] for s in panel.symbols},
         volumes={s.symbol: np.where(s.valid, s.volume, np.nan)[first:] for s in panel.symbols},
         strategies=strategies,
+        log=RunRef(whole.run, whole.events, whole.head),
     )
 
 
@@ -125,6 +126,7 @@ def _strategy(workspace: Workspace, strategy: str, part: LoggedRun, equity: Any)
     import numpy as np
 
     from genesis.decision.history import StrategyHistory
+    from genesis.paper.logged import other_sizing
 
     trades = sorted(part.trades, key=lambda one: one.exit_ms)
     net = [one.pnl - one.fees - one.funding for one in trades]
@@ -134,6 +136,7 @@ def _strategy(workspace: Workspace, strategy: str, part: LoggedRun, equity: Any)
         exit_ms=np.array([one.exit_ms for one in trades], dtype=np.int64),
         won=np.array([one > 0 for one in net], dtype=bool),
         backtest_sharpe=_backtest_sharpe(workspace, strategy),
+        own_size=not other_sizing(part.added),
     )
 
 

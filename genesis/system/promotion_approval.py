@@ -11,12 +11,16 @@ from genesis.system.workspace import Workspace
 if TYPE_CHECKING:
     from genesis.decision.deployments import Deployment
     from genesis.decision.grounds import RunRef
+    from genesis.decision.rows import DecisionRow
     from genesis.decision.rules import DecisionRules
     from genesis.domain.clock import Clock
 
 
 class EngineApproval:
-    """Asks the decision engine whether a strategy may trade, once for each paper run.
+    """The decision engine's word on a strategy, for the newest paper run as far as it has come.
+
+    It is asked once for each state of that run's log: a run that went on is judged anew, and so is
+    a newer run.
 
     Parameters
     ----------
@@ -31,14 +35,14 @@ class EngineApproval:
     def approved(self, deployment: Deployment, runs: Sequence[RunRef]) -> str:
         """Id of the decision that lets a strategy leave paper.
 
-        The latest decision on one of the runs counts; where there is none the engine is asked about
-        the newest of them, and its answer and review are on record from then on.
+        A decision on the newest run counts if it was taken on the log that was measured; where
+        there is none the engine is asked, and its answer and review are on record from then on.
 
         Parameters
         ----------
         deployment : Deployment
         runs : sequence of RunRef
-            Paper runs that the step rests on, the newest first.
+            Paper runs that the step rests on, as they were measured, the newest first.
 
         Raises
         ------
@@ -49,7 +53,7 @@ class EngineApproval:
         """
         from genesis.decision.operations import read_operations
         from genesis.decision.rules import load_rules
-        from genesis.decision.strategy_approval import decision_on, require_standing
+        from genesis.decision.strategy_approval import decision_on, latest_on, require_standing
 
         if not runs:
             raise RefusedError(
@@ -59,14 +63,16 @@ class EngineApproval:
             )
         rules = load_rules()
         state = read_operations(self._workspace.home)
-        names = [one.run for one in runs]
-        row = decision_on(state, deployment.strategy, names, rules.hash, deployment.fresh_from_ms)
+        asked = state, deployment.strategy, runs, rules.hash, deployment.fresh_from_ms
+        row, grown = decision_on(*asked), ""
         if row is None:
-            name = self._ask(deployment.strategy, names[0], rules)
+            grown = _grown(latest_on(*asked), runs[0])
+            name = self._ask(deployment.strategy, runs[0].run, rules)
             state = read_operations(self._workspace.home)
         else:
             name = row.decision
         reasons = self._reasons(state.decisions[name].seq)
+        reasons += [grown] if grown else []
         require_standing(state, name, self._clock.now_ms(), reasons)
         return name
 
@@ -91,3 +97,13 @@ class EngineApproval:
         against = [one["text"] for one in body["reasons"] if one["holds"] is not True]
         missing = [f"{one} is not known" for one in body["missing"] if "data" in one]
         return [one for one in (*against, *missing, body["error"]) if one]
+
+
+def _grown(before: DecisionRow | None, now: RunRef) -> str:
+    """What to know where a run went on after it had been decided on: its next bar ends this too."""
+    if before is None or before.log is None or before.log.run != now.run:
+        return ""
+    return (
+        f"{before.decision} was taken on {before.log.events:,} events of {now.run}, which has"
+        f" {now.events:,} by now: end the run before its review, or that is asked for again"
+    )

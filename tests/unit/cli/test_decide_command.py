@@ -117,11 +117,28 @@ def test_a_run_whose_log_was_deleted_or_emptied_is_told_with_a_remedy(own: Home)
     assert read_operations(own.home).decisions == {}
 
 
+def test_a_file_of_facts_is_on_record_as_one_whatever_it_says(own: Home, tmp_path: Path) -> None:
+    path = str(tmp_path / "facts.json")
+    kind = ("new_strategy_approval", "--strategy", TREND)
+    real = own.call("decide", *kind, "--context-out", path, "--json").json
+    forged = own.call("decide", *kind, "--context", path, "--json").json
+    rows = read_operations(own.home).decisions
+    assert rows[real["decision"]].source == "whole"
+    log = rows[real["decision"]].log
+    assert log is not None
+    assert (log.run, log.head) == ("whole", real["context"]["log"]["head"])
+    assert (rows[forged["decision"]].source, rows[forged["decision"]].log) == (f"file:{path}", None)
+    assert own.call("review", "show", forged["decision"], "--json").json["replays"] is True
+
+
 def test_facts_can_be_written_and_read_again(own: Home, tmp_path: Path) -> None:
     path = str(tmp_path / "facts.json")
     first = own.call("decide", "risk_adjustment", "--context-out", path, "--json").json
     again = own.call("decide", "risk_adjustment", "--context", path, "--dry-run", "--json").json
-    assert again["context"] == first["context"]
+    said, known = again["context"], first["context"]
+    assert (said.pop("source"), known.pop("source")) == (f"file:{path}", "whole")
+    assert known.pop("log")["run"] == "whole"
+    assert said == known
     assert again["value"] == first["value"]
 
 

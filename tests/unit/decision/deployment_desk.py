@@ -15,12 +15,14 @@ from genesis.decision.approvals import Approval, Uptime
 from genesis.decision.deployments import Deployment
 from genesis.decision.grounds import Baseline, GatesUsed, RunRef
 from genesis.decision.manager import StrategyDeploymentManager
+from genesis.decision.operations import OperationsLog
 from genesis.decision.ports import Consent, Measured, Standing, Wish
 from genesis.decision.retirement import Alarm, Health
 from genesis.decision.stages import Target
 from genesis.domain.errors import RefusedError
 from genesis.evidence.gates import PromotionGates, load_gates
 from genesis.trading.payloads import DeploymentChanged
+from tests.unit.decision.operation_samples import decided
 
 DAY = 86_400_000
 ACCOUNT = "0x" + "ab" * 18 + "00c1"
@@ -150,15 +152,25 @@ class Evidence:
 class Engine:
     """A decision engine that approves, unless the test says otherwise."""
 
+    home: Path
+    clock: ManualClock
     refusal: RefusedError | None = None
-    decision: str = ""
+    silent: bool = False
     asked: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
 
     def approved(self, deployment: Deployment, runs: Sequence[RunRef]) -> str:
         self.asked.append((deployment.strategy, tuple(one.run for one in runs)))
         if self.refusal is not None:
             raise self.refusal
-        return self.decision
+        if self.silent:
+            return ""
+        with OperationsLog.open(self.home, self.clock) as log:
+            made = decided(
+                log.new_id("DEC"), kind="new_strategy_approval", strategy=deployment.strategy,
+                action="approve", acts=True, review="none", deadline_ms=None,
+            )  # fmt: skip
+            log.append(made, aggregate=made.decision)
+        return made.decision
 
 
 @dataclass
@@ -169,9 +181,9 @@ class Desk:
     clock: ManualClock = field(default_factory=ManualClock)
     evidence: Evidence = field(default_factory=Evidence)
     uptime: Uptime = field(default_factory=Uptime)
-    engine: Engine = field(default_factory=Engine)
 
     def __post_init__(self) -> None:
+        self.engine = Engine(self.home, self.clock)
         self._count = itertools.count(1)
 
     @property

@@ -25,11 +25,12 @@ from genesis.decision.approvals import (
     words_to_type,
     write_approval,
 )
-from genesis.decision.deployments import deployment_id, read_book
+from genesis.decision.deployments import deployment_id, fold_deployments, read_book
 from genesis.decision.operations import OperationsLog
 from genesis.decision.ports import Consent
 from genesis.decision.stages import Target
 from genesis.domain.errors import GenesisError, InputError, RefusedError, StorageError
+from genesis.trading.events import Event
 from genesis.trading.payloads import (
     ApprovalUsed,
     CapitalAllocated,
@@ -37,6 +38,7 @@ from genesis.trading.payloads import (
     decode,
     encode,
 )
+from genesis.trading.store import EventReader
 from tests.conftest import REPOSITORY
 from tests.unit.decision.deployment_desk import (
     ACCOUNT,
@@ -334,6 +336,44 @@ def test_a_row_without_its_approval_is_refused(paper: Desk) -> None:
     paper.manager.demote(paper.wish(), None, "ann", "down")
     assert "approval" in smuggle(paper, good)  # the used one again
     assert "approval" in smuggle(paper, copied(good, approval=""))
+
+
+def test_nothing_leaves_paper_without_a_decision_of_the_engine(paper: Desk) -> None:
+    paper.engine.silent = True
+    with pytest.raises(RefusedError, match="no decision of the engine lets"):
+        paper.promote("canary")
+    assert paper.stage() == "paper"
+    paper.engine.silent = False
+    assert paper.promote("canary").stage == "canary"
+
+
+@pytest.mark.parametrize("key", [True, False])
+def test_a_row_without_a_decision_is_refused(paper: Desk, key: bool) -> None:
+    paper.up_to("canary")
+    good = paper.changes()[-1]
+    paper.manager.demote(paper.wish(), None, "ann", "down")
+    approval = paper.approve("canary")
+    grounds = dict(good.evidence) | {"decision": ""}
+    if not key:
+        del grounds["decision"]
+    row = copied(good, evidence=grounds, approval=approval.approval)
+    use = ApprovalUsed(approval.approval, paper.wish().id)
+    assert "no decision of the engine lets" in smuggle(paper, use, row)
+
+
+def test_rows_of_before_there_were_decisions_are_read(paper: Desk, tmp_path: Path) -> None:
+    paper.up_to("live_25")
+    with EventReader(paper.home / "operations") as reader:
+        events = list(reader.events())
+    old = []
+    for event in events:
+        data = event.data
+        if isinstance(data, DeploymentChanged):
+            grounds = {k: v for k, v in data.evidence.items() if k != "decision"}
+            data = copied(data, evidence=grounds)
+        old.append(Event(data, event.ts_ms, event.aggregate, seq=event.seq))
+    (row,) = fold_deployments(old).deployments.values()
+    assert row.stage == "live_25"
 
 
 def test_an_approval_restores_half_a_size_once(paper: Desk) -> None:

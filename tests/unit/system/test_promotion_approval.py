@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -9,14 +11,20 @@ from typing import Any
 import pytest
 
 from genesis.decision import rules as rules_module
-from genesis.decision.operations import read_operations
+from genesis.decision.grounds import RunRef
+from genesis.decision.operations import OperationsLog, read_operations
 from genesis.decision.ports import Consent, Wish
 from genesis.decision.rules import DecisionRules, load_rules
 from genesis.decision.stages import Target
+from genesis.decision.strategy_approval import decision_on
 from genesis.domain.errors import RefusedError
+from genesis.paper.settings import PaperMode
 from genesis.system.decision_facts import facts_of_run
 from genesis.system.decisions import decide_now, resolve_review
-from tests.unit.decision.deployment_desk import ACCOUNT
+from genesis.trading.deployment import DeploymentOptions
+from tests.unit.cli.command_answers import call
+from tests.unit.decision.deployment_desk import ACCOUNT, ManualClock
+from tests.unit.decision.operation_samples import decided, resolved
 from tests.unit.system.promotion_homes import PromotionHome, promotion_home
 
 KIND = "new_strategy_approval"
@@ -193,3 +201,123 @@ def test_after_a_fall_an_old_decision_says_nothing(
     home.clock.ms += 1
     second = promote(home, "canary").history[-1].grounds.decision
     assert second != first
+
+
+def test_a_file_of_facts_that_names_the_run_is_no_answer(
+    home: PromotionHome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rules = with_rules(tmp_path, monkeypatch, SHARPE)
+    real = facts_of_run(home.workspace, "whole", rules, home.clock).context.plain()
+    real["strategies"][home.record.id] = {
+        "backtest_sharpe": 99.0, "paper_days": 99, "paper_sharpe": 99.0, "paper_drawdown": 0.0,
+    }  # fmt: skip
+    assert real["log"]["run"] == real["source"] == "whole"
+    path = tmp_path / "facts.json"
+    path.write_text(json.dumps({"schema": 1, "context": real}))
+    forged = call(home.home, "decide", KIND, "--context", str(path), "--json")
+    assert (forged.json["action"], forged.json["acts"]) == ("approve", True)
+    told = refusal(home)
+    assert "Sharpe ratio on paper" in told
+    assert [row.source for row in decisions(home)] == [f"file:{path}", "whole"]
+
+
+def test_a_decision_on_less_of_the_run_is_asked_for_again(
+    home: PromotionHome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a run did after it was decided on nobody has judged."""
+    rules = with_rules(tmp_path, monkeypatch, FEW)
+    shutil.rmtree(home.home / "trading" / "whole")
+    home.trade("whole", days=5)
+    early = decide(home, "whole", rules)
+    shutil.rmtree(home.home / "trading" / "whole")
+    home.trade("whole")
+    done = promote(home, "canary")
+    first, second = decisions(home)
+    assert first.decision == early
+    assert done.history[-1].grounds.decision == second.decision
+    assert second.log == done.history[-1].grounds.runs[0]
+    assert second.log.events > first.log.events
+
+
+def test_a_run_that_goes_on_is_to_be_ended_before_its_review(
+    home: PromotionHome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rules = with_rules(tmp_path, monkeypatch, SHARPE)
+    shutil.rmtree(home.home / "trading" / "whole")
+    home.trade("whole", days=5)
+    early = decide(home, "whole", rules)
+    resolve(home, early, approve=True)
+    shutil.rmtree(home.home / "trading" / "whole")
+    home.trade("whole")
+    told = refusal(home)
+    assert f"{early} was taken on" in told
+    assert "end the run before its review" in told
+    resolve(home, decisions(home)[-1].decision, approve=True)
+    assert promote(home, "canary").stage == "canary"
+    assert len(decisions(home)) == 2
+
+
+def test_the_command_takes_the_decision_on_a_finished_run(
+    bred: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`genesis decide`, then `genesis promote`: the engine is not asked a second time."""
+    home = on_paper(bred, tmp_path, now_ms=1)  # the commands go by the machine's clock
+    with_rules(tmp_path, monkeypatch, FEW)
+    line = ("decide", KIND, "--strategy", home.record.id, "--from-run", "whole", "--json")
+    made = call(home.home, *line).json
+    file = str(tmp_path / "approval.json")
+    step = ("--account", ACCOUNT, "--target", "loopback")
+    given = call(home.home, "approve", home.record.id, "--stage", "canary", *step, "--out", file)
+    assert given.code == 0, given.err
+    done = call(
+        home.home, "promote", home.record.id, "--to", "canary", *step, "--approval", file, "--json"
+    )
+    assert done.code == 0, done.out + done.err
+    (row,) = decisions(home)
+    assert row.decision == made["decision"]
+
+
+def test_paper_facts_of_smaller_entries_are_no_answer(
+    home: PromotionHome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rules = with_rules(tmp_path, monkeypatch, FEW)
+    home.trade("sized", mode=PaperMode.REPLAY, options=DeploymentOptions(sizing="fixed"))
+    for run, known in (("whole", True), ("sized", False)):
+        context = facts_of_run(home.workspace, run, rules, home.clock).context
+        facts = context.strategies[home.record.id]
+        paper = (facts.paper_days, facts.paper_sharpe, facts.paper_drawdown)
+        assert [value is not None for value in paper] == [known] * 3
+        assert facts.series is not None  # what it does is judged all the same
+    name = decide(home, "sized", rules)
+    assert not read_operations(home.home).decisions[name].acts
+
+
+NEWEST, OLDER = RunRef("b", 9, "bb"), RunRef("a", 5, "aa")
+
+
+@pytest.mark.parametrize(
+    ("log", "state", "counts"),
+    [
+        (NEWEST, "approved", True),
+        (NEWEST, "rejected", True),
+        (RunRef("b", 8, "b0"), "approved", False),
+        (RunRef("b", 9, "xx"), "approved", False),
+        (OLDER, "approved", False),
+        (OLDER, "rejected", True),  # a person's no is not asked around
+        (RunRef("c", 9, "cc"), "rejected", False),
+        (None, "approved", False),  # of before the log was kept
+    ],
+)
+def test_a_decision_answers_for_the_newest_run_as_it_was_measured(
+    tmp_path: Path, log: RunRef | None, state: str, counts: bool
+) -> None:
+    plain = {"source": "b"}
+    if log is not None:
+        plain |= {"source": log.run, "log": {"run": log.run, "events": log.events,
+                                             "head": log.head}}  # fmt: skip
+    made = decided("DEC_1", kind=KIND, strategy="s", action="approve", body={"context": plain})
+    with OperationsLog.open(tmp_path, ManualClock()) as sitting:
+        sitting.append(made, aggregate="DEC_1")
+        sitting.append(resolved("DEC_1", resolution=state), aggregate="DEC_1")
+    found = decision_on(read_operations(tmp_path), "s", (NEWEST, OLDER), "00")
+    assert (found is not None) is counts
