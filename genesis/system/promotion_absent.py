@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from genesis.domain.counting import several
 from genesis.domain.instrument import base_asset
 from genesis.domain.timeline import format_ts
 
@@ -36,6 +37,41 @@ class _Found:
     def symbols(self) -> list[str]:
         return sorted({one.symbol for one in self.added})
 
+    @property
+    def sizing(self) -> str:
+        """What made its entries smaller than the strategy's own; empty if nothing did."""
+        from genesis.paper.logged import other_sizing
+
+        return other_sizing(self.added)
+
+
+def sized_on_paper(home: Path, deployment: Deployment, modes: Collection[str]) -> str:
+    """Paper runs of a strategy that do not count because of their sizes; empty if there are none.
+
+    Parameters
+    ----------
+    home : Path
+    deployment : Deployment
+    modes : collection of str
+        Modes of the runs that count.
+    """
+    runs = [one for one in _runs_of(home, deployment.strategy) if one.started.mode in modes]
+    return _sized([one for one in runs if not _missing(deployment, one)])
+
+
+def sized_live(home: Path, deployment: Deployment, mode: str, network: str) -> str:
+    """Live runs of a deployment that do not count for a step up because of their sizes.
+
+    Parameters
+    ----------
+    home : Path
+    deployment : Deployment
+    mode, network : str
+        Of the runs that count.
+    """
+    runs = [one for one in _runs_of(home, deployment.strategy) if one.started.mode == mode]
+    return _sized([one for one in runs if _is_own(one, deployment.account, network)])
+
 
 def nothing_on_paper(home: Path, deployment: Deployment, modes: Collection[str]) -> Absent:
     """Why no paper run is evidence for a deployment.
@@ -48,12 +84,15 @@ def nothing_on_paper(home: Path, deployment: Deployment, modes: Collection[str])
         Modes of the runs that count.
     """
     name = deployment.strategy
-    runs = [one for one in _runs_of(home, name) if one.started.mode in modes]
+    found = [one for one in _runs_of(home, name) if one.started.mode in modes]
+    runs = [one for one in found if not one.sizing]
     wanted = ",".join(deployment.symbols)
     again = (
         f"genesis paper run {name} --dataset VENUE:{wanted}:INTERVAL, or"
         f" genesis paper run {name} -m testnet --symbols {wanted}"
     )
+    if found and not runs:
+        return Absent(f"no paper run of {name} has its own sizes", again)
     if not runs:
         return Absent(
             f"no paper run trades {name} in a mode that counts: {', '.join(modes)}", again
@@ -86,7 +125,11 @@ def nothing_live(home: Path, deployment: Deployment, mode: str, network: str) ->
     go_on = f"genesis live run --account {account}, and let days pass"
     since = format_ts(deployment.live_since_ms)
     runs = [one for one in _runs_of(home, deployment.strategy) if one.started.mode == mode]
-    own = [one for one in runs if _is_own(one, account, network)]
+    found = [one for one in runs if _is_own(one, account, network)]
+    own = [one for one in found if not one.sizing]
+    if found and not own:
+        fix = f"genesis live run --account {account} --sizing strategy, and let days pass"
+        return Absent("0 days: no live run has the strategy's own sizes", fix)
     if own:
         why = f"0 days: no whole day since its canary began at {since} is in {_named(own)}"
         return Absent(why, go_on)
@@ -131,5 +174,15 @@ def _named(runs: Sequence[_Found]) -> str:
     """``those of the 2 runs found (a, b)``."""
     names = [one.name for one in runs]
     more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
-    count = f"{len(names)} run{'' if len(names) == 1 else 's'}"
+    count = several(len(names), "run")
     return f"those of the {count} found ({', '.join(names[-LISTED:])}{more})"
+
+
+def _sized(runs: Sequence[_Found]) -> str:
+    """What says that entries of other sizes are no evidence; empty where there are none."""
+    sized = [one for one in runs if one.sizing]
+    if not sized:
+        return ""
+    named = ", ".join(f"{one.name} by {one.sizing}" for one in sized[-LISTED:])
+    more = f" and {len(sized) - LISTED} more" if len(sized) > LISTED else ""
+    return f"entries that are sized by anything but the strategy do not count: {named}{more}"

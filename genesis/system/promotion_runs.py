@@ -75,7 +75,9 @@ class WorkspaceEvidence(DossierEvidence):
         block = self.gates(deployment.strategy, deployment.target)
         settings, baseline = block.settings, _baseline_of(deployment)
         live = gate != "G4"
-        runs = list(self._live_runs(deployment) if live else self._paper_runs(deployment))
+        runs = list(
+            self._live_runs(deployment, own_size=True) if live else self._paper_runs(deployment)
+        )
         found = _pooled(runs)
         measures: dict[str, Any] = {}
         if found is not None:
@@ -95,10 +97,19 @@ class WorkspaceEvidence(DossierEvidence):
                 step = int((found.day_ms >= deployment.since_ms).sum())
                 measures = step_measures(found.returns, step, least, baseline, settings)
         results = tuple(one.to_plain() for one in block.judge(measures, gate))
+        aside = self._aside(deployment, live=live)
         if found is None:
             none = self._absent(deployment, live=live)
-            return Measured(results, absent=none.why, fix=none.fix)
-        return Measured(results, tuple(run.ref for run in runs))
+            return Measured(results, absent=none.why, fix=none.fix, aside=aside)
+        return Measured(results, tuple(run.ref for run in runs), aside=aside)
+
+    def _aside(self, deployment: Deployment, *, live: bool) -> str:
+        """Runs that do not count because of their sizes."""
+        from genesis.system.promotion_absent import sized_live, sized_on_paper
+
+        if live:
+            return sized_live(self._home, deployment, LIVE_MODE, NETWORKS[deployment.target])
+        return sized_on_paper(self._home, deployment, PAPER_MODES)
 
     def _absent(self, deployment: Deployment, *, live: bool) -> Absent:
         """Why no run counts."""
@@ -110,7 +121,7 @@ class WorkspaceEvidence(DossierEvidence):
         return nothing_on_paper(self._home, deployment, PAPER_MODES)
 
     def health(self, deployment: Deployment) -> Health:
-        """Judge a live deployment by the logs of its runs."""
+        """Judge a live deployment by the logs of its runs, whatever sized their entries."""
         import numpy as np
 
         from genesis.decision.retirement import Fidelity, health
@@ -124,20 +135,27 @@ class WorkspaceEvidence(DossierEvidence):
         return health(returns, _baseline_of(deployment), fidelity, settings)
 
     def _paper_runs(self, deployment: Deployment) -> Iterator[_Run]:
-        """Paper runs that count, the newest first; no bar counts twice."""
+        """Paper runs that count, the newest first; no bar counts twice.
+
+        One with smaller entries than the strategy's own proves less than live orders would need.
+        """
         from genesis.domain.instrument import base_asset
+        from genesis.paper.logged import other_sizing
 
         wanted = {base_asset(symbol) for symbol in deployment.symbols}
 
         def fits(started: RunStarted, added: Sequence[DeploymentAdded]) -> bool:
             traded = {base_asset(one.symbol) for one in added}
-            return started.mode in PAPER_MODES and wanted <= traded
+            return started.mode in PAPER_MODES and wanted <= traded and not other_sizing(added)
 
         yield from self._runs(deployment, deployment.fresh_from_ms, fits)
 
-    def _live_runs(self, deployment: Deployment) -> Iterator[_Run]:
-        """Runs of the deployment's own orders since its canary began, the newest first."""
-        from genesis.paper.logged import market_of
+    def _live_runs(self, deployment: Deployment, *, own_size: bool = False) -> Iterator[_Run]:
+        """Runs of the deployment's own orders since its canary began, the newest first.
+
+        With ``own_size`` only those whose entries had the strategy's own sizes.
+        """
+        from genesis.paper.logged import market_of, other_sizing
 
         def fits(started: RunStarted, added: Sequence[DeploymentAdded]) -> bool:
             market = market_of(started)
@@ -147,6 +165,7 @@ class WorkspaceEvidence(DossierEvidence):
                 started.mode == LIVE_MODE
                 and market.get("network") == NETWORKS[deployment.target]
                 and addresses == {deployment.account}
+                and not (own_size and other_sizing(added))
             )
 
         yield from self._runs(deployment, deployment.live_since_ms, fits)

@@ -25,6 +25,7 @@ from genesis.paper.began import began_ms
 from genesis.system import promotion_runs
 from genesis.system.promotion import live_deployments
 from genesis.system.promotion_runs import WorkspaceEvidence
+from genesis.trading.deployment import DeploymentOptions
 from tests.conftest import REPOSITORY
 from tests.unit.decision.deployment_desk import ACCOUNT, copied
 from tests.unit.evidence.small_study import campaign_of
@@ -163,6 +164,27 @@ def test_a_simulated_market_and_other_symbols_prove_nothing(
     deployment = home.manager().find(wish(home, account="0x" + "7" * 40))
     runs = [run.ref.run for run in found._paper_runs(deployment)]
     assert runs == ["whole"]
+
+
+SIZED = DeploymentOptions(sizing="fixed")
+
+
+def test_paper_runs_with_smaller_entries_are_no_evidence(home: PromotionHome) -> None:
+    """Live runs trade the strategy's own sizes: a drawdown of smaller ones says too little."""
+    home.judged()
+    promote(home, "paper")
+    home.trade("sized", options=SIZED)
+    told = refusal(home, "canary")
+    assert f"no paper run of {home.record.id} has its own sizes" in told
+    assert "sized by anything but the strategy do not count: sized by fixed" in told
+    home.trade("short", days=20)
+    home.trade("sized2", options=SIZED)  # newer, on the same bars: it takes no bar away
+    told = refusal(home, "canary")
+    assert "paper_days is 20" in told
+    assert "sized by fixed, sized2 by fixed" in told
+    home.trade("whole")
+    done = promote(home, "canary")
+    assert [run.run for run in done.history[-1].grounds.runs] == ["whole"]
 
 
 def test_the_edited_result_of_a_paper_run_changes_nothing(home: PromotionHome) -> None:
@@ -308,6 +330,27 @@ def test_the_canary_is_judged_by_its_own_orders(
     assert values["canary_days"] > 60
     assert values["canary_upper_bound"] > 0.0
     assert [run.run for run in found.runs] == ["own"]
+
+
+def test_live_runs_with_smaller_entries_count_for_health_alone(
+    canary: PromotionHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(promotion_runs, "LIVE_MODE", "backtest-validation")
+    market = {"network": "local", "accounts": {f"paper/{canary.record.id}": ACCOUNT}}
+    canary.trade("small", market=market, options=SIZED)
+    deployment = canary.manager().find(wish(canary))
+    evidence = WorkspaceEvidence(canary.workspace)
+    assert evidence.health(deployment).numbers["days"] > 60
+    found = evidence.measure(deployment, "G5")
+    assert found.runs == ()
+    assert "no live run has the strategy's own sizes" in found.absent
+    assert "small by fixed" in found.aside
+    told = refusal(canary, "live_25")
+    assert "--sizing strategy" in told
+    live(canary, monkeypatch, "own")
+    found = evidence.measure(deployment, "G5")
+    assert [run.run for run in found.runs] == ["own"]
+    assert "small by fixed" in found.aside
 
 
 def test_after_a_fall_the_bars_from_before_it_are_named(home: PromotionHome) -> None:
