@@ -124,7 +124,10 @@ def steps_after(done: Deployment, scripted: str) -> tuple[str, ...]:
 
 
 def tell_approval(given: Approval, out: Path, obstacle: str, as_json: bool) -> None:
-    """Print what a file allows, and what forbids the step now all the same."""
+    """Print what a file allows, and whether gate or health forbid the step now all the same.
+
+    Whether the engine approves, the book admits it and there is room is asked by the step.
+    """
     from genesis.domain.timeline import format_ts
 
     if as_json:
@@ -135,7 +138,7 @@ def tell_approval(given: Approval, out: Path, obstacle: str, as_json: bool) -> N
             "strategy": given.strategy,
             "stage": given.to_stage,
             "max_usd": given.max_usd,
-            "passes_now": not obstacle,
+            "gate_passes": not obstacle,
             "obstacle": obstacle,
         }
         render.emit(dict(facts))

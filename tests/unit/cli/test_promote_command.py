@@ -124,10 +124,10 @@ def test_an_approval_says_what_forbids_the_step_now(
     assert "note: the step would be refused now" in told.out
     assert "no paper run trades" in told.out.replace("\n", " ")
     told = run(home, *line, str(tmp_path / "b.json"), "--json")
-    assert told.json["passes_now"] is False
+    assert told.json["gate_passes"] is False
     home.trade("whole")
     told = run(home, *line, str(tmp_path / "c.json"), "--json")
-    assert (told.json["passes_now"], told.json["obstacle"]) == (True, "")
+    assert (told.json["gate_passes"], told.json["obstacle"]) == (True, "")
     done = run(home, "promote", name, "--to", "canary", "--approval", str(tmp_path / "c.json"))
     assert done.code == 0
     # A capital that no step can have; nor a file named "-".
