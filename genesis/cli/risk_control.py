@@ -32,7 +32,7 @@ Wait = Annotated[
 
 def complete_breaker(incomplete: str) -> list[str]:
     """Names of breakers for shell completion."""
-    from genesis.risk.breakers import Breaker
+    from genesis.risk.breaker_kinds import Breaker
 
     return [one.value for one in Breaker if one.value.startswith(incomplete)]
 

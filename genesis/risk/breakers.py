@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 
 from genesis.domain.timeline import MINUTE_MS
 from genesis.risk import formulas
 from genesis.risk.book import Book
+from genesis.risk.breaker_kinds import Breaker
 from genesis.risk.genome import RiskGenes
 from genesis.risk.levels import RiskLevel
 from genesis.risk.regime import MarketState
@@ -23,22 +23,6 @@ BY_PERSON = -1
 _FOREVER = 1e9  # bars; a trip is written as JSON, which has no infinity
 MOST_UNKNOWN = 2
 """Orders of unknown fate that an account may have; each blocks its own symbol anyway."""
-
-
-class Breaker(StrEnum):
-    """What can trip."""
-
-    DAILY_DRAWDOWN = "daily_drawdown"
-    WEEKLY_DRAWDOWN = "weekly_drawdown"
-    TOTAL_DRAWDOWN = "total_drawdown"
-    RAPID_LOSS = "rapid_loss"
-    CONSECUTIVE_LOSSES = "consecutive_losses"
-    CORRELATION_SPIKE = "correlation_spike"
-    VOLATILITY_SPIKE = "volatility_spike"
-    SENTIMENT_EXTREME = "sentiment_extreme"
-    CONCENTRATION = "concentration"
-    STALE_DATA = "stale_data"
-    UNKNOWN_ORDERS = "unknown_orders"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from typing import Any
 
 from genesis.domain.timeline import DAY_MS, HOUR_MS, MINUTE_MS
 from genesis.risk import formulas
+from genesis.risk.breaker_kinds import OF_THE_MARKET
 from genesis.risk.genome import GENES
 from genesis.risk.track import number
 
@@ -28,10 +29,6 @@ SHARPE_DAYS = 90
 LEAST_DAYS = 30
 """Days below which it is not known."""
 
-_OF_THE_MARKET = frozenset(
-    ("correlation_spike", "volatility_spike", "concentration", "sentiment_extreme")
-)
-"""Breakers whose condition is looked at once a bar; they hold to the next look at least."""
 _LATE_MS = MINUTE_MS
 """So long after its bar a look comes at most: the hold was over, and nobody had looked."""
 
@@ -209,7 +206,7 @@ class RiskState:
         held = self._trips.get(trip.breaker)
         if held is None:
             return False
-        late = _LATE_MS if trip.breaker in _OF_THE_MARKET else 0
+        late = _LATE_MS if trip.breaker in OF_THE_MARKET else 0
         return held.active(trip.ts_ms - late)
 
     def rearm(self, breaker: str) -> bool:

@@ -142,7 +142,7 @@ def tripped_breaker(state: RunState, account: str, wanted: str) -> str:
     InputError
         If there is no such breaker, or it does not hold.
     """
-    from genesis.risk.breakers import Breaker
+    from genesis.risk.breaker_kinds import Breaker
 
     name = wanted.strip().lower().replace("-", "_")
     known = [one.value for one in Breaker]

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from genesis.domain.canonical import canonical_json
 from genesis.domain.timeline import HOUR_MS, MINUTE_MS
 from genesis.risk.book import Exposure, Permit
-from genesis.risk.breakers import Breaker
+from genesis.risk.breaker_kinds import Breaker
 from genesis.risk.decision import RiskDecision
 from genesis.risk.genome import GENES, RiskGenes, RiskGenome
 from genesis.risk.levels import RiskLevel

@@ -13,7 +13,8 @@ import pytest
 from genesis.domain.canonical import canonical_json
 from genesis.domain.timeline import DAY_MS, HOUR_MS, MINUTE_MS
 from genesis.risk.book import Permit
-from genesis.risk.breakers import CONSEQUENCES, Breaker
+from genesis.risk.breaker_kinds import Breaker
+from genesis.risk.breakers import CONSEQUENCES
 from genesis.risk.decision import RiskDecision
 from genesis.risk.genome import GENES, RiskGenes, RiskGenome
 from genesis.risk.levels import RiskLevel

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from genesis.risk.breakers import CONSEQUENCES, Breaker
+from genesis.risk.breaker_kinds import Breaker
+from genesis.risk.breakers import CONSEQUENCES
 from genesis.risk.genome import GENES
 from genesis.risk.levels import RiskLevel
 from genesis.risk.track import Windows
