@@ -345,13 +345,11 @@ def exchange_of(target: Target, url: str) -> tuple[str, str]:
     RefusedError
         If an address is given that is not of the target.
     """
-    from urllib.parse import urlsplit
-
     from genesis.exchange.hyperliquid.settings import ADDRESSES, Network
+    from genesis.exchange.loopback import on_loopback
 
-    here = (urlsplit(url).hostname or "") in ("127.0.0.1", "localhost", "::1")
     if target is Target.LOOPBACK:
-        if url and not here:
+        if url and not on_loopback(url):
             raise RefusedError(
                 f"{url} is not on this machine",
                 why="the deployment was promoted for a local exchange",

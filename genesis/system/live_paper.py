@@ -140,6 +140,8 @@ def network_of(url: str) -> tuple[str, str]:
     RefusedError
         For the main network.
     """
+    from genesis.exchange.loopback import LOOPBACK
+
     host = (urlsplit(url).hostname or "").lower()
     if host in _MAINNET:
         raise RefusedError(
@@ -147,7 +149,7 @@ def network_of(url: str) -> tuple[str, str]:
             why=f"{host} trades real money",
             fix="leave --url out for the testnet, or run genesis venue serve",
         )
-    if host in ("127.0.0.1", "localhost", "::1"):
+    if host in LOOPBACK:
         return "local", url.rstrip("/")
     return "testnet", url.rstrip("/") or "https://api.hyperliquid-testnet.xyz"
 

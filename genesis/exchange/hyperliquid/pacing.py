@@ -15,11 +15,10 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable
-from urllib.parse import urlsplit
 
 from genesis.domain.errors import InfrastructureError, RefusedError
+from genesis.exchange.loopback import on_loopback
 
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _ANSWER_S = 60.0
 _MOST_WORDS = 4096
 
@@ -51,7 +50,7 @@ class PacedTime:
     """
 
     def __init__(self, url: str) -> None:
-        if (urlsplit(url).hostname or "") not in _LOOPBACK:
+        if not on_loopback(url):
             raise RefusedError(
                 "only an exchange on this machine can be asked to let time pass",
                 why=f"{url} is somewhere else",

@@ -13,11 +13,11 @@ from urllib.parse import urlsplit
 import msgspec
 
 from genesis.domain.errors import ConfigError
+from genesis.exchange.loopback import LOOPBACK
 
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 LONGEST_DEAD_MAN_S = 300.0
 """Latest instant, from now, for which the dead man's switch may be set."""
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class Network(StrEnum):
@@ -198,7 +198,7 @@ class HyperliquidSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
 
 def _check_url(settings: HyperliquidSettings) -> None:
     parts = urlsplit(settings.url)
-    local = parts.hostname in _LOOPBACK
+    local = parts.hostname in LOOPBACK
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ConfigError(
             f"{settings.url!r} is no address of an exchange",

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-from urllib.parse import urlsplit
 
 import aiohttp
 
 from genesis.domain.errors import InfrastructureError
-
-_HERE = ("127.0.0.1", "localhost", "::1")
+from genesis.exchange.loopback import on_loopback
 
 
 def in_words(error: BaseException) -> str:
@@ -31,7 +29,7 @@ def in_words(error: BaseException) -> str:
 
 def silent(url: str, kind: str, why: str) -> InfrastructureError:
     """Error for a server that gives no usable answer."""
-    if (urlsplit(url).hostname or "") in _HERE:
+    if on_loopback(url):
         fix = f"is the exchange at {url} running? genesis venue serve starts the local one"
     else:
         fix = "look at the network and at the exchange's status page, then try the same again"

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import WSMsgType, web
 
+from genesis.exchange.loopback import LOOPBACK
 from genesis.exchange.venue import wire
 from genesis.exchange.venue.control import Control
 from genesis.exchange.venue.gate import Ending, Gate, Reply
@@ -21,7 +22,6 @@ BEAT_S = 0.1
 HOST = "127.0.0.1"
 _BEATS_A_SECOND = round(1 / BEAT_S)
 _LARGEST_BODY = 4 << 20
-_LOOPBACK = frozenset(("127.0.0.1", "localhost", "::1"))
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -227,7 +227,7 @@ async def _only_from_here(request: web.Request, handler: _Handler) -> web.Stream
     """Refuse what a page of another site sends through the user's browser."""
     host = urlsplit(f"//{request.host}").hostname
     origin = request.headers.get("Origin")
-    foreign = origin is not None and urlsplit(origin).hostname not in _LOOPBACK
-    if host not in _LOOPBACK or foreign:
+    foreign = origin is not None and urlsplit(origin).hostname not in LOOPBACK
+    if host not in LOOPBACK or foreign:
         return web.Response(status=403, text="this exchange serves programs of this machine")
     return await handler(request)
