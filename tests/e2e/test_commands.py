@@ -87,7 +87,8 @@ def test_strategies_from_list_to_import(studied: Studied, tmp_path: Path, cli: C
     other = tmp_path / "other"
     imported = cli(other, "strategies", "import", str(file), "--json").json
     assert (imported["id"], imported["origin_problem"]) == (best, None)
-    assert f"imported {best}" in cli(other, "strategies", "import", str(file)).out
+    assert f"already here: {best}" in cli(other, "strategies", "import", str(file)).out
+    assert f"imported {best}" in cli(tmp_path / "new", "strategies", "import", str(file)).out
     assert len(list(other.glob("origins/first-*/trials.jsonl"))) == 1
     assert cli(other, "strategies", "show", best, "--json").json["strategy"]["id"] == best
 
