@@ -253,6 +253,7 @@ def _promotion(
 ) -> tuple[tuple[str, ...], str]:
     """What holds a deployment back from its next stage, and that stage."""
     from genesis.decision.grounds import DOSSIER, unmet
+    from genesis.decision.ports import Measured
     from genesis.decision.rows import RETIRED
     from genesis.decision.stages import TABLE, Move
 
@@ -270,12 +271,12 @@ def _promotion(
     to, step = onward[0]
     try:
         if step.gate == DOSSIER:
-            results = evidence.standing(strategy, one.target).results
+            measured = Measured(evidence.standing(strategy, one.target).results)
         else:
             measured = evidence.measure(one, step.gate)
-            results = measured.results
             held += [measured.absent] if measured.absent else []
-        held += unmet(results, step.gate)
+        missed = unmet(measured.results, step.gate)
+        held += [*missed, measured.aside] if missed and measured.aside else missed
     except GenesisError as error:
         held.append(error.what)
     if step.approval and not held:

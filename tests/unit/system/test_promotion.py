@@ -29,6 +29,7 @@ from genesis.trading.deployment import DeploymentOptions
 from tests.conftest import REPOSITORY
 from tests.unit.decision.deployment_desk import ACCOUNT, copied
 from tests.unit.evidence.small_study import campaign_of
+from tests.unit.system.evidence_homes import evidence_of
 from tests.unit.system.promotion_homes import (
     PRODUCTION,
     REHEARSAL,
@@ -177,6 +178,7 @@ def test_paper_runs_with_smaller_entries_are_no_evidence(home: PromotionHome) ->
     told = refusal(home, "canary")
     assert f"no paper run of {home.record.id} has its own sizes" in told
     assert "sized by anything but the strategy do not count: sized by fixed" in told
+    assert any("sized by fixed" in hold for hold in evidence_of(home).verdict.holds)
     home.trade("short", days=20)
     home.trade("sized2", options=SIZED)  # newer, on the same bars: it takes no bar away
     told = refusal(home, "canary")
