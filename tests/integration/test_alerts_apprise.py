@@ -54,11 +54,17 @@ def channel(server: Hook, monkeypatch: pytest.MonkeyPatch, scheme: str = "json")
     return AppriseChannel(UrlSource("env", VARIABLE), 0.5)
 
 
-def configured(home: Path, server: Hook, monkeypatch: pytest.MonkeyPatch, level: str) -> Path:
+def configured(
+    home: Path,
+    server: Hook,
+    monkeypatch: pytest.MonkeyPatch,
+    level: str,
+    patience_s: float = 10.0,
+) -> Path:
     """A workspace whose one channel is the hook."""
     monkeypatch.setenv(VARIABLE, url(server))
     text = f"schema: 1\nheartbeat: null\nchannels:\n  - name: hook\n    url_env: {VARIABLE}\n"
-    (home / "alerts.yaml").write_text(f"{text}    level: {level}\n    timeout_s: 0.5\n")
+    (home / "alerts.yaml").write_text(f"{text}    level: {level}\n    timeout_s: {patience_s}\n")
     return home
 
 
@@ -146,7 +152,7 @@ def test_a_refused_alert_is_tried_again_until_it_arrives(
 def test_a_service_that_hangs_delays_neither_the_others_nor_the_end(
     server: Hook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str
 ) -> None:
-    home = configured(tmp_path, server, monkeypatch, "info")
+    home = configured(tmp_path, server, monkeypatch, "info", patience_s=0.5)
     server.mode = mode
     screen = io.StringIO()
     began = time.monotonic()
@@ -205,7 +211,7 @@ def test_the_url_of_a_channel_appears_nowhere(
     every_log: io.StringIO,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    home = configured(tmp_path, server, monkeypatch, "info")
+    home = configured(tmp_path, server, monkeypatch, "info", patience_s=0.5)
     monkeypatch.setenv("HOME", str(tmp_path / "user"))
     folder = home / "trading" / "paper_1"
     with EventStore.open(folder, run="paper_1", tables=[], clock=SystemClock()) as store:
