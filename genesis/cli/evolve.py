@@ -112,7 +112,7 @@ def _study(
         if config is None:
             raise InputError(
                 "no configuration given",
-                fix=f"genesis evolve {shlex.quote(shipped('demo.yaml'))},"
+                fix=f"genesis evolve {shlex.quote(shipped('configs/demo.yaml'))},"
                 " or genesis evolve --resume RUN",
             )
         return load_config(config), run

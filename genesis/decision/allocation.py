@@ -13,13 +13,13 @@ import numpy.typing as npt
 
 from genesis.decision.in_force import Bound
 from genesis.decision.live_measures import YEAR
+from genesis.decision.stages import CENT
 from genesis.decision.weights import clusters, correlation, covariance, equal_risk, hrp
 from genesis.domain.errors import InputError
 from genesis.evidence.measures import PromotionSettings
 
 Floats = npt.NDArray[np.float64]
 LEAST_DAYS = 30
-_CENT = Decimal("0.01")
 METHODS = ("hrp", "erc")
 
 
@@ -162,7 +162,7 @@ def allocate(
 def _cut(share: Share, factor: Bound) -> Share:
     if factor.value >= 1.0:
         return share
-    capital = (share.capital * Decimal(repr(factor.value))).quantize(_CENT, rounding="ROUND_DOWN")
+    capital = (share.capital * Decimal(repr(factor.value))).quantize(CENT, rounding="ROUND_DOWN")
     return replace(share, capital=capital, reasons=(*share.reasons, factor.text))
 
 
@@ -199,7 +199,7 @@ def _capped(
                 f"its cluster of {int(group.sum())} would have {whole:.3f}, held at"
                 f" {settings.cluster_share:g}"
             )
-        capital = (total * Decimal(repr(weight))).quantize(_CENT, rounding="ROUND_DOWN")
+        capital = (total * Decimal(repr(weight))).quantize(CENT, rounding="ROUND_DOWN")
         if capital > claim.cap:
             reasons.append(f"{capital:f} USD held at the approved {claim.cap:f} USD")
             capital = claim.cap

@@ -300,12 +300,4 @@ def narrowed(
                 paper_drawdown=facts.paper_drawdown,
             )
         }
-    return DecisionContext(
-        context.as_of_ms,
-        context.data_ms,
-        context.source,
-        market,
-        account,
-        strategies,
-        context.log,
-    )
+    return msgspec.structs.replace(context, market=market, account=account, strategies=strategies)

@@ -125,8 +125,10 @@ def _unknown(returns: Floats, fidelity: Fidelity) -> list[str]:
     if not returns.size:
         return ["no log has a day of its own orders since its canary began"]
     if fidelity.position_match is None:
-        why = "no bar's position was compared with the shadow backtest, or too many bars were set"
-        return [f"{why} aside after closes from outside"]
+        return [
+            "no bar's position was compared with the shadow backtest, or too many bars were set"
+            " aside after closes from outside"
+        ]
     return []
 
 

@@ -16,10 +16,9 @@ from msgspec import Meta, Struct
 
 from genesis.domain.canonical import content_hash
 from genesis.domain.errors import ConfigError
-from genesis.domain.shipped import shipped
 from genesis.evolution.configcheck import Problem, check_shape, raise_problems, read_yaml
 
-EXAMPLE: Final = shipped("decision_rules.yaml")
+EXAMPLE: Final = "configs/decision_rules.yaml"
 SHIPPED: Final = Path(__file__).resolve().parents[2] / "configs" / "decision_rules.yaml"
 
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]

@@ -21,12 +21,11 @@ from msgspec import Meta, Struct
 
 from genesis.domain.canonical import content_hash
 from genesis.domain.errors import ConfigError, RefusedError, did_you_mean
-from genesis.domain.shipped import shipped
 from genesis.evidence.measures import MEASURES, PROMOTION_MEASURES, PromotionSettings
 from genesis.evolution.configcheck import Problem, check_shape, raise_problems, read_yaml
 
 SCHEMA = 1
-EXAMPLE = shipped("gates.yaml")
+EXAMPLE = "configs/gates.yaml"
 STAGES = ("G0", "G1", "G2", "G3")
 PRODUCTION = Path(__file__).resolve().parents[2] / "configs" / "gates.yaml"
 PRODUCTION_HASH = "0a588aff13c3fa7304a2fd208777fc60d1a9a2ea7814f09b06cef543691a479d"

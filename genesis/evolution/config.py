@@ -225,7 +225,8 @@ def load_config(path: Path) -> StudyConfig:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ConfigError(
-            f"there is no configuration {path}", fix=f"copy {shipped('demo.yaml')} and edit it"
+            f"there is no configuration {path}",
+            fix=f"copy {shipped('configs/demo.yaml')} and edit it",
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(

@@ -16,7 +16,7 @@ from genesis.domain.broken_text import broken_text, mend
 from genesis.domain.errors import ConfigError, did_you_mean
 from genesis.domain.shipped import shipped
 
-EXAMPLE = shipped("crypto_perps_1h.yaml")
+EXAMPLE = "configs/crypto_perps_1h.yaml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +80,14 @@ def read_yaml(
         try:
             root = loader.get_single_node()
             if not isinstance(root, yaml.MappingNode):
-                raise ConfigError(f"{name} is not a mapping of keys", fix=f"see {example}")
+                raise ConfigError(f"{name} is not a mapping of keys", fix=f"see {shipped(example)}")
             lines = dict(_lines(root, "", name))
             value = loader.construct_document(root)
         finally:
             loader.dispose()
     except (yaml.YAMLError, ValueError) as error:  # 08 is an octal number to YAML, and none
         what, why = broken_text(name, text, error)
-        raise ConfigError(what, why=why, fix=mend(f"{example} shows the form")) from None
+        raise ConfigError(what, why=why, fix=mend(f"{shipped(example)} shows the form")) from None
     return value, lines
 
 
@@ -231,10 +231,11 @@ def raise_problems(
         line = lines.get(problem.key)
         where = f"{name}:{line}" if line else name
         texts.append(f"{where}: {problem.key} {problem.text}")
+    fix = f"{shipped(example)} documents every key"
     if len(texts) == 1:
-        raise ConfigError(texts[0], fix=f"{example} documents every key")
+        raise ConfigError(texts[0], fix=fix)
     raise ConfigError(
         f"{name} has {len(texts)} problems",
         why="\n  " + "\n  ".join(texts),
-        fix=f"{example} documents every key",
+        fix=fix,
     )

@@ -72,7 +72,7 @@ def _stored_instead(store: BarStore, spec: DatasetSpec) -> list[str]:
     there = [set(store.intervals(spec.venue, s)) for s in spec.symbols]
     common = sorted(set.intersection(*there), key=interval_ms)
     if common:
-        return [f"or use {spec.venue}:{','.join(spec.symbols)}:{one}" for one in common[:1]]
+        return [f"or use {spec.venue}:{','.join(spec.symbols)}:{common[0]}"]
     shown = ", ".join(known[:8]) + (", …" if len(known) > 8 else "")
     return [f"or use what is stored of {spec.venue}: {shown} (genesis data list)"]
 

@@ -64,8 +64,6 @@ LOOKS = 5
 """After so many tenths of a second a kill that the loop has not begun is carried out beside it."""
 PATIENCE_S = 1.0
 """How long a scripted exchange is given to come to rest before time goes on a little."""
-_CATCH_UP = "catch-up"
-"""Source of the halt that logs of earlier versions have instead of `WARM_UP`."""
 _CHUNK = 256
 
 
@@ -158,19 +156,11 @@ class LivePaperEngine:
         rest = None if paced is None else self._pacer(paced).rest
         self._driver = LiveDriver(clock, bus, self.session.loop, self._timers, self._answered, rest)
         self._end = WindDown(self.core, self._driver, gate, self._publish, self._latched)
-        self._kill, self._beside = (
-            KillSequence(
-                one,
-                gate,
-                gateway,
-                tuple(self._facts.accounts),
-                publish,
-                folder,
-                clock,
-                self._end.holds,
-            )
-            for one, publish in ((self._driver, self._publish), (None, _nobody))
+        accounts, holds = tuple(self._facts.accounts), self._end.holds
+        self._kill = KillSequence(
+            self._driver, gate, gateway, accounts, self._publish, folder, clock, holds
         )
+        self._beside = KillSequence(None, gate, gateway, accounts, _nobody, folder, clock, holds)
         self._unheeded = 0
         self.killed: KillReport | None = None
         self._inbox = Inbox(folder)
@@ -407,8 +397,6 @@ class LivePaperEngine:
                     self._bus.publish(event)
             self.session.loop.run_until_idle()
         self._bus.publish(self._warm_up(True))
-        if f"stage:{_CATCH_UP}" in desk.halts:
-            self._publish(ConnectionChanged(_CATCH_UP, True, "bars are complete"))
         self.session.loop.run_until_idle()
         self._gate.open()
         if self._sentiment is not None:

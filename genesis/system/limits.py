@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 FILE: Final = "limits.yaml"
 SCHEMA: Final = 1
 BUILT_IN: Final = "built in"
-_EXAMPLE: Final = (
-    f"compare it with {shipped('limits.yaml')}, or remove it: the built-in limits hold then"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,15 +124,20 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         plain, _ = read_yaml(path.read_text(encoding="utf-8"), str(path))
     except (OSError, UnicodeDecodeError, ConfigError) as error:
-        raise ConfigError(f"{path} holds no limits", why=str(error), fix=_EXAMPLE) from None
+        raise ConfigError(f"{path} holds no limits", why=str(error), fix=_example()) from None
     _refuse_flat(path, plain)
     refuse_unknown_keys(str(path), plain, ("schema", "limits"))
     if plain.get("schema") != SCHEMA:
         raise ConfigError(f"{path} is of schema {plain.get('schema')!r}", fix=f"write {SCHEMA}")
     stated = plain.get("limits", {})
     if not isinstance(stated, Mapping):
-        raise ConfigError(f"{path}: limits is no mapping", fix=_EXAMPLE)
+        raise ConfigError(f"{path}: limits is no mapping", fix=_example())
     return {str(name): value for name, value in stated.items()}
+
+
+def _example() -> str:
+    shown = shipped("configs/limits.yaml")
+    return f"compare it with {shown}, or remove it: the built-in limits hold then"
 
 
 def _refuse_flat(path: Path, plain: Mapping[str, Any]) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from genesis.domain.counting import several
 from genesis.domain.errors import GenesisError
 from genesis.domain.timeline import DAY_MS
 
@@ -101,7 +102,7 @@ class DailyReviews:
                 said = f"{one.id}: {health.alarm.value}, now {after.stage}: {reasons}"
                 lines.append((_CRITICAL, said))
             elif health.alarm is Alarm.UNKNOWN and days >= _SILENT_DAYS:
-                age = f"{days} full day{'s' if days > 1 else ''}"
+                age = several(days, "full day")
                 said = f"{one.id} trades unjudged, {age} after it went live: {reasons}"
                 lines.append((_CRITICAL if days >= _CRITICAL_DAYS else _WARNING, said))
         return lines

@@ -56,7 +56,7 @@ def sized_on_paper(home: Path, deployment: Deployment, modes: Collection[str]) -
         Modes of the runs that count.
     """
     runs = [one for one in _runs_of(home, deployment.strategy) if one.started.mode in modes]
-    return _sized([one for one in runs if not _missing(deployment, one)])
+    return _sized([one for one in runs if not missing_symbols(deployment, one.added)])
 
 
 def sized_live(home: Path, deployment: Deployment, mode: str, network: str) -> str:
@@ -70,7 +70,9 @@ def sized_live(home: Path, deployment: Deployment, mode: str, network: str) -> s
         Of the runs that count.
     """
     runs = [one for one in _runs_of(home, deployment.strategy) if one.started.mode == mode]
-    return _sized([one for one in runs if _is_own(one, deployment.account, network)])
+    return _sized(
+        [one for one in runs if is_own(one.started, one.added, deployment.account, network)]
+    )
 
 
 def nothing_on_paper(home: Path, deployment: Deployment, modes: Collection[str]) -> Absent:
@@ -102,7 +104,7 @@ def nothing_on_paper(home: Path, deployment: Deployment, modes: Collection[str])
         traded = ", ".join(sorted({symbol for one in runs for symbol in one.symbols}))
         why = f"no paper run trades {lacking} (the runs of this strategy trade {traded})"
         return Absent(f"{why}; one run must trade every symbol of the deployment", again)
-    fitting = [one for one in runs if not _missing(deployment, one)]
+    fitting = [one for one in runs if not missing_symbols(deployment, one.added)]
     if deployment.fresh_from_ms:
         fall = format_ts(deployment.fresh_from_ms)
         why = f"bars before the fall at {fall} do not count, and {_named(fitting)} end before"
@@ -125,7 +127,7 @@ def nothing_live(home: Path, deployment: Deployment, mode: str, network: str) ->
     go_on = f"genesis live run --account {account}, and let days pass"
     since = format_ts(deployment.live_since_ms)
     runs = [one for one in _runs_of(home, deployment.strategy) if one.started.mode == mode]
-    found = [one for one in runs if _is_own(one, account, network)]
+    found = [one for one in runs if is_own(one.started, one.added, account, network)]
     own = [one for one in found if not one.sizing]
     if found and not own:
         fix = f"genesis live run --account {account} --sizing strategy, and let days pass"
@@ -139,13 +141,22 @@ def nothing_live(home: Path, deployment: Deployment, mode: str, network: str) ->
     return Absent(why, go_on)
 
 
-def _is_own(run: _Found, account: str, network: str) -> bool:
+def is_own(
+    started: RunStarted, added: Sequence[DeploymentAdded], account: str, network: str
+) -> bool:
+    """Whether a strategy traded an account, and no other, on a network in a run."""
     from genesis.paper.logged import market_of
 
-    market = market_of(run.started)
+    market = market_of(started)
     accounts = market.get("accounts", {})
-    addresses = {str(accounts.get(one.account, "")).lower() for one in run.added}
+    addresses = {str(accounts.get(one.account, "")).lower() for one in added}
     return bool(market.get("network") == network and addresses == {account})
+
+
+def missing_symbols(deployment: Deployment, added: Sequence[DeploymentAdded]) -> list[str]:
+    """Symbols of a deployment that are not traded in a run."""
+    traded = {base_asset(one.symbol) for one in added}
+    return [symbol for symbol in deployment.symbols if base_asset(symbol) not in traded]
 
 
 def _runs_of(home: Path, strategy: str) -> Iterator[_Found]:
@@ -159,14 +170,9 @@ def _runs_of(home: Path, strategy: str) -> Iterator[_Found]:
             yield _Found(folder.name, started, own)
 
 
-def _missing(deployment: Deployment, run: _Found) -> list[str]:
-    traded = {base_asset(symbol) for symbol in run.symbols}
-    return [symbol for symbol in deployment.symbols if base_asset(symbol) not in traded]
-
-
 def _lacking(deployment: Deployment, runs: Sequence[_Found]) -> str:
     """Symbols that the run nearest to the deployment's does not trade; empty if one has all."""
-    missing = [_missing(deployment, one) for one in runs]
+    missing = [missing_symbols(deployment, one.added) for one in runs]
     return ", ".join(min((len(names), names) for names in missing)[1])
 
 

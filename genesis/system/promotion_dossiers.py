@@ -239,7 +239,7 @@ def _promotion_of(file: GatesFile) -> PromotionGates:
     if file.promotion is None:
         raise RefusedError(
             f"the gates '{file.name}' say nothing of promotion",
-            fix=f"take over the block `promotion` of {shipped('gates.rehearsal.yaml')}",
+            fix=f"take over the block `promotion` of {shipped('configs/gates.rehearsal.yaml')}",
         )
     return file.promotion
 

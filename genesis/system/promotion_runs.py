@@ -139,14 +139,12 @@ class WorkspaceEvidence(DossierEvidence):
 
         One with smaller entries than the strategy's own proves less than live orders would need.
         """
-        from genesis.domain.instrument import base_asset
         from genesis.paper.logged import other_sizing
-
-        wanted = {base_asset(symbol) for symbol in deployment.symbols}
+        from genesis.system.promotion_absent import missing_symbols
 
         def fits(started: RunStarted, added: Sequence[DeploymentAdded]) -> bool:
-            traded = {base_asset(one.symbol) for one in added}
-            return started.mode in PAPER_MODES and wanted <= traded and not other_sizing(added)
+            counts = started.mode in PAPER_MODES and not other_sizing(added)
+            return counts and not missing_symbols(deployment, added)
 
         yield from self._runs(deployment, deployment.fresh_from_ms, fits)
 
@@ -155,18 +153,14 @@ class WorkspaceEvidence(DossierEvidence):
 
         With ``own_size`` only those whose entries had the strategy's own sizes.
         """
-        from genesis.paper.logged import market_of, other_sizing
+        from genesis.paper.logged import other_sizing
+        from genesis.system.promotion_absent import is_own
+
+        network = NETWORKS[deployment.target]
 
         def fits(started: RunStarted, added: Sequence[DeploymentAdded]) -> bool:
-            market = market_of(started)
-            accounts = market.get("accounts", {})
-            addresses = {str(accounts.get(one.account, "")).lower() for one in added}
-            return (
-                started.mode == LIVE_MODE
-                and market.get("network") == NETWORKS[deployment.target]
-                and addresses == {deployment.account}
-                and not (own_size and other_sizing(added))
-            )
+            own = is_own(started, added, deployment.account, network)
+            return started.mode == LIVE_MODE and own and not (own_size and other_sizing(added))
 
         yield from self._runs(deployment, deployment.live_since_ms, fits)
 

@@ -186,7 +186,7 @@ def risk_config(
         )
         raise ConfigError(
             what,
-            fix=f"genesis risk evolve {shlex.quote(shipped('risk_evolution.yaml'))}, or"
+            fix=f"genesis risk evolve {shlex.quote(shipped('configs/risk_evolution.yaml'))}, or"
             " genesis risk evolve --dataset binance_perp:BTCUSDT,ETHUSDT:1h",
         )
     if path is not None:

@@ -84,7 +84,7 @@ def alerts(workspace: Workspace) -> Check:
             "alerts",
             "warn",
             "only console and file: nobody is told who does not look",
-            f"add a channel to {path} ({shipped('alerts.yaml')} shows how),"
+            f"add a channel to {path} ({shipped('configs/alerts.yaml')} shows how),"
             " then genesis alerts test",
         )
     return Check("alerts", "ok", ", ".join(one.name for one in channels))

@@ -22,7 +22,7 @@ from genesis.evolution.configcheck import (
 from genesis.evolution.risk.paths import PATTERN
 from genesis.risk.track import Windows
 
-EXAMPLE = shipped("risk_evolution.yaml")
+EXAMPLE = "configs/risk_evolution.yaml"
 LEAST_STRATEGIES = 60
 LEAST_GENOMES = 4_000
 
@@ -193,7 +193,7 @@ def load_risk_config(path: Path) -> RiskConfig:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ConfigError(
-            f"there is no configuration {path}", fix=f"copy {EXAMPLE} and edit it"
+            f"there is no configuration {path}", fix=f"copy {shipped(EXAMPLE)} and edit it"
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(

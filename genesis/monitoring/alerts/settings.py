@@ -117,7 +117,7 @@ def load_settings(path: Path) -> AlertSettings:
     try:
         plain, lines = yaml.safe_load(text), lines_of(text)
     except yaml.YAMLError as error:
-        raise ConfigError(f"{path} cannot be read", why=broken(error), fix=_EXAMPLE) from None
+        raise ConfigError(f"{path} cannot be read", why=broken(error), fix=_example()) from None
     try:
         _refuse_unknown(plain, lines)
         return parse_settings(plain, path.parent)
@@ -221,8 +221,11 @@ def _zone(name: str) -> tzinfo:
 
 
 _WRONG: Final = "the configuration of alerts is wrong"
-_EXAMPLE: Final = f"{shipped('alerts.yaml')} is an example, docs/alerts.md explains each key"
+
+
+def _example() -> str:
+    return f"{shipped('configs/alerts.yaml')} is an example, docs/alerts.md explains each key"
 
 
 def _wrong(why: str) -> ConfigError:
-    return ConfigError(_WRONG, why=why, fix=_EXAMPLE)
+    return ConfigError(_WRONG, why=why, fix=_example())

@@ -179,11 +179,8 @@ def _told(sitting: Any) -> list[SentimentUpdated]:
         return [event.data for event in reader.events(types=kinds)]  # type: ignore[misc]
 
 
-def test_a_loop_that_hangs_or_is_busy_keeps_no_account_from_being_emptied(
-    desk: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As while rules are compiled at the beginning, or on a disk that does not answer."""
-    sitting = holding(desk)
+def hung(sitting: Any, monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Let the loop of a run hang from here on; what is returned lets it go on."""
     loop, held, inside = sitting.engine.session.loop, threading.Event(), threading.Event()
     step = loop.step
 
@@ -194,6 +191,15 @@ def test_a_loop_that_hangs_or_is_busy_keeps_no_account_from_being_emptied(
 
     monkeypatch.setattr(loop, "step", hang)
     assert inside.wait(20.0)
+    return held
+
+
+def test_a_loop_that_hangs_or_is_busy_keeps_no_account_from_being_emptied(
+    desk: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As while rules are compiled at the beginning, or on a disk that does not answer."""
+    sitting = holding(desk)
+    held = hung(sitting, monkeypatch)
     _kill(desk)
     until(lambda: empty(desk.rig))
     until(
@@ -244,16 +250,7 @@ def test_a_kill_that_was_begun_beside_the_loop_ends_it_though_it_is_rearmed(
     desk: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sitting = holding(desk)
-    loop, held, inside = sitting.engine.session.loop, threading.Event(), threading.Event()
-    step = loop.step
-
-    def hang() -> int:
-        inside.set()
-        held.wait(60.0)
-        return step()
-
-    monkeypatch.setattr(loop, "step", hang)
-    assert inside.wait(20.0)
+    held = hung(sitting, monkeypatch)
     _kill(desk)
     until(lambda: empty(desk.rig))
     _rearm(desk)
