@@ -120,6 +120,8 @@ def _decide(
     if context_out is not None:
         _write_context(context_out, facts)
     name = strategy_in(facts.context, kind, strategy)
+    if facts.caveat and kind == APPROVAL:
+        typer.echo(f"note: {facts.caveat}", err=True)
     if dry_run:
         outcome = preview(workspace, kind, facts, rules, name, clock, "--dry-run")
     elif not (facts.present or record or kind == APPROVAL):

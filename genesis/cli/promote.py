@@ -288,8 +288,15 @@ def wish_of(
             and address in ("", one.account)
             and place in (None, one.target)
         ]
+        if not fitting:
+            where = f" with {address or place}" if address or place is not None else ""
+            raise InputError(
+                f"{name} is not deployed{where}",
+                fix=f"genesis promote {name} --to paper --account 0x… --target loopback"
+                " --symbols BTC --cap 1000 registers it; genesis deployments list",
+            )
         if len(fitting) != 1:
-            found = ", ".join(f"{one.account} at {one.target}" for one in fitting) or "none"
+            found = ", ".join(f"{one.account} at {one.target}" for one in fitting)
             raise InputError(
                 f"which deployment of {name} is not clear",
                 why=f"those that fit: {found}",

@@ -28,10 +28,13 @@ class Facts:
     context : DecisionContext
     present : bool
         False for a run of stored or simulated bars.
+    caveat : str
+        What of a run is no answer to whether a strategy may trade, and why; empty if all is.
     """
 
     context: DecisionContext
     present: bool
+    caveat: str = ""
 
 
 def facts_of_run(workspace: Workspace, name: str, rules: DecisionRules, clock: Clock) -> Facts:
@@ -56,7 +59,14 @@ def facts_of_run(workspace: Workspace, name: str, rules: DecisionRules, clock: C
     started, _ = started_of(folder)
     present = started is not None and started.mode in REAL_TIME
     as_of_ms = clock.now_ms() if present else int(history.ends_ms[-1])
-    return Facts(history.context(as_of_ms, rules.file.data), present)
+    sized = [name for name, one in history.strategies.items() if not one.own_size]
+    caveat = (
+        f"a sizer made the entries of {', '.join(sized)} smaller in {folder.name}: what they came"
+        " to on paper does not count; a run without --sizing does"
+        if sized
+        else ""
+    )
+    return Facts(history.context(as_of_ms, rules.file.data), present, caveat)
 
 
 def history_of(workspace: Workspace, folder: Path) -> BookHistory:

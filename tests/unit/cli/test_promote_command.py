@@ -300,3 +300,13 @@ def test_scripted_time_stays_out_of_a_workspace_with_real_deployments(
     book = deployed.manager().book().deployments.values()
     assert max(one.since_ms for one in book) < ahead.ms - 399 * DAY
     assert run(deployed, "retire", name, *place, "--reason", "done").code == 0
+
+
+def test_a_strategy_that_is_deployed_nowhere_is_told_how_to_begin(deployed: PromotionHome) -> None:
+    nobody = "0x" + "ee" * 20
+    answer = run(
+        deployed, "retire", deployed.record.id, "--account", nobody, "--reason", "x", "--json"
+    )
+    assert answer.code == 2
+    assert f"is not deployed with {nobody}" in answer.error["what"]
+    assert "--to paper" in answer.error["fix"]

@@ -283,13 +283,16 @@ def test_paper_facts_of_smaller_entries_are_no_answer(
     rules = with_rules(tmp_path, monkeypatch, FEW)
     home.trade("sized", mode=PaperMode.REPLAY, options=DeploymentOptions(sizing="fixed"))
     for run, known in (("whole", True), ("sized", False)):
-        context = facts_of_run(home.workspace, run, rules, home.clock).context
-        facts = context.strategies[home.record.id]
+        found = facts_of_run(home.workspace, run, rules, home.clock)
+        assert ("smaller in sized" in found.caveat) is not known
+        facts = found.context.strategies[home.record.id]
         paper = (facts.paper_days, facts.paper_sharpe, facts.paper_drawdown)
         assert [value is not None for value in paper] == [known] * 3
         assert facts.series is not None  # what it does is judged all the same
     name = decide(home, "sized", rules)
     assert not read_operations(home.home).decisions[name].acts
+    line = ("new_strategy_approval", "--from-run", "sized", "--dry-run", "--json")
+    assert "a run without --sizing does" in call(home.home, "decide", *line).err
 
 
 NEWEST, OLDER = RunRef("b", 9, "bb"), RunRef("a", 5, "aa")
