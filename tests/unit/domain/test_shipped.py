@@ -7,24 +7,24 @@ from pathlib import Path
 import pytest
 
 from genesis.domain.errors import ConfigError
-from genesis.domain.shipped import CONFIGS, shipped
+from genesis.domain.shipped import ROOT, shipped
 from genesis.evolution.config import load_config
 from tests.unit.cli.command_answers import call
 
 
 def test_it_is_short_in_the_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(CONFIGS.parent)
-    assert shipped("demo.yaml") == "configs/demo.yaml"
+    monkeypatch.chdir(ROOT)
+    assert shipped("configs/demo.yaml") == "configs/demo.yaml"
 
 
 def test_it_is_whole_elsewhere_even_beside_another_folder_of_that_name(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert Path(shipped("demo.yaml")).samefile(CONFIGS / "demo.yaml")
+    assert Path(shipped("configs/demo.yaml")).samefile(ROOT / "configs/demo.yaml")
     (tmp_path / "configs").mkdir()
     (tmp_path / "configs" / "demo.yaml").write_text("mine")
-    assert Path(shipped("demo.yaml")).samefile(CONFIGS / "demo.yaml")
+    assert Path(shipped("configs/demo.yaml")).samefile(ROOT / "configs/demo.yaml")
 
 
 def test_what_the_commands_answer_can_be_followed(
@@ -35,4 +35,4 @@ def test_what_the_commands_answer_can_be_followed(
         load_config(Path("absent.yaml"))
     assert Path(caught.value.fix.split()[1]).is_file()
     fix = call(tmp_path / "home", "evolve", "--json").error["fix"]
-    assert str(CONFIGS / "demo.yaml") in fix
+    assert str(ROOT / "configs/demo.yaml") in fix
